@@ -1,0 +1,1 @@
+"""Hierarchical Bayesian latency models of speculative decoding in LLM serving."""
