@@ -1,0 +1,29 @@
+"""Cards: what is known of hardware, verifiers, drafters and number formats before anything is measured."""
+
+from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier
+from bayes_sd.cards.load import Cards, load_cards
+from bayes_sd.cards.schema import (
+    Compute,
+    Drafter,
+    Family,
+    Hardware,
+    KvFormat,
+    Precision,
+    Verifier,
+    WeightFormat,
+)
+
+__all__ = [
+    "Cards",
+    "Compute",
+    "Drafter",
+    "Family",
+    "Hardware",
+    "KvFormat",
+    "Precision",
+    "Verifier",
+    "WeightFormat",
+    "estimate_drafter",
+    "estimate_verifier",
+    "load_cards",
+]

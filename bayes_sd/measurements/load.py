@@ -1,0 +1,133 @@
+"""Gives the measurements of one family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayes_sd.errors import DataError
+from bayes_sd.files import shipped
+from bayes_sd.measurements.table import read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayes_sd.cards import Cards
+
+ALL = "all"
+NOT_MEASUREMENTS = ("acceptance_by_position.csv",)
+"""Tables of another form that stand beside the measurement tables."""
+
+
+def known_families(data_dir: str | Path | None = None) -> tuple[str, ...]:
+    """Give the families that have a measurement table.
+
+    Parameters
+    ----------
+    data_dir : path-like or None
+        Folder of the tables, ``FAMILY.csv`` each; default: those shipped.
+
+    Returns
+    -------
+    tuple of str
+        Names, sorted.
+
+    Raises
+    ------
+    DataError
+        If there is no such folder, or no table in it.
+    """
+    return tuple(sorted(_tables(data_dir)))
+
+
+def load_family(
+    family: str,
+    data: Sequence[str | Path] | None = None,
+    data_dir: str | Path | None = None,
+    cards: Cards | None = None,
+) -> pd.DataFrame:
+    """Read every measurement of a family; nothing is left out yet.
+
+    Parameters
+    ----------
+    family : str
+        Name of a family, or "all".
+    data : sequence of path-like, optional
+        Read these tables instead of the shipped ones, and keep the rows whose verifier is of the family: by its card; or,
+        where it has none, by the table's `family` column, or by its name beginning with the family's ("qwen3" takes
+        Qwen3-32B). A file named FAMILY.csv belongs to the family with all of its rows that no card places elsewhere.
+    data_dir : path-like, optional
+        Folder of the tables, ``FAMILY.csv`` each; default: those shipped.
+    cards : Cards, optional
+        Cards that place verifiers in families; default: those shipped.
+
+    Returns
+    -------
+    DataFrame
+        As from :func:`bayes_sd.measurements.read_table`, tables one after another, index 0, 1, ...; `file` and `row` say
+        where each row stands. ``attrs["ignored_columns"]`` and ``attrs["other_families"]`` (rows of the given files that
+        belong elsewhere) say what was passed over.
+
+    Raises
+    ------
+    DataError
+        If the family is not known (the message lists those that are), or a table is not one.
+    """
+    import pandas as pd
+
+    name = family.casefold()
+    if data:
+        paths = [Path(p) for p in data]
+    else:
+        tables = _tables(data_dir)
+        if name != ALL and name not in tables:
+            known = ", ".join([*sorted(tables), ALL])
+            raise DataError(
+                f"no family is named {family!r}: known are {known}; or give its table with --data FILE"
+            )
+        paths = sorted(tables.values()) if name == ALL else [tables[name]]
+    frames = [read_table(path) for path in paths]
+    ignored = tuple(dict.fromkeys(c for frame in frames for c in frame.attrs["ignored_columns"]))
+    frame = pd.concat(frames, ignore_index=True)
+    others = 0
+    if data and name != ALL:
+        member = _members(frame, name, cards)
+        others = int((~member).sum())
+        if others == len(frame):
+            found = ", ".join(sorted(frame["verifier"].unique())[:8])
+            files = ", ".join(map(str, paths))
+            raise DataError(
+                f"{files}: no row of family {family!r}; its verifiers are {found}: use --family {ALL}"
+            )
+        frame = frame[member].reset_index(drop=True)
+    frame.attrs = {"family": name, "ignored_columns": ignored, "other_families": others}
+    return frame
+
+
+def _tables(data_dir: str | Path | None) -> dict[str, Path]:
+    folder = shipped("data") if data_dir is None else Path(data_dir)
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of measurement tables")
+    tables = {p.stem.casefold(): p for p in sorted(folder.glob("*.csv")) if p.name not in NOT_MEASUREMENTS}
+    if not tables:
+        raise DataError(f"{folder}: no measurement table (FAMILY.csv) in it")
+    return tables
+
+
+def _members(frame: pd.DataFrame, family: str, cards: Cards | None) -> pd.Series:
+    import pandas as pd
+
+    from bayes_sd.cards import load_cards
+
+    cards = load_cards() if cards is None else cards
+
+    def belongs(verifier: str, stated: str, file: str) -> bool:
+        if cards.has("verifier", verifier):
+            return cards.verifier(verifier).family.casefold() == family
+        if stated:
+            return stated.casefold() == family
+        return verifier.casefold().startswith(family) or Path(file).stem.casefold() == family
+
+    flags = [belongs(*row) for row in zip(frame["verifier"], frame["family"], frame["file"], strict=True)]
+    return pd.Series(flags, index=frame.index, dtype=bool)

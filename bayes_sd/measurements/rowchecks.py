@@ -1,0 +1,127 @@
+"""What one row may not say: cells that are each fine and contradict each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+
+Record = Mapping[str, object]
+ROUNDING = 1e-4
+"""Relative slack where two published figures are compared: sources round to about six digits."""
+
+
+def contradiction(record: Record) -> tuple[str, str] | None:
+    """Find the first contradiction in a row.
+
+    Parameters
+    ----------
+    record : mapping
+        Column name to value; a column that is not known is absent.
+
+    Returns
+    -------
+    tuple of str or None
+        The column to blame and what is wrong with it, or None.
+    """
+    for check in (_speculation, _draft_length, _acceptance, _counts, _experts, _percentiles, _parts, _load):
+        wrong = check(_number(record), record)
+        if wrong:
+            return wrong
+    return None
+
+
+def _number(record: Record) -> Callable[[str], float | None]:
+    def get(name: str) -> float | None:
+        value = record.get(name)
+        return float(value) if isinstance(value, int | float) else None
+
+    return get
+
+
+Wrong = tuple[str, str] | None
+
+
+def _speculation(get: Callable[[str], float | None], record: Record) -> Wrong:
+    k, method = get("k"), record["method"]
+    if method == "none" and k is not None and k > 0:
+        return "k", f"{k:g} tokens drafted with method none: name the method, or set k to 0"
+    if method != "none" and k == 0:
+        return "k", f"0 with method {method}: give the draft length, blank if unknown, or set method to none"
+    if method == "none" and record.get("drafter"):
+        return "drafter", "given with method none: name the method, or remove the drafter"
+    if method == "none" and (get("acceptance") is not None or (get("mean_accepted_len") or 1.0) > 1.0):
+        name = "acceptance" if get("acceptance") is not None else "mean_accepted_len"
+        return name, "given with method none: name the method, or leave it blank"
+    return None
+
+
+def _draft_length(get: Callable[[str], float | None], record: Record) -> Wrong:
+    k, committed = get("k"), get("mean_accepted_len")
+    if k is not None and committed is not None and committed > (k + 1) * (1 + ROUNDING):
+        return "mean_accepted_len", f"{committed:g} is more than k + 1 = {k + 1:g}"
+    return None
+
+
+def _acceptance(get: Callable[[str], float | None], record: Record) -> Wrong:
+    positions = record.get("accepted_per_position")
+    k = get("k")
+    if not isinstance(positions, str) or not positions:
+        return None
+    counts = json.loads(positions)
+    drafts = get("n_drafts")
+    if k is not None and len(counts) > k:
+        return "accepted_per_position", f"{len(counts)} positions for a draft length of {k:g}"
+    if drafts is not None and counts[0] > drafts:
+        return "accepted_per_position", f"{counts[0]} acceptances in {drafts:g} drafts"
+    return None
+
+
+def _counts(get: Callable[[str], float | None], record: Record) -> Wrong:
+    drafted, accepted = get("n_draft_tokens"), get("n_accepted_tokens")
+    if drafted is not None and accepted is not None and accepted > drafted:
+        return "n_accepted_tokens", f"{accepted:g} accepted of {drafted:g} drafted"
+    return None
+
+
+def _experts(get: Callable[[str], float | None], record: Record) -> Wrong:
+    experts, top_k = get("n_experts"), get("top_k_experts")
+    total, active = get("verifier_params_b"), get("verifier_active_params_b")
+    if (experts is None) != (top_k is None):
+        missing = "n_experts" if experts is None else "top_k_experts"
+        return missing, "blank where the other of n_experts and top_k_experts is given: give both or neither"
+    if experts is not None and top_k is not None and top_k > experts:
+        return "top_k_experts", f"{top_k:g} is more than n_experts {experts:g}"
+    if experts is not None and not record["is_moe"]:
+        return "is_moe", f"0 with {experts:g} experts"
+    if active is not None and total is not None and active > total:
+        return "verifier_active_params_b", f"{active:g} is more than verifier_params_b {total:g}"
+    return None
+
+
+def _percentiles(get: Callable[[str], float | None], record: Record) -> Wrong:
+    order = [name for name in ("p50_e2e_s", "p95_e2e_s", "p99_e2e_s") if get(name) is not None]
+    for lower, upper in pairwise(order):
+        low, high = get(lower) or 0.0, get(upper) or 0.0
+        if low > high * (1 + ROUNDING):
+            return lower, f"{low:g} is above {upper} {high:g}"
+    return None
+
+
+def _parts(get: Callable[[str], float | None], record: Record) -> Wrong:
+    ttft, whole = get("mean_ttft_ms"), get("mean_e2e_s")
+    if ttft is not None and whole is not None and ttft / 1000 > whole * (1 + ROUNDING):
+        return "mean_ttft_ms", f"{ttft:g} ms is longer than mean_e2e_s {whole:g} s: are the units right?"
+    return None
+
+
+def _load(get: Callable[[str], float | None], record: Record) -> Wrong:
+    value = get("load_value")
+    if record.get("load_kind") == "concurrency" and value is not None and (value < 1 or value != int(value)):
+        return "load_value", f"{value:g} clients: a closed loop has a whole number of them"
+    if record.get("load_kind") == "concurrency" and record.get("arrivals") == "poisson":
+        return (
+            "arrivals",
+            "poisson in a closed loop: only an open loop (load_kind rate) has arrivals of its own",
+        )
+    return None

@@ -1,0 +1,196 @@
+"""Reads a measurement or conditions table and checks it, once, where it enters the program."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bayes_sd.errors import DataError
+from bayes_sd.measurements.cells import CellError, parse_cell
+from bayes_sd.measurements.rowchecks import contradiction
+from bayes_sd.measurements.schema import BY_NAME, COLUMNS, LATENCIES, Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NUMERIC = ("number", "count", "flag")
+Record = dict[str, object]
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a measurement table.
+
+    Parameters
+    ----------
+    path : path-like
+        A CSV file (UTF-8) whose columns are those of :data:`bayes_sd.measurements.schema.COLUMNS`. Other columns are left
+        out and named in ``attrs["ignored_columns"]``.
+
+    Returns
+    -------
+    DataFrame
+        One row a measurement, in file order: every column of the schema, of one dtype each (float64; int64 for tp and n_gpu;
+        bool for is_moe; str, "" where not known), and ``latency_s``, ``latency_statistic`` ("mean", else "median", else ""),
+        ``file`` and ``row`` (line of the file). ``k`` is 0 without speculation, NaN where a draft length is not known.
+
+    Raises
+    ------
+    DataError
+        Naming file, line and column, for anything that is not such a table.
+    """
+    path = Path(path)
+    header, rows = _read_rows(path)
+    _check_header(path, header, [c.name for c in COLUMNS if c.measured == "required"])
+    if not any(name in header for name in LATENCIES):
+        raise DataError(f"{path}: no column {' or '.join(LATENCIES)}: add the one that was measured")
+    return _frame(
+        path, header, _parse(path, header, rows, needed=("hardware", "verifier", "load_kind", "load_value"))
+    )
+
+
+def read_conditions(path: str | Path) -> pd.DataFrame:
+    """Read a table of conditions to predict for.
+
+    Parameters
+    ----------
+    path : path-like
+        A CSV file (UTF-8). ``hardware``, ``verifier``, ``prompt_tokens``, ``output_tokens``, ``load_kind`` and ``load_value``
+        must be filled in every row; the rest may be missing or blank: tp 1, n_gpu = tp, engine "unknown", precision
+        fp16, method none, k 0, arrivals even, no caps. Result columns are ignored.
+
+    Returns
+    -------
+    DataFrame
+        As from :func:`read_table`, without results.
+
+    Raises
+    ------
+    DataError
+        Naming file, line and column, for anything that is not such a table.
+    """
+    path = Path(path)
+    header, rows = _read_rows(path)
+    needed = [c.name for c in COLUMNS if c.condition == "required"]
+    _check_header(path, header, needed)
+    results = {c.name for c in COLUMNS if c.condition == "result"}
+    keep = [name if name not in results else "" for name in header]
+    frame = _frame(path, keep, _parse(path, keep, rows, needed=needed))
+    return frame.drop(columns=[*results, "latency_s", "latency_statistic"])
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Read header and rows as text, each row with its line in the file."""
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder; name a CSV file")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
+            reader = csv.reader(handle, strict=True)
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 text: save it as CSV in UTF-8") from error
+    except csv.Error as error:
+        raise DataError(f"{path}: not a CSV table: {error}") from error
+    lines = [(number, row) for number, row in lines if any(row)]
+    if not lines:
+        raise DataError(f"{path}: the file is empty")
+    (_, header), rows = lines[0], lines[1:]
+    if not rows:
+        raise DataError(f"{path}: it has a header but no rows")
+    for number, row in rows:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, row {number}: {len(row)} cells where the header has {len(header)}: "
+                "a cell with a comma in it needs quotes"
+            )
+    return header, rows
+
+
+def _check_header(path: Path, header: list[str], required: Iterable[str]) -> None:
+    twice = [name for name, count in Counter(header).items() if count > 1 and name]
+    if twice:
+        raise DataError(f"{path}: column {twice[0]!r} stands twice in the header: rename or remove one")
+    unknown = [name for name in header if name not in BY_NAME]
+    for name in required:
+        if name not in header:
+            near = difflib.get_close_matches(name, unknown, n=1)
+            hint = f" (is it {near[0]!r}?)" if near else ""
+            raise DataError(f"{path}: column {name!r} is missing{hint}: add it")
+    for name in unknown:  # a mistyped optional column would otherwise pass unnoticed
+        near = difflib.get_close_matches(
+            name.casefold(), [c for c in BY_NAME if c not in header], n=1, cutoff=0.9
+        )
+        if near:
+            raise DataError(f"{path}: unknown column {name!r}: did you mean {near[0]!r}? Rename or remove it")
+
+
+def _parse(
+    path: Path, header: list[str], rows: list[tuple[int, list[str]]], needed: Iterable[str]
+) -> list[Record]:
+    columns = [BY_NAME.get(name) for name in header]
+    needed = set(needed)
+    records = []
+    for number, row in rows:
+        record: Record = {"row": number}
+        for column, text in zip(columns, row, strict=True):
+            if column is None:
+                continue
+            if text:
+                try:
+                    record[column.name] = parse_cell(text, column)
+                except CellError as error:
+                    raise DataError(f"{path}, row {number}, column {column.name}: {error}") from error
+            elif column.name in needed:
+                raise DataError(f"{path}, row {number}, column {column.name}: blank: fill it in")
+        _fill_defaults(path, record)
+        wrong = contradiction(record)
+        if wrong:
+            raise DataError(f"{path}, row {number}, column {wrong[0]}: {wrong[1]}")
+        records.append(record)
+    return records
+
+
+def _fill_defaults(path: Path, record: Record) -> None:
+    for column in COLUMNS:
+        if column.default is not None:
+            record.setdefault(column.name, column.default)
+    record.setdefault("source", path.stem)
+    record.setdefault("n_gpu", record["tp"])
+    record.setdefault("is_moe", float("n_experts" in record))
+    if record["method"] == "none":
+        record.setdefault("k", 0.0)
+
+
+def _frame(path: Path, header: list[str], records: list[Record]) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    data: dict[str, object] = {}
+    for column in COLUMNS:
+        blank: object = np.nan if column.kind in NUMERIC else ""
+        values = [record.get(column.name, blank) for record in records]
+        data[column.name] = pd.Series(values, dtype=_dtype(column))
+    frame = pd.DataFrame(data)
+    mean, median = frame["mean_e2e_s"], frame["p50_e2e_s"]
+    frame["latency_s"] = mean.fillna(median)
+    statistic = np.where(mean.notna(), "mean", np.where(median.notna(), "median", ""))
+    frame["latency_statistic"] = pd.Series(statistic, dtype="str")
+    frame["file"] = pd.Series([str(path)] * len(frame), dtype="str")
+    frame["row"] = pd.Series([record["row"] for record in records], dtype="int64")
+    frame.attrs["ignored_columns"] = tuple(name for name in header if name and name not in BY_NAME)
+    return frame
+
+
+def _dtype(column: Column) -> str:
+    if column.name in ("tp", "n_gpu"):
+        return "int64"
+    if column.kind == "flag":
+        return "bool"
+    return "float64" if column.kind in NUMERIC else "str"
