@@ -1,0 +1,52 @@
+"""The kernels' deviation from a straight step-time line, as a curve over the tokens in a step.
+
+Kernels are chosen by batch size, so step time leaves c1v + b·c2v by a few per cent, alike for all shapes of a stack.
+The deviation δ is a function of log2(tokens), linear between knots one doubling apart, with an exponential
+(Ornstein-Uhlenbeck) correlation between knots.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+KNOTS = np.arange(0.0, 13.0)
+"""Knots at 1, 2, 4, ... 4,096 tokens in a step [log2 tokens]."""
+
+
+def knot_position(tokens: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Place token counts between the knots.
+
+    Parameters
+    ----------
+    tokens : array
+        Tokens in a verify step, b·(k + 1); clipped to the knots' range.
+
+    Returns
+    -------
+    left : int array
+        Index of the knot to the left.
+    weight : array
+        Weight of the knot to the right, in [0, 1].
+    """
+    position = np.clip(np.log2(np.maximum(tokens, 1e-9)), KNOTS[0], KNOTS[-1])
+    left = np.minimum(position.astype(int), len(KNOTS) - 2)
+    return left, position - left
+
+
+def knot_factor(length_doublings: float) -> np.ndarray:
+    """Give the matrix that turns independent standard normals into correlated ones at the knots.
+
+    Parameters
+    ----------
+    length_doublings : float
+        Correlation length in doublings of the token count.
+
+    Returns
+    -------
+    array, shape (knot, knot)
+        Lower Cholesky factor of exp(−distance/length).
+    """
+    distance = np.abs(KNOTS[:, None] - KNOTS[None, :])
+    return np.linalg.cholesky(np.exp(-distance / length_doublings))

@@ -1,0 +1,209 @@
+"""The service curve: latency of a request when ``b`` requests are always in flight.
+
+Stages are prefill, draft and verify, each with a load-independent and a load-dependent cost (Kong et al. 2026,
+arXiv:2605.15051, there as six coefficients). The load-dependent cost of a verify step is split here into what
+scales with requests, with tokens in the step and with cached tokens, so that prompt length, output length and
+draft length are inputs instead of new coefficients::
+
+    S(b) = c1p + p·b·t_pre + (g/E)·step(b)
+    step(b) = [c1v + φ·c1x + b·(t_seq + (k+1)·t_tok + (p + g/2)·t_kv)]·exp(δ) + overhead(k)·(c1d + b·t_dtok)
+
+with p prompt and g output tokens, k the draft length, E the tokens committed per cycle, φ the share of experts that
+the step touches and δ the kernels' deviation from a straight line at this batch size.
+
+Every function works alike on numbers, numpy arrays and PyTensor tensors: it uses operators only, so what is sampled
+and what is predicted are one formula.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+ASSUMED_STEP_WAIT = 0.5
+"""Share of a running step that an arriving request waits for before its prefill starts (uniform arrival in it)."""
+
+
+@dataclass(frozen=True)
+class StageCosts:
+    """Costs of the three stages, arrays or tensors of one (broadcastable) shape.
+
+    Attributes
+    ----------
+    prefill_fixed_s : array
+        Load-independent cost of a request's prefill, c1p [s].
+    prefill_token_s : array
+        Seconds per prompt token per request in flight, t_pre [s/token].
+    verify_fixed_s : array
+        Load-independent cost of a verify step: dense weights, launches, c1v [s].
+    verify_expert_s : array
+        Routed-expert weights of a step at full coverage, c1x [s]; 0 for a dense verifier.
+    sequence_s : array
+        Cost of a step per request in flight that does not grow with its tokens, t_seq [s/request].
+    token_s : array
+        Cost of a step per token in the verify batch, t_tok [s/token].
+    kv_token_s : array
+        Cost of a step per cached token, t_kv [s/token].
+    draft_fixed_s : array
+        Load-independent cost of a draft step, c1d [s].
+    draft_token_s : array
+        Cost of a draft step per request in flight, t_dtok [s/request].
+    draft_extra_steps : array
+        Fixed cost of a speculative cycle, in draft steps (sampling, bookkeeping) [draft steps].
+    """
+
+    prefill_fixed_s: Any
+    prefill_token_s: Any
+    verify_fixed_s: Any
+    verify_expert_s: Any
+    sequence_s: Any
+    token_s: Any
+    kv_token_s: Any
+    draft_fixed_s: Any
+    draft_token_s: Any
+    draft_extra_steps: Any
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a request asks for and how it is decoded.
+
+    Attributes
+    ----------
+    prompt_tokens, output_tokens : array
+        p and g [tokens].
+    draft_length : array
+        k [tokens per cycle], 0 without speculation.
+    committed : array
+        E, tokens committed per cycle, the verifier's own included [tokens/cycle]; 1 without speculation.
+    """
+
+    prompt_tokens: Any
+    output_tokens: Any
+    draft_length: Any
+    committed: Any
+
+    @property
+    def context_tokens(self) -> Any:
+        """Mean cached tokens of a request while it decodes, p + g/2 [tokens]."""
+        return self.prompt_tokens + 0.5 * self.output_tokens
+
+    @property
+    def cycles(self) -> Any:
+        """Verify steps that a request needs, g/E [cycles]."""
+        return self.output_tokens / self.committed
+
+
+def draft_steps(costs: StageCosts, work: Work) -> Any:
+    """Count the draft steps that a cycle costs, the fixed part of speculating included; 0 where k = 0.
+
+    Returns
+    -------
+    array
+        Draft steps per cycle.
+    """
+    return work.draft_length + (work.draft_length > 0) * costs.draft_extra_steps
+
+
+def verify_fixed_s(costs: StageCosts, coverage: Any) -> Any:
+    """Load-independent part of a verify step at given expert coverage [s].
+
+    Parameters
+    ----------
+    costs : StageCosts
+    coverage : array
+        φ, share of routed experts that the step touches, in [0, 1]; 0 for a dense verifier.
+    """
+    return costs.verify_fixed_s + coverage * costs.verify_expert_s
+
+
+def verify_per_request_s(costs: StageCosts, work: Work) -> Any:
+    """Cost that one more request in flight adds to a verify step [s/request]."""
+    tokens = (work.draft_length + 1.0) * costs.token_s
+    return costs.sequence_s + tokens + work.context_tokens * costs.kv_token_s
+
+
+def step_s(costs: StageCosts, work: Work, in_flight: Any, coverage: Any, kernel_factor: Any = 1.0) -> Any:
+    """Compute the duration of one draft-verify cycle.
+
+    Parameters
+    ----------
+    costs : StageCosts
+    work : Work
+    in_flight : array
+        Requests in the step, b.
+    coverage : array
+        φ at this b, 0 for a dense verifier.
+    kernel_factor : array
+        exp(δ), how far kernels deviate from the straight line at this batch size.
+
+    Returns
+    -------
+    array
+        Seconds per cycle.
+    """
+    verify = verify_fixed_s(costs, coverage) + in_flight * verify_per_request_s(costs, work)
+    draft = draft_steps(costs, work) * costs.draft_fixed_s + work.draft_length * in_flight * costs.draft_token_s
+    return verify * kernel_factor + draft
+
+
+def service_latency_s(costs: StageCosts, work: Work, in_flight: Any, step: Any) -> Any:
+    """Compute S(b), the end-to-end latency with b requests always in flight.
+
+    Parameters
+    ----------
+    costs : StageCosts
+    work : Work
+    in_flight : array
+        b.
+    step : array
+        Seconds per cycle at this b, from :func:`step_s`.
+
+    Returns
+    -------
+    array
+        Seconds.
+    """
+    prefill = costs.prefill_fixed_s + work.prompt_tokens * in_flight * costs.prefill_token_s
+    return prefill + work.cycles * step
+
+
+def first_token_s(costs: StageCosts, work: Work, in_flight: Any, step: Any, overlap: Any) -> Any:
+    """Compute the time to first token once a request runs: its own prefill, those it meets, and half a step.
+
+    Parameters
+    ----------
+    costs, work, in_flight, step
+        As in :func:`service_latency_s`.
+    overlap : array
+        Share of the other requests' prefills that fall before a request's own first token, in [0, 1]: 0 when requests
+        arrive spread out, 1 when all of them start together.
+
+    Returns
+    -------
+    array
+        Seconds.
+    """
+    own = work.prompt_tokens * costs.prefill_token_s
+    return costs.prefill_fixed_s + own * (1.0 + overlap * (in_flight - 1.0)) + ASSUMED_STEP_WAIT * step
+
+
+def linear_coefficients(costs: StageCosts, work: Work, coverage: Any = 0.0) -> tuple[Any, Any]:
+    """Give the paper's C1 and C2 of a deployment with a straight service curve: S(b) = C1 + C2·b.
+
+    Parameters
+    ----------
+    costs : StageCosts
+    work : Work
+    coverage : array
+        Expert coverage held fixed, 0 for a dense verifier.
+
+    Returns
+    -------
+    c1_s : array
+        Load-independent cost of a request [s].
+    c2_s : array
+        Extra latency per request in flight [s/request].
+    """
+    draft_fixed = draft_steps(costs, work) * costs.draft_fixed_s
+    c1 = costs.prefill_fixed_s + work.cycles * (verify_fixed_s(costs, coverage) + draft_fixed)
+    per_request = verify_per_request_s(costs, work) + work.draft_length * costs.draft_token_s
+    return c1, work.prompt_tokens * costs.prefill_token_s + work.cycles * per_request

@@ -1,0 +1,153 @@
+"""Deployments: what is one, what its levels are called, and its roofline from the cards.
+
+A deployment is (verifier, hardware, tensor-parallel size, precision, engine with its options). Engines are not merged:
+rows of two engines on one GPU are two deployments, which share their hardware's effects.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from bayes_sd.latency.roofline import Roofline, draft_step_s, roofline
+
+if TYPE_CHECKING:
+    from bayes_sd.cards import Cards
+
+UNKNOWN = "unknown"
+ROOFLINE_FIELDS = tuple(f.name for f in fields(Roofline))
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Canonical names of one deployment.
+
+    Attributes
+    ----------
+    verifier, hardware, precision, engine : str
+        Canonical names; `engine` with release and options, as it stands in the table.
+    tp : int
+        Tensor-parallel size, GPUs.
+    """
+
+    verifier: str
+    hardware: str
+    tp: int
+    precision: str
+    engine: str
+
+    @property
+    def key(self) -> str:
+        """Name that the posterior's ``deployment`` dim uses."""
+        return " | ".join([self.verifier, f"{self.tp}x {self.hardware}", self.engine, self.precision])
+
+    @property
+    def stack(self) -> str:
+        """Everything but the tensor-parallel size."""
+        return " | ".join([self.verifier, self.hardware, self.engine, self.precision])
+
+    @property
+    def engine_base(self) -> str:
+        """The engine without its release and options."""
+        return engine_base(self.engine)
+
+    def level(self, kind: str) -> str:
+        """Name the deployment's level of a kind of effect."""
+        names = {
+            "hardware": self.hardware,
+            "engine": self.engine_base,
+            "precision": self.precision,
+            "verifier": self.verifier,
+            "stack": self.stack,
+        }
+        return f"{kind}: {names[kind]}"
+
+
+def engine_base(engine: str) -> str:
+    """Strip an engine's release and options: ``vllm-0.11.0 +batch_size`` is ``vllm``."""
+    return re.split(r"[-\s(]", engine.strip(), maxsplit=1)[0].lower() or UNKNOWN
+
+
+def engine_label(row: pd.Series) -> str:
+    """Join an engine and the options that set it apart (``engine_options``) into one name."""
+    engine = row.get("engine")
+    options = row.get("engine_options")
+    words = [str(engine) if isinstance(engine, str) and engine else UNKNOWN]
+    if isinstance(options, str) and options:
+        words.append("+" + options)
+    return " ".join(words)
+
+
+def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
+    """Name the deployment of a row of a table.
+
+    Parameters
+    ----------
+    row : Series
+        One measurement or condition.
+    cards : Cards
+        For canonical names.
+
+    Returns
+    -------
+    Deployment
+
+    Raises
+    ------
+    CardError
+        If the hardware or precision is not known, or the verifier neither known nor described by the row.
+    """
+    precision = row.get("precision")
+    if not isinstance(precision, str) or not precision:
+        precision = "fp16"
+    return Deployment(
+        verifier=cards.verifier_from_row(row).name,
+        hardware=cards.hardware(str(row["hardware"])).name,
+        tp=int(row["tp"]) if pd.notna(row.get("tp")) else 1,
+        precision=cards.precision(precision).name,
+        engine=engine_label(row),
+    )
+
+
+def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -> dict[str, np.ndarray]:
+    """Compute the rooflines of deployments.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row per deployment, in order (for verifiers that have no card).
+    deployments : list of Deployment
+    cards : Cards
+
+    Returns
+    -------
+    dict of str to array, shape (deployment,)
+        The fields of :class:`~bayes_sd.latency.roofline.Roofline`, and ``n_experts``, ``top_k_experts`` (0 if dense).
+    """
+    found: dict[str, list[float]] = {name: [] for name in (*ROOFLINE_FIELDS, "n_experts", "top_k_experts")}
+    for (_, row), deployment in zip(rows.iterrows(), deployments, strict=True):
+        verifier = cards.verifier_from_row(row)
+        ideal = roofline(
+            verifier, cards.hardware(deployment.hardware), cards.precision(deployment.precision), deployment.tp
+        )
+        for name in ROOFLINE_FIELDS:
+            found[name].append(float(getattr(ideal, name)))
+        found["n_experts"].append(float(verifier.n_experts or 0))
+        found["top_k_experts"].append(float(verifier.top_k_experts or 0))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def drafter_of(row: pd.Series, cards: Cards) -> str:
+    """Name the drafter of a speculating row: its card's name, its own, or the method's."""
+    drafter = cards.drafter_from_row(row)
+    return str(row["method"]) if drafter is None else drafter.name
+
+
+def drafter_roofline_s(row: pd.Series, deployment: Deployment, cards: Cards) -> float:
+    """Compute the ideal seconds of a row's draft step; 0 where nothing is known of the drafter."""
+    drafter = cards.drafter_from_row(row)
+    return 0.0 if drafter is None else draft_step_s(drafter, cards.hardware(deployment.hardware), deployment.tp)

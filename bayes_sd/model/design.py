@@ -1,0 +1,265 @@
+"""The design of a fit: observations and cards turned into the arrays and coordinates that a model is built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_sd.errors import ModelError
+from bayes_sd.latency.acceptance import alpha_iid_from_committed
+from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of, drafter_roofline_s, rooflines
+from bayes_sd.model.points import protocol_order
+from bayes_sd.model.spec import KINDS
+
+if TYPE_CHECKING:
+    from bayes_sd.cards import Cards
+
+LEAST_COMMITTED = 1.02
+"""Tokens per cycle below which a measured acceptance is not told apart from none (its logit would be infinite)."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Deployments, the levels they belong to, and their rooflines.
+
+    Attributes
+    ----------
+    deployments : list of Deployment
+    names : list of str
+        Levels of all kinds, ``"kind: name"``.
+    kind : int array, shape (level,)
+        Index of each level's kind in :data:`~bayes_sd.model.spec.KINDS`.
+    member : float array, shape (deployment, level)
+        1 where the deployment belongs to the level.
+    roofline : dict of str to array, shape (deployment,)
+    log2_tp : array, shape (deployment,)
+    """
+
+    deployments: list[Deployment]
+    names: list[str]
+    kind: np.ndarray
+    member: np.ndarray
+    roofline: dict[str, np.ndarray]
+    log2_tp: np.ndarray
+
+    def index(self, kind: str) -> tuple[list[str], np.ndarray]:
+        """Give the levels of one kind and each deployment's index among them."""
+        own = [name for name, k in zip(self.names, self.kind, strict=True) if KINDS[k] == kind]
+        return own, np.array([own.index(d.level(kind)) for d in self.deployments])
+
+
+@dataclass(frozen=True)
+class Design:
+    """Everything numeric that a model needs.
+
+    Attributes
+    ----------
+    levels : Levels
+    rows : dict of str to array, shape (observation,)
+        Columns of the observations as numbers: indices ``deployment, pair, drafter, cell, source, noise, engine``;
+        ``prompt, output, k, committed`` (NaN if unknown), ``load, latency_s, ttft_s, tpot_s, cap, cache_tokens``;
+        ``open_loop, poisson`` flags.
+    coords : dict of str to list
+        Names along each dim.
+    pair_roofline_s, pair_deployment, pair_drafter : array, shape (pair,)
+    cell_drafter : array, shape (cell,)
+        Drafter of each acceptance cell (verifier, drafter, workload).
+    frame : DataFrame
+        The observations.
+    """
+
+    levels: Levels
+    rows: dict[str, np.ndarray]
+    coords: dict[str, list[Any]]
+    pair_roofline_s: np.ndarray
+    pair_drafter: np.ndarray
+    cell_drafter: np.ndarray
+    frame: pd.DataFrame
+
+
+def build_levels(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) -> Levels:
+    """Collect the levels of a list of deployments.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row per deployment, in order.
+    deployments : list of Deployment
+    cards : Cards
+
+    Returns
+    -------
+    Levels
+    """
+    names: list[str] = []
+    kinds: list[int] = []
+    for index, kind in enumerate(KINDS):
+        found = dict.fromkeys(d.level(kind) for d in deployments)
+        names += found
+        kinds += [index] * len(found)
+    member = np.zeros((len(deployments), len(names)))
+    for i, deployment in enumerate(deployments):
+        for kind in KINDS:
+            member[i, names.index(deployment.level(kind))] = 1.0
+    return Levels(
+        deployments=deployments,
+        names=names,
+        kind=np.array(kinds),
+        member=member,
+        roofline=rooflines(frame, deployments, cards),
+        log2_tp=np.log2([d.tp for d in deployments]),
+    )
+
+
+def codes(values: list[str]) -> tuple[np.ndarray, list[str]]:
+    """Number names in order of first appearance; blank names get −1."""
+    names = list(dict.fromkeys(v for v in values if v))
+    position = {name: i for i, name in enumerate(names)}
+    return np.array([position.get(v, -1) for v in values], dtype=int), names
+
+
+def cell_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
+    """Name the acceptance cell of a speculating row: what its acceptance depends on."""
+    workload = row.get("workload")
+    return " | ".join([deployment.verifier, drafter, workload if isinstance(workload, str) and workload else "?"])
+
+
+def measured_committed(frame: pd.DataFrame) -> np.ndarray:
+    """Take E, tokens committed per cycle, from what a row states: mean length, counts, or accepted over drafted.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Observations or conditions.
+
+    Returns
+    -------
+    array, shape (row,)
+        1 without speculation, NaN where nothing is stated [tokens/cycle].
+    """
+    k = frame["k"].to_numpy(dtype=float)
+    stated = _column(frame, "mean_accepted_len")
+    counted = 1.0 + _column(frame, "n_accepted_tokens") / _column(frame, "n_drafts")
+    shared = 1.0 + k * _column(frame, "acceptance")
+    committed = np.where(np.isnan(stated), np.where(np.isnan(counted), shared, counted), stated)
+    return np.where(k > 0, np.clip(committed, LEAST_COMMITTED, k + 1.0 - 1e-3), 1.0)
+
+
+def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
+    """Turn observations into a design.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Observations after the rules, one row each.
+    cards : Cards
+
+    Returns
+    -------
+    Design
+
+    Raises
+    ------
+    ModelError
+        If there are fewer than two observations, or speculating rows of which none states an acceptance.
+    """
+    if len(frame) < 2:
+        raise ModelError(f"{len(frame)} observation(s) left after the rules: a fit needs at least 2, better 10 per deployment")
+    plain = _plain_columns(frame)
+    order = protocol_order(plain)
+    frame = frame.iloc[order].reset_index(drop=True)
+    deployments = [deployment_of(row, cards) for _, row in frame.iterrows()]
+    index, keys = codes([d.key for d in deployments])
+    first = [int(np.flatnonzero(index == i)[0]) for i in range(len(keys))]
+    levels = build_levels(frame.iloc[first], [deployments[i] for i in first], cards)
+    engines, engine_of = levels.index("engine")
+    stacks, _ = levels.index("stack")
+    rows = {name: column[order] for name, column in plain.items()}
+    rows["deployment"] = index
+    rows["engine"] = engine_of[index]
+    rows["cache_tokens"] = levels.roofline["cache_tokens"][index]
+    _require_acceptance(rows)
+    rows["source"], sources = codes(frame["source"].tolist())
+    rows["noise"], noises = codes([f"{s} | {d.hardware}" for s, d in zip(frame["source"], deployments, strict=True)])
+    speculating = rows["k"] > 0
+    drafters = [drafter_of(row, cards) if s else "" for (_, row), s in zip(frame.iterrows(), speculating, strict=True)]
+    pair_names = [f"{d.key} | {n}" if n else "" for d, n in zip(deployments, drafters, strict=True)]
+    rows["pair"], pairs = codes(pair_names)
+    rows["drafter"], drafter_names = codes(drafters)
+    cell_names = [
+        cell_name(row, d, n) if n else ""
+        for (_, row), d, n in zip(frame.iterrows(), deployments, drafters, strict=True)
+    ]
+    rows["cell"], cells = codes(cell_names)
+    pair_row = [pair_names.index(name) for name in pairs]
+    coords = {
+        "deployment": keys,
+        "level": levels.names,
+        "kind": list(KINDS),
+        "engine": engines,
+        "stack": stacks,
+        "source": sources,
+        "noise": noises,
+        "pair": pairs,
+        "drafter": drafter_names,
+        "cell": cells,
+    }
+    return Design(
+        levels=levels,
+        rows=rows,
+        coords=coords,
+        pair_roofline_s=np.array([drafter_roofline_s(frame.iloc[i], deployments[i], cards) for i in pair_row]),
+        pair_drafter=np.array([rows["drafter"][i] for i in pair_row], dtype=int),
+        cell_drafter=np.array([rows["drafter"][cell_names.index(c)] for c in cells], dtype=int),
+        frame=frame,
+    )
+
+
+def acceptance_logit(committed: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Give the logit of the i.i.d. acceptance that commits E tokens per cycle of draft length k; NaN where unknown."""
+    logits = np.full(len(k), np.nan)
+    known = (k > 0) & np.isfinite(committed)
+    alpha = np.clip(alpha_iid_from_committed(committed[known], k[known].astype(int)), 1e-3, 1 - 1e-3)
+    logits[known] = np.log(alpha) - np.log1p(-alpha)
+    return logits
+
+
+def _plain_columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:
+    load = frame["load_value"].to_numpy(dtype=float)
+    return {
+        "prompt": frame["prompt_tokens"].to_numpy(dtype=float),
+        "output": frame["output_tokens"].to_numpy(dtype=float),
+        "k": frame["k"].to_numpy(dtype=float),
+        "committed": measured_committed(frame),
+        "load": load,
+        "open_loop": (frame["load_kind"] == "rate").to_numpy(),
+        "poisson": _arrivals(frame) == "poisson",
+        "latency_s": frame["latency_s"].to_numpy(dtype=float),
+        "ttft_s": _column(frame, "mean_ttft_ms") / 1e3,
+        "tpot_s": _column(frame, "mean_tpot_ms") / 1e3,
+        "cap": np.nan_to_num(_column(frame, "max_num_seqs"), nan=np.inf),
+    }
+
+
+def _arrivals(frame: pd.DataFrame) -> np.ndarray:
+    if "arrivals" not in frame:
+        return np.full(len(frame), "even")
+    return frame["arrivals"].fillna("even").to_numpy(dtype=str)
+
+
+def _column(frame: pd.DataFrame, name: str) -> np.ndarray:
+    if name not in frame:
+        return np.full(len(frame), np.nan)
+    return frame[name].to_numpy(dtype=float, na_value=np.nan)
+
+
+def _require_acceptance(rows: dict[str, np.ndarray]) -> None:
+    speculating = rows["k"] > 0
+    if speculating.any() and np.isnan(rows["committed"][speculating]).all():
+        raise ModelError(
+            f"{int(speculating.sum())} rows speculate and none states an acceptance: "
+            "give mean_accepted_len, acceptance, or accepted and draft counts for at least one"
+        )

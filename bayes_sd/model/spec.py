@@ -1,0 +1,94 @@
+"""What a model is, apart from the backend that samples it: terms, levels and priors, frozen and storable."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bayes_sd.errors import ModelError
+from bayes_sd.files import shipped
+
+COEFFICIENTS = ("prefill_token", "verify", "request", "kv", "prefill_fixed", "expert")
+"""Stage costs that each deployment has one of; `expert` only where some verifier has routed experts."""
+KINDS = ("hardware", "engine", "precision", "verifier", "stack")
+"""Levels that move a coefficient away from its roofline, from general to specific."""
+PARTS = (
+    "prefill_compute",
+    "token_compute",
+    "link",
+    "weights",
+    "launch",
+    "allreduce_latency",
+    "sequence",
+    "experts",
+    "kv",
+    "prefill_fixed",
+)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model before it meets data.
+
+    Attributes
+    ----------
+    family : str
+        Name of the family that is fitted.
+    moe : {"coverage", "dense"}
+        Whether expert-weight time follows the share of experts that a step touches, or is always paid in full.
+    kernel : bool
+        Whether step time may leave the straight line by a deviation per stack and batch size.
+    pooled : bool
+        Whether deployments share effects of hardware, engine, precision, verifier and stack.
+    priors : dict
+        The tables of ``models/priors.toml``.
+    """
+
+    family: str = "llama"
+    moe: Literal["coverage", "dense"] = "coverage"
+    kernel: bool = True
+    pooled: bool = True
+    priors: dict[str, Any] = field(default_factory=lambda: read_priors())
+
+    def to_json(self) -> str:
+        """Serialise, for a posterior file's attributes."""
+        return json.dumps(self.__dict__, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> ModelSpec:
+        """Read back what :meth:`to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+def read_priors(path: Path | None = None) -> dict[str, Any]:
+    """Read the prior tables.
+
+    Parameters
+    ----------
+    path : Path, optional
+        A ``priors.toml``; the shipped one by default.
+
+    Returns
+    -------
+    dict
+        Nested tables of numbers and words.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or names a part or coefficient that the model does not have.
+    """
+    file = path or shipped("models") / "priors.toml"
+    try:
+        tables = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"{file}: priors cannot be read ({error}); mend the file or leave it out") from error
+    unknown = set(tables.get("part", {})) ^ set(PARTS)
+    spread = {name for name, value in tables.get("spread", {}).items() if isinstance(value, dict)}
+    unknown |= spread ^ set(COEFFICIENTS)
+    if unknown:
+        raise ModelError(f"{file}: priors do not match the model at {sorted(unknown)}; copy the shipped file and change numbers only")
+    return tables
