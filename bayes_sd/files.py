@@ -19,8 +19,9 @@ _MISSING: dict[str, type[BayesSdError]] = {"models": CardError, "data": DataErro
 def shipped(kind: ShippedKind) -> Path:
     """Give the folder of the cards or the tables that come with the package.
 
-    An installed wheel carries them inside the package, a checkout has them at its top level. The wheel's place is
-    looked at first: the folder above an installed package is ``site-packages``, where a stranger's ``data`` may be.
+    An installed wheel carries them inside the package, a checkout has them at its top level. The wheel's
+    place is looked at first: the folder above an installed package is ``site-packages``, where a stranger's
+    ``data`` may be.
 
     Parameters
     ----------
@@ -52,8 +53,9 @@ def shipped(kind: ShippedKind) -> Path:
 def write_atomically(path: str | os.PathLike[str], writer: Callable[[Path], object]) -> Path:
     """Write a file beside its destination, flush it to disk, and rename it into place.
 
-    Whatever goes wrong, the destination holds either all of the new content or exactly what it held before, and no
-    half-written file is left behind. A missing last folder of `path` is made; one further up is taken for a typing error.
+    Whatever goes wrong, the destination holds either all of the new content or exactly what it held before,
+    and no half-written file is left behind. A missing last folder of `path` is made; one further up is
+    taken for a typing error.
 
     Parameters
     ----------

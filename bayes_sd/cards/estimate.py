@@ -1,9 +1,10 @@
 """Cards for verifiers and drafters that have none, from what a measurement table says of them.
 
-The rule for a verifier: the *size* of a model is the geometric mean of its total and its active parameters (its parameters,
-if dense). Layers, hidden size and cached elements per token are straight lines in the logarithm of the size, by least squares
-over the listed cards. Experts follow exactly from the counts: a token uses the dense part and m of M experts, so
-experts = (total - active) / (1 - m/M). Everything else takes the most common value. Such a card says `estimated`.
+The rule for a verifier: the *size* of a model is the geometric mean of its total and its active parameters
+(its parameters, if dense). Layers, hidden size and cached elements per token are straight lines in the
+logarithm of the size, by least squares over the listed cards. Experts follow exactly from the counts: a
+token uses the dense part and m of M experts, so experts = (total - active) / (1 - m/M). Everything else
+takes the most common value. Such a card says `estimated`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from bayes_sd.cards.schema import GIGA, Drafter, Verifier
+from bayes_sd.cards.base import GIGA
+from bayes_sd.cards.drafter import Drafter
+from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 
 HEAD_DIM = 128
@@ -30,7 +33,8 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     Parameters
     ----------
     cards : iterable of Verifier
-        Listed (not estimated) cards. Latent attention is left out of `kv_elements_per_token`, which it compresses.
+        Listed (not estimated) cards. Latent attention is left out of `kv_elements_per_token`, which it
+        compresses.
     quantity : {"layers", "hidden_size", "kv_elements_per_token"}
         Attribute to scale.
 
@@ -51,7 +55,8 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     y = [math.log(getattr(c, quantity)) for c in usable]
     if len(set(x)) < 2:
         raise CardError(
-            f"{quantity} cannot be estimated from fewer than two listed verifiers: add a card with --models DIR"
+            f"{quantity} cannot be estimated from fewer than two listed verifiers: "
+            "add a card with --models DIR"
         )
     mean_x, mean_y = sum(x) / len(x), sum(y) / len(y)
     slope = sum((u - mean_x) * (v - mean_y) for u, v in zip(x, y, strict=True)) / sum(
@@ -121,7 +126,8 @@ def estimate_verifier(
         active_b = params_b
     elif expert_b >= params_b:
         raise CardError(
-            f"{where}: with {top_k_experts} of {n_experts} experts, {active_b:g} active of {params_b:g} is too few"
+            f"{where}: with {top_k_experts} of {n_experts} experts, "
+            f"{active_b:g} active of {params_b:g} is too few"
         )
     # The vocabulary shrinks where a tiny model could not hold it.
     vocab = max(1, min(VOCAB_SIZE, int(0.25 * (params_b - expert_b) * GIGA / hidden)))
@@ -150,9 +156,10 @@ def estimate_verifier(
 def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float | None = None) -> Drafter:
     """Make a card for a drafter that has none.
 
-    A given parameter count is taken. Without one, methods that add a layer to the verifier (eagle, eagle3, mtp, medusa,
-    mlp_speculator) are taken as one dense layer of its width, 12 hidden^2, plus a projection of two hidden vectors into one,
-    and read the verifier's output layer; n-gram and suffix decoding have no model.
+    A given parameter count is taken. Without one, methods that add a layer to the verifier (eagle, eagle3,
+    mtp, medusa, mlp_speculator) are taken as one dense layer of its width, 12 hidden^2, plus a projection
+    of two hidden vectors into one, and read the verifier's output layer; n-gram and suffix decoding have no
+    model.
 
     Parameters
     ----------
@@ -181,7 +188,8 @@ def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float
     elif params_b is None:
         if method == "draft_model":
             raise CardError(
-                f"drafter {name!r} has no card and its size is not known: give drafter_params_b, or a card with --models DIR"
+                f"drafter {name!r} has no card and its size is not known: "
+                "give drafter_params_b, or a card with --models DIR"
             )
         params_b = 14 * verifier.hidden_size**2 / GIGA
         shared = verifier.embedding_params_b

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from bayes_sd.cards.base import Card
+from bayes_sd.cards.drafter import Drafter, Family
 from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier
+from bayes_sd.cards.hardware import Hardware
 from bayes_sd.cards.names import find, key, suggest
-from bayes_sd.cards.precision import parse_precision
-from bayes_sd.cards.schema import (
-    Card,
-    Drafter,
-    Family,
-    Flag,
-    Hardware,
-    KvFormat,
-    Precision,
-    Verifier,
-    WeightFormat,
-)
+from bayes_sd.cards.precision import Precision, parse_precision
+from bayes_sd.cards.read import SECTIONS, read_cards
+from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 from bayes_sd.files import shipped
 
-_SECTIONS: dict[str, type[Card]] = {
-    "hardware": Hardware,
-    "verifier": Verifier,
-    "drafter": Drafter,
-    "weights": WeightFormat,
-    "kv": KvFormat,
-    "flags": Flag,
-}
+NOT_CARDS = ("priors.toml",)
+"""Files of another form that stand beside the cards."""
 
 
 class Cards:
@@ -47,8 +32,8 @@ class Cards:
     """
 
     def __init__(self) -> None:
-        self.by_section: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
-        self._index: dict[str, dict[str, Any]] = {section: {} for section in _SECTIONS}
+        self.by_section: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+        self._index: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
 
     def hardware(self, name: str) -> Hardware:
         """Give the card of a GPU; CardError with the nearest names where there is none."""
@@ -62,9 +47,32 @@ class Cards:
         """Give the card of a drafter; CardError with the nearest names where there is none."""
         return self._find("drafter", name)
 
-    def precision(self, name: str) -> Precision:
-        """Read a precision such as ``"fp8"`` or ``"w:w4a16 kv:fp8 eager"``; CardError where a format is unknown."""
-        return parse_precision(name, self._index["weights"], self._index["kv"], self._index["flags"])
+    def precision(self, name: str, verifier: str | None = None) -> Precision:
+        """Read a precision as a table has it.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``"fp8"`` or ``"w:w4a16 kv:fp8 eager"``.
+        verifier : str, optional
+            Name of the verifier served with it: its card may say that a format's name means another one there
+            ("fp4" of gpt-oss is MXFP4). A verifier without a card changes nothing.
+
+        Returns
+        -------
+        Precision
+            Its name is canonical.
+
+        Raises
+        ------
+        CardError
+            If a format is unknown.
+        """
+        weights = dict(self._index["weights"])
+        if verifier is not None and self.has("verifier", verifier):
+            meant = self.verifier(verifier).format_means
+            weights |= {key(said): weights[key(means)] for said, means in meant.items()}
+        return parse_precision(name, weights, self._index["kv"], self._index["flags"])
 
     def names(self, section: str) -> tuple[str, ...]:
         """Give the canonical names of a section, in the order of the files."""
@@ -88,7 +96,7 @@ class Cards:
         }
 
     def verifier_from_row(self, row: Mapping[str, Any]) -> Verifier:
-        """Give the verifier of a measurement or condition: its card, or one estimated from the row's own columns.
+        """Give the verifier of a row: its card, or one estimated from the row's own columns.
 
         Parameters
         ----------
@@ -111,7 +119,7 @@ class Cards:
             return self.verifier(name)
         params_b = _known(row.get("verifier_params_b"))
         if params_b is None:
-            near = suggest(name, self.by_section["verifier"])
+            near = suggest(name, self.names("verifier"))
             raise CardError(
                 f"no verifier card is named {name!r} and verifier_params_b is blank: {near} "
                 "Give its parameters in the table, or a card with --models DIR"
@@ -127,12 +135,13 @@ class Cards:
         )
 
     def drafter_from_row(self, row: Mapping[str, Any]) -> Drafter | None:
-        """Give the drafter of a measurement or condition: None without speculation, its card, or an estimated one.
+        """Give the drafter of a row: None without speculation, its card, or an estimated one.
 
         Parameters
         ----------
         row : mapping
-            With ``method`` and, where known, ``drafter`` and ``drafter_params_b``; and what `verifier_from_row` takes.
+            With ``method`` and, where known, ``drafter`` and ``drafter_params_b``; and what
+            `verifier_from_row` takes.
 
         Returns
         -------
@@ -159,12 +168,12 @@ class Cards:
         return find(section, name, self._index[section], shown)
 
     def _add_folder(self, folder: Path) -> None:
-        files = sorted(folder.glob("*.toml"))
+        files = sorted(f for f in folder.glob("*.toml") if f.name not in NOT_CARDS)
         if not files:
             raise CardError(f"{folder}: no .toml card in it; name a folder that holds cards")
         owner: dict[tuple[str, str], str] = {}
         for file in files:
-            for section, card in _read(file):
+            for section, card in read_cards(file):
                 self._add(file, section, card, owner)
 
     def _add(self, file: Path, section: str, card: Card, owner: dict[tuple[str, str], str]) -> None:
@@ -175,25 +184,29 @@ class Cards:
                     f"{file}: [{section}.{card.name!r}] name {name!r} is already one of {other!r}"
                 )
         replaced = self._index[section].get(key(card.name))
-        if replaced is not None and key(replaced.name) == key(card.name):
-            self.by_section[section].pop(replaced.name, None)
-            self._index[section] = {k: c for k, c in self._index[section].items() if c is not replaced}
+        if replaced is not None:
+            # Tables go on using the old card's names, so the new one answers to them too.
+            names = dict.fromkeys((*card.aliases, replaced.name, *replaced.aliases))
+            aliases = tuple(name for name in names if key(name) != key(card.name))
+            card = card.model_copy(update={"aliases": aliases})
+            del self.by_section[section][replaced.name]
         self.by_section[section][card.name] = card
         self._index[section] |= {key(name): card for name in (card.name, *card.aliases)}
 
     def _check(self) -> None:
+        """Check that what one entry says of another exists."""
         for weights in self.by_section["weights"].values():
-            if key(weights.kv) not in self._index["kv"]:
-                raise CardError(
-                    f"[weights.{weights.name}] kv: no [kv.{weights.kv}] entry: {suggest(weights.kv, self.names('kv'))}"
-                )
+            self._must_have("kv", weights.kv, f"[weights.{weights.name}] kv")
         for drafter in self.by_section["drafter"].values():
             for verifier in drafter.verifiers:
-                if not self.has("verifier", verifier):
-                    near = suggest(verifier, self.names("verifier"))
-                    raise CardError(
-                        f"[drafter.{drafter.name!r}] verifiers: no verifier card is named {verifier!r}: {near}"
-                    )
+                self._must_have("verifier", verifier, f"[drafter.{drafter.name!r}] verifiers")
+        for verifier in self.by_section["verifier"].values():
+            for meant in verifier.format_means.values():
+                self._must_have("weights", meant, f"[verifier.{verifier.name!r}] format_means")
+
+    def _must_have(self, section: str, name: str, where: str) -> None:
+        if not self.has(section, name):
+            raise CardError(f"{where}: no [{section}.{name!r}]: {suggest(name, self.names(section))}")
 
 
 def load_cards(extra_dir: Path | None = None) -> Cards:
@@ -212,8 +225,8 @@ def load_cards(extra_dir: Path | None = None) -> Cards:
     Raises
     ------
     CardError
-        For a folder or file that is missing or malformed, an unknown key, a value out of range, or entries that
-        contradict each other; the message names file, entry and key.
+        For a folder or file that is missing or malformed, an unknown key, a value out of range, or entries
+        that contradict each other; the message names file, entry and key.
     """
     cards = Cards()
     cards._add_folder(shipped("models"))
@@ -223,54 +236,6 @@ def load_cards(extra_dir: Path | None = None) -> Cards:
         cards._add_folder(Path(extra_dir))
     cards._check()
     return cards
-
-
-def _read(file: Path) -> list[tuple[str, Card]]:
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CardError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CardError(f"{file}: not UTF-8 text: save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise CardError(f"{file}: not valid TOML: {error}") from error
-    family = content.pop("family", "")
-    if not isinstance(family, str):
-        raise CardError(f"{file}: family must be a text")
-    if "verifier" in content and not family:
-        raise CardError(f'{file}: it has verifiers but no family: put family = "NAME" at its head')
-    found: list[tuple[str, Card]] = []
-    for section, entries in content.items():
-        if section not in _SECTIONS:
-            raise CardError(f"{file}: unknown section [{section}]: {suggest(section, _SECTIONS)}")
-        if not isinstance(entries, dict) or not all(isinstance(e, dict) for e in entries.values()):
-            raise CardError(f"{file}: [{section}] must hold named entries, as in [{section}.NAME]")
-        for name, values in entries.items():
-            found.append((section, _card(file, section, name, values, family)))
-    return found
-
-
-def _card(file: Path, section: str, name: str, values: dict[str, Any], family: str) -> Card:
-    where = f"{file}: [{section}.{name!r}]"
-    for reserved in ("name", "family", "estimated"):
-        if reserved in values:
-            raise CardError(f"{where} {reserved}: not a key of an entry; remove it")
-    for key_name, value in values.items():
-        if isinstance(value, dict):  # [verifier.Qwen-2.5] is, to TOML, an entry "5" inside "Qwen-2"
-            raise CardError(
-                f"{where} {key_name}: a name with a dot needs quotes, as in [{section}.'{name}.{key_name}']"
-            )
-    if section in ("verifier", "drafter"):
-        values = values | {"family": family}
-    try:
-        return _SECTIONS[section].model_validate(values | {"name": name})
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        words = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            words = f"unknown key; {suggest(place, _SECTIONS[section].model_fields)}"
-        raise CardError(f"{where} {place + ': ' if place else ''}{words}") from error
 
 
 def _known(value: Any) -> float | None:

@@ -54,9 +54,10 @@ def load_family(
     family : str
         Name of a family, or "all".
     data : sequence of path-like, optional
-        Read these tables instead of the shipped ones, and keep the rows whose verifier is of the family: by its card; or,
-        where it has none, by the table's `family` column, or by its name beginning with the family's ("qwen3" takes
-        Qwen3-32B). A file named FAMILY.csv belongs to the family with all of its rows that no card places elsewhere.
+        Read these tables instead of the shipped ones, and keep the rows whose verifier is of the family: by
+        its card; or, where it has none, by the table's `family` column, or by its name beginning with the
+        family's ("qwen3" takes Qwen3-32B). A file named FAMILY.csv belongs to the family with all of its
+        rows that no card places elsewhere.
     data_dir : path-like, optional
         Folder of the tables, ``FAMILY.csv`` each; default: those shipped.
     cards : Cards, optional
@@ -65,9 +66,9 @@ def load_family(
     Returns
     -------
     DataFrame
-        As from :func:`bayes_sd.measurements.read_table`, tables one after another, index 0, 1, ...; `file` and `row` say
-        where each row stands. ``attrs["ignored_columns"]`` and ``attrs["other_families"]`` (rows of the given files that
-        belong elsewhere) say what was passed over.
+        As from :func:`bayes_sd.measurements.read_table`, tables one after another, index 0, 1, ...; `file`
+        and `row` say where each row stands. ``attrs["ignored_columns"]`` and ``attrs["other_families"]``
+        (rows of the given files that belong elsewhere) say what was passed over.
 
     Raises
     ------

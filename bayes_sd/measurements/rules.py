@@ -1,4 +1,7 @@
-"""Named rules: what a fit fills in, and what it leaves out and why. Tables keep every row as it was published."""
+"""Named rules: what a fit fills in, and what it leaves out and why.
+
+Tables keep every row as it was published; these rules are the only place where one is passed over.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SATURATED_BELOW = 0.97
-"""Achieved over requested rate under which an open loop did not keep up. Stages of a minute miss a per cent or two by their
-ends alone; the shipped tables have nothing between 0.961 and 0.987."""
+"""Achieved over requested rate under which an open loop did not keep up. Stages of a minute miss a per cent
+or two by their ends alone; the shipped tables have nothing between 0.961 and 0.987."""
 
 DEPLOYMENT = ("source", "hardware", "tp", "engine", "engine_options", "verifier", "precision")
 PAIR = (*DEPLOYMENT, "method", "drafter", "k", "workload")
@@ -117,7 +120,7 @@ def apply_rules(df: pd.DataFrame) -> tuple[pd.DataFrame, Report]:
 
 
 def _workload_mean(df: pd.DataFrame) -> pd.Series:
-    # Hardware belongs to the key: one source reuses a workload's name for ten times longer prompts on another GPU.
+    # Hardware belongs to the key: one source uses a workload's name for ten times longer prompts elsewhere.
     named = df["prompt_tokens"].where(df["workload"] != "")
     return named.groupby([df["source"], df["verifier"], df["hardware"], df["workload"]]).transform("mean")
 
@@ -146,8 +149,8 @@ def _past_saturation(df: pd.DataFrame) -> pd.Series:
 
 
 def _preempted(df: pd.DataFrame) -> pd.Series:
-    # Not every run of a deployment records preemptions. One that ran out of cache memory at a load does so at any load
-    # above it, so the lowest load seen to preempt stands for its neighbours that do not say.
+    # Not every run of a deployment records preemptions. One that ran out of cache memory at a load does so at
+    # any load above it, so the lowest load seen to preempt stands for its neighbours that do not say.
     keys = [df[name] for name in (*PAIR, "load_kind")]
     lowest = df["load_value"].where(df["preemptions"] > 0).groupby(keys, dropna=False).transform("min")
     return (df["preemptions"] > 0) | (df["preemptions"].isna() & (df["load_value"] >= lowest))
@@ -171,7 +174,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     ),
     Exclusion(
         "past_saturation",
-        "open loop that did not keep up with its rate, or held more in flight than the engine runs: no steady state",
+        "open loop that fell behind its rate, or held more in flight than the engine runs: no steady state",
         _past_saturation,
     ),
     Exclusion(

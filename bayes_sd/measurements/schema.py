@@ -1,7 +1,8 @@
 """The observation schema: every column that a measurement or conditions table may have, said once.
 
-A row of a measurement table is one benchmark cell (or one repeat of it): what was served, on what, with or without
-speculation, under which load, and the latency measured. A row of a conditions table is the same without results.
+A row of a measurement table is one benchmark cell (or one repeat of it): what was served, on what, with or
+without speculation, under which load, and the latency measured. A row of a conditions table is the same
+without results.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ class Column:
     name : str
         Header, with the unit as suffix where it has one.
     kind : str
-        ``number``, ``count`` (a whole number), ``flag`` (0 or 1), ``choice``, ``counts`` (a JSON list of whole numbers)
-        or ``text``.
+        ``number``, ``count`` (a whole number), ``flag`` (0 or 1), ``choice``, ``counts`` (a JSON list of
+        whole numbers) or ``text``.
     meaning : str
         What it says, in words.
     unit : str
@@ -38,7 +39,8 @@ class Column:
     choices : tuple of str
         Allowed values of a choice; compared in lower case.
     default : object
-        Value of a blank cell, or of every row where the column is missing. None: unknown (NaN, or "" for text).
+        Value of a blank cell, or of every row where the column is missing. None: unknown (NaN, or "" for
+        text).
     measured : {"required", "optional"}
         Whether a measurement table must have the column.
     condition : {"required", "optional", "result"}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.cells import CellError, parse_cell
+from bayes_sd.measurements.csvfile import read_rows
 from bayes_sd.measurements.rowchecks import contradiction
 from bayes_sd.measurements.schema import BY_NAME, COLUMNS, LATENCIES, Column
 
@@ -27,15 +26,16 @@ def read_table(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : path-like
-        A CSV file (UTF-8) whose columns are those of :data:`bayes_sd.measurements.schema.COLUMNS`. Other columns are left
-        out and named in ``attrs["ignored_columns"]``.
+        A CSV file (UTF-8) whose columns are those of :data:`bayes_sd.measurements.schema.COLUMNS`. Other
+        columns are left out and named in ``attrs["ignored_columns"]``.
 
     Returns
     -------
     DataFrame
-        One row a measurement, in file order: every column of the schema, of one dtype each (float64; int64 for tp and n_gpu;
-        bool for is_moe; str, "" where not known), and ``latency_s``, ``latency_statistic`` ("mean", else "median", else ""),
-        ``file`` and ``row`` (line of the file). ``k`` is 0 without speculation, NaN where a draft length is not known.
+        One row a measurement, in file order: every column of the schema, of one dtype each (float64; int64
+        for tp and n_gpu; bool for is_moe; str, "" where not known), and ``latency_s``,
+        ``latency_statistic`` ("mean", else "median", else ""), ``file`` and ``row`` (line of the file).
+        ``k`` is 0 without speculation, NaN where a draft length is not known.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         Naming file, line and column, for anything that is not such a table.
     """
     path = Path(path)
-    header, rows = _read_rows(path)
+    header, rows = read_rows(path)
     _check_header(path, header, [c.name for c in COLUMNS if c.measured == "required"])
     if not any(name in header for name in LATENCIES):
         raise DataError(f"{path}: no column {' or '.join(LATENCIES)}: add the one that was measured")
@@ -58,9 +58,10 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : path-like
-        A CSV file (UTF-8). ``hardware``, ``verifier``, ``prompt_tokens``, ``output_tokens``, ``load_kind`` and ``load_value``
-        must be filled in every row; the rest may be missing or blank: tp 1, n_gpu = tp, engine "unknown", precision
-        fp16, method none, k 0, arrivals even, no caps. Result columns are ignored.
+        A CSV file (UTF-8). ``hardware``, ``verifier``, ``prompt_tokens``, ``output_tokens``, ``load_kind``
+        and ``load_value`` must be filled in every row; the rest may be missing or blank: tp 1, n_gpu = tp,
+        engine "unknown", precision fp16, method none, k 0, arrivals even, no caps. Result columns are
+        ignored.
 
     Returns
     -------
@@ -73,7 +74,7 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
         Naming file, line and column, for anything that is not such a table.
     """
     path = Path(path)
-    header, rows = _read_rows(path)
+    header, rows = read_rows(path)
     needed = [c.name for c in COLUMNS if c.condition == "required"]
     _check_header(path, header, needed)
     results = {c.name for c in COLUMNS if c.condition == "result"}
@@ -82,41 +83,7 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     return frame.drop(columns=[*results, "latency_s", "latency_statistic"])
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Read header and rows as text, each row with its line in the file."""
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a CSV file")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text: save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: not a CSV table: {error}") from error
-    lines = [(number, row) for number, row in lines if any(row)]
-    if not lines:
-        raise DataError(f"{path}: the file is empty")
-    (_, header), rows = lines[0], lines[1:]
-    if not rows:
-        raise DataError(f"{path}: it has a header but no rows")
-    for number, row in rows:
-        if len(row) != len(header):
-            raise DataError(
-                f"{path}, row {number}: {len(row)} cells where the header has {len(header)}: "
-                "a cell with a comma in it needs quotes"
-            )
-    return header, rows
-
-
 def _check_header(path: Path, header: list[str], required: Iterable[str]) -> None:
-    twice = [name for name, count in Counter(header).items() if count > 1 and name]
-    if twice:
-        raise DataError(f"{path}: column {twice[0]!r} stands twice in the header: rename or remove one")
     unknown = [name for name in header if name not in BY_NAME]
     for name in required:
         if name not in header:

@@ -1,0 +1,69 @@
+"""Hardware: one GPU and what it can do at best."""
+
+from __future__ import annotations
+
+from bayes_sd.cards.base import GIGA, TERA, Card, Compute, Positive
+
+
+class Hardware(Card):
+    """One GPU.
+
+    Attributes
+    ----------
+    memory_gb, bandwidth_gb_per_s, link_gb_per_s : float
+        Memory (10^9 bytes), its peak bandwidth, and the scale-up link in one direction (10^9 bytes/s).
+    fp16_tflops, fp8_tflops, fp4_tflops, int8_tops : float
+        Peak dense matrix rates (10^12/s); None where the chip has no such unit.
+    """
+
+    memory_gb: Positive
+    bandwidth_gb_per_s: Positive
+    fp16_tflops: Positive
+    fp8_tflops: Positive | None = None
+    fp4_tflops: Positive | None = None
+    int8_tops: Positive | None = None
+    link_gb_per_s: Positive
+
+    @property
+    def memory_bytes(self) -> float:
+        """Memory of one GPU, bytes."""
+        return self.memory_gb * GIGA
+
+    @property
+    def bandwidth_bytes_per_s(self) -> float:
+        """Peak memory bandwidth of one GPU, bytes/s."""
+        return self.bandwidth_gb_per_s * GIGA
+
+    @property
+    def link_bytes_per_s(self) -> float:
+        """Scale-up link of one GPU to its peers, one direction, bytes/s."""
+        return self.link_gb_per_s * GIGA
+
+    def native(self, compute: Compute) -> bool:
+        """Say whether the chip has a matrix unit for a format."""
+        return self._listed(compute) is not None
+
+    def flop_rate(self, compute: Compute) -> float:
+        """Give the peak dense matrix rate usable for a format.
+
+        Parameters
+        ----------
+        compute : {"fp16", "fp8", "fp4", "int8"}
+            Format that the operands are stored in.
+
+        Returns
+        -------
+        float
+            FLOP/s. The 16-bit rate where the chip has no unit for the format: kernels widen the operands
+            first.
+        """
+        return (self._listed(compute) or self.fp16_tflops) * TERA
+
+    def _listed(self, compute: Compute) -> float | None:
+        rates: dict[Compute, float | None] = {
+            "fp16": self.fp16_tflops,
+            "fp8": self.fp8_tflops,
+            "fp4": self.fp4_tflops,
+            "int8": self.int8_tops,
+        }
+        return rates[compute]
