@@ -33,8 +33,8 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     Parameters
     ----------
     cards : iterable of Verifier
-        Listed (not estimated) cards. Latent attention is left out of `kv_elements_per_token`, which it
-        compresses.
+        Listed (not estimated) cards. For `kv_elements_per_token`, only those that cache every head of every
+        layer in full: latent and windowed attention are each model's own, and counts do not tell of them.
     quantity : {"layers", "hidden_size", "kv_elements_per_token"}
         Attribute to scale.
 
@@ -48,9 +48,9 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     CardError
         If fewer than two sizes are listed.
     """
-    usable = [
-        c for c in cards if not c.estimated and (quantity != "kv_elements_per_token" or c.latent_dim is None)
-    ]
+    usable = [card for card in cards if not card.estimated]
+    if quantity == "kv_elements_per_token":
+        usable = [c for c in usable if c.latent_dim is None and c.full_attention_layers == c.layers]
     x = [math.log(size_b(c)) for c in usable]
     y = [math.log(getattr(c, quantity)) for c in usable]
     if len(set(x)) < 2:

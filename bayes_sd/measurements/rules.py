@@ -179,7 +179,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     ),
     Exclusion(
         "preempted",
-        "requests were put back for want of cache memory, here or at a lower load of the same deployment",
+        "requests put back for want of cache memory, here or at no higher load of the same deployment",
         _preempted,
     ),
 )

@@ -1,0 +1,108 @@
+"""What a fit fills in and leaves out."""
+
+import pytest
+
+from bayes_sd.measurements import apply_rules, load_family, read_table
+from bayes_sd.measurements.rules import EXCLUSIONS
+
+RATE = {"load_kind": "rate", "load_value": "4"}
+SPECULATING = {"method": "eagle3", "k": "4", "drafter": "d"}
+
+
+def left_out(path):
+    """Give the lines of a table that rules leave out, with the rule of each."""
+    table = read_table(path)
+    kept, report = apply_rules(table)
+    counts = {name: count for name, _, count in report.excluded if count}
+    return sorted(set(table["row"]) - set(kept["row"])), counts
+
+
+def test_sound_rows_stay(write):
+    closed = {"load_value": "256", "max_num_seqs": "128"}  # queueing behind the cap is the model's business
+    assert left_out(write({}, RATE, SPECULATING, closed)) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("cells", "rule"),
+    [
+        ({"mean_e2e_s": "", "p50_e2e_s": ""}, "no_latency"),
+        ({"output_tokens": ""}, "no_lengths"),
+        ({"prompt_tokens": "", "workload": ""}, "no_lengths"),
+        ({"engine": "dynamo-trtllm (disaggregated)"}, "disaggregated"),
+        (SPECULATING | {"k": ""}, "draft_length_unknown"),
+        (RATE | {"achieved_rps": "3.8"}, "past_saturation"),
+        (
+            RATE | {"achieved_rps": "3.95", "max_num_seqs": "7"},
+            "past_saturation",
+        ),  # 3.95 x 2 s = 7.9 in flight
+        (RATE | {"achieved_rps": "", "max_num_seqs": "7"}, "past_saturation"),
+        ({"preemptions": "1", "load_value": "16"}, "preempted"),
+    ],
+)
+def test_each_rule_takes_its_row_and_no_other(write, cells, rule):
+    assert left_out(write({}, cells, RATE)) == ([3], {rule: 1})
+
+
+def test_a_row_counts_once_under_the_first_rule(write):
+    both = {"engine": "disaggregated", "preemptions": "3", "mean_e2e_s": "", "p50_e2e_s": ""}
+    assert left_out(write({}, both)) == ([3], {"no_latency": 1})
+
+
+def test_preemption_seen_at_a_load_speaks_for_rows_that_do_not_say(write):
+    path = write(
+        {"load_value": "64", "preemptions": "0"},
+        {"load_value": "128", "preemptions": "5"},
+        {"load_value": "128"},  # does not say
+        {"load_value": "256"},  # above it, does not say
+        {"load_value": "64"},  # below it
+        {"load_value": "256", "preemptions": "0"},  # says that there were none
+        {"load_value": "256", "hardware": "h200"},  # another deployment
+        SPECULATING | {"load_value": "256"},  # another pair
+    )
+    assert left_out(path) == ([3, 4, 5], {"preempted": 3})
+
+
+def test_prompt_lengths_come_from_the_same_workload(write):
+    path = write(
+        {"prompt_tokens": "100"},
+        {"prompt_tokens": "300"},
+        {"prompt_tokens": ""},
+        {"prompt_tokens": "9000", "hardware": "h200"},
+        {"prompt_tokens": "", "workload": "other"},
+    )
+    table = read_table(path)
+    kept, report = apply_rules(table)
+    assert kept.set_index("row")["prompt_tokens"].to_dict() == {2: 100, 3: 300, 4: 200, 5: 9000}
+    assert report.counts()["prompt_tokens_from_workload"] == 1
+    assert report.counts()["no_lengths"] == 1
+    assert table["prompt_tokens"].isna().sum() == 2  # what was read stays as it was
+
+
+def test_the_shipped_tables_lose_what_their_sources_warn_of():
+    kept, report = apply_rules(load_family("all"))
+    assert report.counts() == {
+        "prompt_tokens_from_workload": 92,
+        "no_latency": 0,
+        "no_lengths": 8,
+        "disaggregated": 51,
+        "draft_length_unknown": 0,
+        "past_saturation": 16,
+        "preempted": 16,
+    }
+    assert len(kept) == report.kept == 1568 - 91
+    assert set(kept.loc[kept["hardware"] == "H200-SXM-141GB", "load_value"]) == {1, 2, 4, 8, 16, 32, 64, 128}
+    assert kept[["latency_s", "prompt_tokens", "output_tokens", "k"]].notna().all(axis=None)
+
+
+def test_the_report_reads(write):
+    _, report = apply_rules(read_table(write({}, {"preemptions": "2", "load_value": "16"})))
+    text = str(report)
+    assert text.startswith("1 of 2 rows used\n")
+    assert "preempted: requests put back" in text
+    assert "no_latency" not in text  # only rules that took something are printed
+    assert [name for name, _, _ in report.excluded] == [rule.name for rule in EXCLUSIONS]
+
+
+def test_nothing_left_is_a_report_too(write):
+    kept, report = apply_rules(read_table(write({"preemptions": "2"})))
+    assert (len(kept), report.kept, report.total) == (0, 0, 1)

@@ -1,0 +1,78 @@
+import pytest
+
+from bayes_sd.errors import DataError
+from bayes_sd.files import shipped
+from bayes_sd.measurements import known_families, load_family
+
+
+def test_the_shipped_tables_hold_every_published_row():
+    assert known_families() == ("deepseek", "gpt-oss", "llama")
+    counts = {family: len(load_family(family)) for family in ("llama", "gpt-oss", "deepseek", "all")}
+    assert counts == {"llama": 905, "gpt-oss": 446, "deepseek": 217, "all": 1568}
+
+
+def test_every_shipped_row_has_a_source_that_is_described():
+    sources = set(load_family("all")["source"])
+    described = (shipped("data") / "SOURCES.md").read_text(encoding="utf-8")
+    assert len(sources) == 4
+    assert all(f"## {source}\n" in described for source in sources)
+
+
+def test_rows_say_where_they_stand():
+    table = load_family("all")
+    assert not table.duplicated(["file", "row"]).any()
+    assert list(table.index) == list(range(len(table)))
+    some = table[table["file"].str.endswith("gpt-oss.csv")].iloc[5]
+    line = (shipped("data") / "gpt-oss.csv").read_text(encoding="utf-8").splitlines()[some["row"] - 1]
+    assert line.split(",")[0] == some["source"]
+    assert f"{some['p50_e2e_s']:g}" in line
+
+
+def test_the_known_caps_are_in_the_table():
+    table = load_family("llama")
+    caps = table[table["load_kind"] == "rate"]
+    assert set(caps["max_num_seqs"]) == {128.0, 192.0}
+    assert set(caps["client_cap"]) == {440.0}
+    assert set(caps["arrivals"]) == {"even"}
+
+
+def test_an_unknown_family_is_answered_with_the_known_ones():
+    with pytest.raises(DataError, match=r"'qwen'.*deepseek, gpt-oss, llama, all.*--data"):
+        load_family("qwen")
+
+
+def test_given_files_stand_in_for_the_shipped_ones(write):
+    first = write({}, {"verifier": "Qwen3-32B"}, name="a.csv")
+    second = write({"verifier": "llama-3.3-70b"}, name="b.csv")
+    table = load_family("Llama", data=[first, second])
+    assert list(table["verifier"]) == ["Llama-3.1-8B-Instruct", "llama-3.3-70b"]
+    assert list(table["file"]) == [str(first), str(second)]
+    assert table.attrs["other_families"] == 1
+    assert len(load_family("all", data=[first, second])) == 3
+
+
+def test_a_family_without_a_card_is_known_by_name_column_or_file(write):
+    by_name = write({"verifier": "Qwen3-32B"}, {}, name="a.csv")
+    assert list(load_family("qwen3", data=[by_name])["verifier"]) == ["Qwen3-32B"]
+    by_column = write(
+        {"verifier": "M", "family": "Ours"}, {"verifier": "N", "family": "theirs"}, name="b.csv"
+    )
+    assert list(load_family("ours", data=[by_column])["verifier"]) == ["M"]
+    by_file = write({"verifier": "M"}, {}, name="ours.csv")
+    assert list(load_family("ours", data=[by_file])["verifier"]) == ["M"]
+
+
+def test_files_without_a_row_of_the_family(write):
+    with pytest.raises(DataError, match=r"no row of family 'gpt-oss'.*Llama-3.1-8B-Instruct.*all"):
+        load_family("gpt-oss", data=[write({})])
+
+
+def test_another_folder_of_tables(write, tmp_path):
+    write({"verifier": "M"}, name="mine.csv")
+    assert known_families(tmp_path) == ("mine",)
+    assert len(load_family("mine", data_dir=tmp_path)) == 1
+    with pytest.raises(DataError, match="no such folder"):
+        known_families(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no measurement table"):
+        load_family("all", data_dir=tmp_path / "empty")
