@@ -1,0 +1,5 @@
+from hypothesis import settings
+
+# The first example pays for lazy imports, and the machine may be busy: the time of one example says nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
