@@ -1,0 +1,235 @@
+"""Moments and quantiles of birth-death laws by blocks of states: many laws at once, without overflow.
+
+The weight of state n is w_n = Π_{j≤n} r_j. Blocks of `WIDTH` states are multiplied out directly, and only
+the products of whole blocks go through a logarithm: as safe from overflow as logarithms state by state, and
+several times faster. States stand on the first axes and laws on the last, so that NumPy's inner loops run
+over laws.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+WIDTH = 16
+_TINY = 1e-300
+# Within a block up to 16 ratios are multiplied: beyond these bounds the product leaves double precision. A
+# ratio is rate × latency / number in flight, so no server comes near them.
+_LEAST_RATIO, _LARGEST_RATIO = 1e-18, 1e18
+_NEGLIGIBLE_LOG_WEIGHT = -50.0
+
+
+@dataclass
+class Workspace:
+    """Scratch arrays that outlive a batch: fresh memory costs more than the arithmetic done in it."""
+
+    buffers: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def array(self, name: str, *shape: int) -> np.ndarray:
+        """Give an array of this shape with whatever content; valid until the name is asked for again.
+
+        Parameters
+        ----------
+        name : str
+        *shape : int
+
+        Returns
+        -------
+        array
+        """
+        size = int(np.prod(shape))
+        if name not in self.buffers or self.buffers[name].size < size:
+            self.buffers[name] = np.empty(size)
+        return self.buffers[name][:size].reshape(shape)
+
+
+@dataclass(frozen=True)
+class BirthDeath:
+    """A batch of laws on 0, 1, 2, ... with explicit weights up to a last state and a geometric tail after it.
+
+    Attributes
+    ----------
+    within : array, shape (block, WIDTH, law)
+        Products of ratios from the start of each block.
+    scale : array, shape (block, law)
+        Weight of the state before each block, relative to the largest of them.
+    reached : array, shape (block + 1, law)
+        Weight of state 0, and of all states up to the end of each block.
+    last : int array, shape (law,)
+        Last state with an explicit weight.
+    weight_last : array, shape (law,)
+        Its weight.
+    ratio : array, shape (law,)
+        Ratio of the tail's weights, in [0, 1).
+    total : array, shape (law,)
+        Weight of all states.
+    moments : array, shape (2, law)
+        Sums of weight·n and weight·n² over states 0..last.
+    """
+
+    within: np.ndarray
+    scale: np.ndarray
+    reached: np.ndarray
+    last: np.ndarray
+    weight_last: np.ndarray
+    ratio: np.ndarray
+    total: np.ndarray
+    moments: np.ndarray
+
+    @property
+    def empty_probability(self) -> np.ndarray:
+        """Probability of state 0, shape (law,)."""
+        return self.reached[0] / self.total
+
+    def mean_and_sd(self) -> tuple[np.ndarray, np.ndarray]:
+        """Compute mean and standard deviation of the state.
+
+        Returns
+        -------
+        mean, sd : array, shape (law,)
+        """
+        tail = 1.0 - self.ratio
+        zeroth = self.weight_last * self.ratio / tail
+        first = zeroth / tail
+        second = first * (1.0 + self.ratio) / tail
+        mean = (self.moments[0] + self.last * zeroth + first) / self.total
+        square = (self.moments[1] + self.last**2 * zeroth + 2 * self.last * first + second) / self.total
+        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+    def mean_and_sd_held(self) -> tuple[np.ndarray, np.ndarray]:
+        """Compute mean and standard deviation of min(state, last).
+
+        Returns
+        -------
+        mean, sd : array, shape (law,)
+        """
+        zeroth = self.total - self.reached[-1]
+        mean = (self.moments[0] + self.last * zeroth) / self.total
+        square = (self.moments[1] + self.last**2 * zeroth) / self.total
+        return mean, np.sqrt(np.maximum(square - mean**2, 0.0))
+
+    def quantile(self, level: float) -> np.ndarray:
+        """Find the smallest state with at least this much probability at or below it.
+
+        Parameters
+        ----------
+        level : float
+            Probability in (0, 1).
+
+        Returns
+        -------
+        array, shape (law,)
+        """
+        target = level * self.total
+        below = (self.reached < target).sum(axis=0)
+        block = np.clip(below - 1, 0, len(self.scale) - 1)
+        law = np.arange(len(target))
+        inside = np.cumsum(self.within[block, :, law], axis=1) * self.scale[block, law][:, None]
+        short = target - self.reached[block, law]
+        state = block * WIDTH + 1 + (inside < short[:, None]).sum(axis=1)
+        state = np.where(below == 0, 0, np.minimum(state, self.last))
+        return np.where(target > self.reached[-1], self._tail_quantile(target), state)
+
+    def _tail_quantile(self, target: np.ndarray) -> np.ndarray:
+        # P(state > last + i) ∝ weight_last·ratio^(i + 1)/(1 − ratio)
+        above = np.maximum(self.total - target, _TINY) * (1.0 - self.ratio)
+        steps = np.log(np.maximum(above, _TINY) / np.maximum(self.weight_last, _TINY))
+        steps = steps / np.log(np.maximum(self.ratio, _TINY)) - 1.0
+        # A hair off before rounding up: the target may be the exact mass of a state.
+        return self.last + np.maximum(np.ceil(steps - 1e-9), 1.0)
+
+
+def birth_death(
+    service_s: np.ndarray, rate: np.ndarray, last: np.ndarray, workspace: Workspace | None = None
+) -> BirthDeath:
+    """Build the laws of the number in flight under Poisson arrivals, r_n = λ·S(n)/n.
+
+    Parameters
+    ----------
+    service_s : array, shape (law, state)
+        S(1..n) in seconds.
+    rate : array, shape (law,)
+        λ in requests/s, below last/S(last).
+    last : int array, shape (law,)
+        Last explicit state, at least 1 and at most the number of states; the tail repeats its ratio.
+    workspace : Workspace, optional
+        Where to put large arrays; the result is valid until it is used again.
+
+    Returns
+    -------
+    BirthDeath
+    """
+    needed = _states_needed(service_s, rate, last)
+    service_s, last = service_s[:, :needed], np.minimum(last, needed)
+    within = _products(service_s, rate, last, workspace or Workspace())
+    n_blocks, _, n_laws = within.shape
+    position = np.arange(1.0, WIDTH + 1)
+    zeroth, first, second = np.moveaxis(np.stack([np.ones(WIDTH), position, position**2]) @ within, 1, 0)
+    scale = np.zeros((n_blocks, n_laws))
+    np.log(np.maximum(within[:-1, -1], _TINY), out=scale[1:])
+    _accumulate(scale)
+    peak = scale.max(axis=0)
+    scale -= peak
+    np.exp(scale, out=scale)
+    reached = np.empty((n_blocks + 1, n_laws))
+    reached[0] = np.exp(-peak)
+    mass = np.multiply(zeroth, scale, out=reached[1:]).copy()
+    _accumulate(reached)
+    start = WIDTH * np.arange(n_blocks)[:, None]
+    mean_sum = (first * scale + start * mass).sum(axis=0)
+    square_sum = ((second + 2 * start * first) * scale + start**2 * mass).sum(axis=0)
+    law = np.arange(n_laws)
+    block = (last - 1) // WIDTH
+    weight_last = within[block, (last - 1) % WIDTH, law] * scale[block, law]
+    ratio = rate * service_s[law, last - 1] / last
+    total = reached[-1] + weight_last * ratio / (1.0 - ratio)
+    moments = np.stack([mean_sum, square_sum])
+    return BirthDeath(within, scale, reached, last, weight_last, ratio, total, moments)
+
+
+def _products(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray, workspace: Workspace) -> np.ndarray:
+    """Products of ratios from the start of each block, shape (block, WIDTH, law); 0 past the last state."""
+    n_laws, n_states = service_s.shape
+    n_blocks = -(-n_states // WIDTH)
+    # Rows 64 bytes longer than needed: at a power of two their columns would fight for the same cache lines.
+    rows = workspace.array("rows", n_laws, n_states + 8)[:, :n_states]
+    np.multiply(service_s, 1.0 / np.arange(1, n_states + 1), out=rows)
+    products = workspace.array("products", n_blocks * WIDTH, n_laws)
+    products[n_states:] = 0.0
+    np.multiply(rows.T, rate, out=products[:n_states])
+    if rate.max() * rows.max() > _LARGEST_RATIO or rate.min() * rows.min() < _LEAST_RATIO:
+        np.clip(products[:n_states], _LEAST_RATIO, _LARGEST_RATIO, out=products[:n_states])
+    if np.any(last < n_states):
+        products *= np.arange(1, n_blocks * WIDTH + 1)[:, None] <= last
+    within = products.reshape(n_blocks, WIDTH, n_laws)
+    for i in range(1, WIDTH):
+        within[:, i] *= within[:, i - 1]
+    return within
+
+
+def _states_needed(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray) -> int:
+    """Count the states after which no law of the batch has weight to speak of.
+
+    Looks at one state a block: with ratio r there, the block multiplies the weight by about r^WIDTH. States
+    after the weight has fallen by e^-50 from its peak, for every law and with all later ratios below 1, are
+    left to the geometric tail, whose weight there is below rounding error.
+    """
+    n_states = service_s.shape[1]
+    ends = np.arange(WIDTH, n_states, WIDTH)
+    if len(ends) < 2:
+        return n_states
+    ratio = service_s[:, ends - 1].T * (rate / ends[:, None])
+    # Past a law's last state only its tail remains.
+    ratio = np.where(ends[:, None] < last, ratio, _TINY)
+    log_weight = WIDTH * np.log(ratio)
+    _accumulate(log_weight)
+    peak = np.maximum(log_weight.max(axis=0), 0.0)
+    matters = (log_weight - peak > _NEGLIGIBLE_LOG_WEIGHT).any(axis=1) | (ratio.max(axis=1) >= 1.0)
+    # Two blocks more: the ratio falls within a block, so its end underrates the weight.
+    last_block = np.flatnonzero(matters)[-1] if matters.any() else -1
+    return int(min((last_block + 3) * WIDTH, n_states))
+
+
+def _accumulate(values: np.ndarray) -> None:
+    """Sum along the first axis in place; a loop over its few entries is faster than cumsum across rows."""
+    for i in range(1, len(values)):
+        values[i] += values[i - 1]
