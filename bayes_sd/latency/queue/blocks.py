@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 WIDTH = 16
+_STRIDE = 4 * WIDTH
 _TINY = 1e-300
 # Within a block up to 16 ratios are multiplied: beyond these bounds the product leaves double precision. A
 # ratio is rate × latency / number in flight, so no server comes near them.
@@ -123,9 +124,10 @@ class BirthDeath:
         below = (self.reached < target).sum(axis=0)
         block = np.clip(below - 1, 0, len(self.scale) - 1)
         law = np.arange(len(target))
-        inside = np.cumsum(self.within[block, :, law], axis=1) * self.scale[block, law][:, None]
-        short = target - self.reached[block, law]
-        state = block * WIDTH + 1 + (inside < short[:, None]).sum(axis=1)
+        inside = self.within[block, np.arange(WIDTH)[:, None], law]
+        inside *= self.scale[block, law]
+        _accumulate(inside)
+        state = block * WIDTH + 1 + (inside < target - self.reached[block, law]).sum(axis=0)
         state = np.where(below == 0, 0, np.minimum(state, self.last))
         return np.where(target > self.reached[-1], self._tail_quantile(target), state)
 
@@ -191,42 +193,56 @@ def _products(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray, workspa
     n_laws, n_states = service_s.shape
     n_blocks = -(-n_states // WIDTH)
     # Rows 64 bytes longer than needed: at a power of two their columns would fight for the same cache lines.
-    rows = workspace.array("rows", n_laws, n_states + 8)[:, :n_states]
-    np.multiply(service_s, 1.0 / np.arange(1, n_states + 1), out=rows)
-    products = workspace.array("products", n_blocks * WIDTH, n_laws)
-    products[n_states:] = 0.0
-    np.multiply(rows.T, rate, out=products[:n_states])
-    if rate.max() * rows.max() > _LARGEST_RATIO or rate.min() * rows.min() < _LEAST_RATIO:
-        np.clip(products[:n_states], _LEAST_RATIO, _LARGEST_RATIO, out=products[:n_states])
+    ratios = workspace.array("rows", n_laws, n_states + 8)[:, :n_states]
+    same = np.all(rate == rate[0])
+    np.multiply(service_s, (rate[0] if same else 1.0) / np.arange(1, n_states + 1), out=ratios)
+    if not same:
+        ratios *= rate[:, None]
+    if _may_overflow(service_s, rate):
+        np.clip(ratios, _LEAST_RATIO, _LARGEST_RATIO, out=ratios)
     if np.any(last < n_states):
-        products *= np.arange(1, n_blocks * WIDTH + 1)[:, None] <= last
-    within = products.reshape(n_blocks, WIDTH, n_laws)
+        ratios *= np.arange(1, n_states + 1) <= last[:, None]
+    within = workspace.array("products", n_blocks, WIDTH, n_laws)
+    within[-1] = 0.0
+    by_state = ratios.T
+    within[:, 0] = by_state[::WIDTH]
     for i in range(1, WIDTH):
-        within[:, i] *= within[:, i - 1]
+        step = by_state[i::WIDTH]
+        np.multiply(within[: len(step), i - 1], step, out=within[: len(step), i])
     return within
+
+
+def _may_overflow(service_s: np.ndarray, rate: np.ndarray) -> bool:
+    """Tell whether some ratio may lie out of bounds, from the curves' ends and a factor of a million.
+
+    Latency does not fall with the number in flight by much, nor grow faster than in proportion by much.
+    """
+    largest = rate.max() * service_s[:, -1].max() * 1e6
+    least = rate.min() * service_s[:, 0].min() / service_s.shape[1] * 1e-6
+    return bool(largest > _LARGEST_RATIO or least < _LEAST_RATIO)
 
 
 def _states_needed(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray) -> int:
     """Count the states after which no law of the batch has weight to speak of.
 
-    Looks at one state a block: with ratio r there, the block multiplies the weight by about r^WIDTH. States
+    Looks at every 64th state only: with ratio r there, the weight changes by about r^64 on the way. States
     after the weight has fallen by e^-50 from its peak, for every law and with all later ratios below 1, are
     left to the geometric tail, whose weight there is below rounding error.
     """
     n_states = service_s.shape[1]
-    ends = np.arange(WIDTH, n_states, WIDTH)
+    ends = np.arange(_STRIDE, n_states, _STRIDE)
     if len(ends) < 2:
         return n_states
     ratio = service_s[:, ends - 1].T * (rate / ends[:, None])
     # Past a law's last state only its tail remains.
     ratio = np.where(ends[:, None] < last, ratio, _TINY)
-    log_weight = WIDTH * np.log(ratio)
+    log_weight = _STRIDE * np.log(ratio)
     _accumulate(log_weight)
     peak = np.maximum(log_weight.max(axis=0), 0.0)
     matters = (log_weight - peak > _NEGLIGIBLE_LOG_WEIGHT).any(axis=1) | (ratio.max(axis=1) >= 1.0)
-    # Two blocks more: the ratio falls within a block, so its end underrates the weight.
-    last_block = np.flatnonzero(matters)[-1] if matters.any() else -1
-    return int(min((last_block + 3) * WIDTH, n_states))
+    # Two strides more: the ratio falls within a stride, so its end underrates the weight.
+    last_stride = np.flatnonzero(matters)[-1] if matters.any() else -1
+    return int(min((last_stride + 3) * _STRIDE, n_states))
 
 
 def _accumulate(values: np.ndarray) -> None:

@@ -18,8 +18,8 @@ from bayes_sd.latency.queue.protocol import (
     checked_service,
 )
 
-# Two megabytes a chunk stays in a core's cache, which is worth a factor of two.
-_CHUNK_ELEMENTS = 262_144
+# A megabyte a chunk stays in a core's cache, which is worth a factor of two.
+_CHUNK_ELEMENTS = 131_072
 _THREADED_ELEMENTS = 1_000_000
 
 
