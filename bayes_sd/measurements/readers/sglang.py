@@ -1,0 +1,172 @@
+"""Reads what SGLang's ``bench_serving`` appends to its JSON lines file: one result a line.
+
+The tool also records the server's own settings, from which tensor-parallel size, drafter and draft length are
+taken. Its acceptance length is a mean over the server's life (tokens committed per cycle, the verifier's own
+included), not a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bayes_sd.measurements.readers import little
+from bayes_sd.measurements.readers.jsonscan import members
+from bayes_sd.measurements.readers.reading import (
+    BURST,
+    MS_PER_S,
+    Cell,
+    Reading,
+    Unusable,
+    number,
+    numbers,
+    positive,
+    put_counts,
+    put_latencies,
+    put_tpot,
+    scaled,
+    section,
+)
+
+BULKY = frozenset({"itls", "generated_texts", "cached_tokens_details"})
+METHODS = {
+    "EAGLE": "eagle",
+    "EAGLE3": "eagle3",
+    "NEXTN": "mtp",
+    "STANDALONE": "draft_model",
+    "NGRAM": "ngram",
+}
+DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
+
+
+def read(path: Path) -> Iterator[Cell]:
+    """Read the results of a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Yields
+    ------
+    Reading or Unusable
+        One for each line, in order.
+
+    Raises
+    ------
+    DataError
+        If the file contradicts itself, or is not JSON.
+    """
+    for index, result in enumerate(members(path, BULKY), start=1):
+        yield _result(f"{path}, line {index}", result)
+
+
+def _result(where: str, result: Mapping[str, object]) -> Cell:
+    succeeded = int(number(result, "completed") or 0)
+    if not succeeded:
+        return Unusable(where, "no request succeeded")
+    cell = Reading(where, "sglang bench_serving")
+    reason = _put_load(cell, result)
+    if reason:
+        return Unusable(where, reason, failed=False)
+    _put_server(cell, section(result, "server_info"))
+    _put_workload(cell, result)
+    put_counts(cell, succeeded=succeeded, failed=_failed(result))
+    cell.put("duration_s", number(result, "duration"))
+    cell.put("achieved_rps", number(result, "request_throughput"))
+    cell.put("output_tok_per_s", number(result, "output_throughput"))
+    for name, total in (("prompt_tokens", "total_input_tokens"), ("output_tokens", "total_output_tokens")):
+        tokens = positive(number(result, total))
+        cell.put(name, scaled(tokens, 1 / succeeded))
+    put_latencies(
+        cell,
+        mean_e2e_s=scaled(number(result, "mean_e2e_latency_ms"), 1 / MS_PER_S),
+        p50_e2e_s=scaled(number(result, "median_e2e_latency_ms"), 1 / MS_PER_S),
+        p95_e2e_s=scaled(number(result, "p95_e2e_latency_ms"), 1 / MS_PER_S),
+        p99_e2e_s=scaled(number(result, "p99_e2e_latency_ms"), 1 / MS_PER_S),
+        mean_ttft_ms=number(result, "mean_ttft_ms"),
+    )
+    put_tpot(cell, number(result, "mean_tpot_ms"))
+    _put_output_spread(cell, result, succeeded)
+    length = number(result, "accept_length")
+    if length is not None and cell.columns.get("method") != "none":
+        cell.put("mean_accepted_len", length)
+        cell.notes.append(
+            f"tokens committed per cycle ({length:.4g}) are a mean over the server's life, other runs "
+            "included; the file has no counts"
+        )
+    little.stated(cell, number(result, "concurrency"))
+    little.closed_loop(cell)
+    return cell
+
+
+def _put_load(cell: Reading, result: Mapping[str, object]) -> str:
+    if result.get("request_rate") == "trace":
+        return "the requests replayed a trace: no steady load, left out"
+    rate, clients = number(result, "request_rate"), number(result, "max_concurrency")
+    if rate is not None:
+        cell.put("load_kind", "rate")
+        cell.put("load_value", rate)
+        cell.put("arrivals", "poisson")  # the tool draws exponential gaps, and has no other spacing
+        cell.put("client_cap", clients)
+        return ""
+    if clients is None:
+        return BURST
+    cell.put("load_kind", "concurrency")
+    cell.put("load_value", clients)
+    return ""
+
+
+def _put_server(cell: Reading, server: Mapping[str, object]) -> None:
+    if not server:
+        return
+    version = server.get("version")
+    cell.put("engine", f"sglang-{version}" if version else None)
+    cell.put("verifier", server.get("model_path"))
+    cell.put("tp", server.get("tp_size"))
+    cell.put("max_num_seqs", number(server, "max_running_requests"))
+    cell.put("precision", _precision(server))
+    if "speculative_algorithm" not in server:
+        return
+    algorithm = server["speculative_algorithm"]
+    if algorithm is None:
+        cell.put("method", "none")
+        return
+    cell.put("method", METHODS.get(str(algorithm).upper()))
+    cell.put("drafter", server.get("speculative_draft_model_path"))
+    if server.get("speculative_eagle_topk") == 1:
+        cell.put("k", number(server, "speculative_num_steps"))
+    else:
+        cell.hints["k"] = "the server drafts a tree or an n-gram, for which it states no draft length"
+
+
+def _precision(server: Mapping[str, object]) -> str | None:
+    """Give number formats as the table writes them, where the settings name them ("auto" does not)."""
+    weights = server.get("quantization") or DTYPES.get(str(server.get("dtype")))
+    if not weights:
+        return None
+    cache = str(server.get("kv_cache_dtype") or "auto")
+    if cache == "auto":
+        return str(weights)
+    return f"w:{weights} kv:{'fp8' if cache.startswith('fp8') else cache}"
+
+
+def _put_workload(cell: Reading, result: Mapping[str, object]) -> None:
+    name = result.get("dataset_name")
+    lengths = number(result, "random_input_len"), number(result, "random_output_len")
+    if isinstance(name, str):
+        sized = name.startswith("random") and None not in lengths
+        cell.put("workload", f"{name} {lengths[0]:g}/{lengths[1]:g}" if sized else name)
+
+
+def _failed(result: Mapping[str, object]) -> int | None:
+    errors = result.get("errors")
+    return sum(1 for error in errors if error) if isinstance(errors, list) else None
+
+
+def _put_output_spread(cell: Reading, result: Mapping[str, object], succeeded: int) -> None:
+    lengths = [n for n in numbers(cell.where, result, "output_lens") if n > 0]
+    if len(lengths) == succeeded:
+        import numpy as np
+
+        cell.put("output_tokens_std", float(np.std(lengths)))

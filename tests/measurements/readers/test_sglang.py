@@ -1,0 +1,112 @@
+import json
+
+import pytest
+
+from bayes_sd.errors import DataError
+from bayes_sd.measurements.readers import ingest
+
+HARDWARE = {"hardware": "H100-SXM-80GB"}
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_servers_own_settings_need_no_options(fixtures):
+    table = ingest([fixtures / "sglang.jsonl"], HARDWARE).table
+    assert list(table["load_kind"]) == ["concurrency", "rate"]
+    assert list(table["load_value"]) == [4, 20]
+    assert list(table["arrivals"]) == ["", "poisson"]
+    row = table.iloc[0]
+    assert (row["engine"], row["tp"], row["max_num_seqs"]) == ("sglang-0.5.23", 1, 128)
+    assert (row["method"], row["k"], row["precision"]) == ("eagle3", 4, "bf16")
+    assert row["drafter"] == "yuhuili/EAGLE3-LLaMA3.1-Instruct-8B"
+    assert row["verifier"] == "meta-llama/Llama-3.1-8B-Instruct"
+    assert row["workload"] == "random-ids 64/32"
+
+
+def test_latencies_and_the_one_tpot(fixtures):
+    (stated, _), row = (
+        lines(fixtures / "sglang.jsonl"),
+        ingest([fixtures / "sglang.jsonl"], HARDWARE).table.iloc[0],
+    )
+    assert row["mean_e2e_s"] == pytest.approx(stated["mean_e2e_latency_ms"] / 1000)
+    assert row["p99_e2e_s"] == pytest.approx(stated["p99_e2e_latency_ms"] / 1000)
+    output = stated["total_output_tokens"] / stated["completed"]
+    by_hand = (stated["mean_e2e_latency_ms"] - stated["mean_ttft_ms"]) / (output - 1)
+    assert row["mean_tpot_ms"] == pytest.approx(by_hand)
+
+
+def test_acceptance_length_is_a_length_and_no_count(fixtures):
+    report = ingest([fixtures / "sglang.jsonl"], HARDWARE)
+    assert report.table["mean_accepted_len"][0] == pytest.approx(2.7731)
+    assert not {"acceptance", "n_drafts"} & set(report.table.columns)
+    assert any("mean over the server's life" in note for note in report.notes)
+
+
+def test_details_give_failures_and_spread(fixtures):
+    report = ingest([fixtures / "sglang_details.jsonl"], HARDWARE)
+    lengths = lines(fixtures / "sglang_details.jsonl")[0]["output_lens"]
+    spread = (sum(n * n for n in lengths) / len(lengths) - (sum(lengths) / len(lengths)) ** 2) ** 0.5
+    assert report.table["output_tokens_std"][0] == pytest.approx(spread)
+    assert not any("how many requests failed" in note for note in report.notes)
+    plain = ingest([fixtures / "sglang.jsonl"], HARDWARE)
+    assert any("does not say how many requests failed" in note for note in plain.notes)
+
+
+def test_its_concurrency_is_called_an_identity(fixtures):
+    notes = ingest([fixtures / "sglang.jsonl"], HARDWARE).notes
+    assert any("by construction" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("server", "asked"),
+    [
+        (None, ["tp", "engine", "verifier", "precision", "method"]),
+        ({"speculative_eagle_topk": 8}, ["k"]),
+        ({"dtype": "auto"}, ["precision"]),
+        ({"speculative_algorithm": "SOMETHING_NEW"}, ["method"]),
+    ],
+)
+def test_what_the_server_does_not_tell_is_asked_for(fixtures, save, server, asked):
+    result = lines(fixtures / "sglang.jsonl")[0]
+    result["server_info"] = None if server is None else {**result["server_info"], **server}
+    with pytest.raises(DataError) as raised:
+        ingest([save(result)], HARDWARE)
+    for name in asked:
+        assert f"{name} (--{name})" in str(raised.value)
+
+
+def test_a_server_without_speculation(fixtures, save):
+    result = lines(fixtures / "sglang.jsonl")[0]
+    result["server_info"]["speculative_algorithm"] = None
+    result["accept_length"] = None
+    row = ingest([save(result)], HARDWARE).table.iloc[0]
+    assert row["method"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("formats", "precision"),
+    [
+        ({"quantization": "fp8"}, "fp8"),
+        ({"quantization": None, "kv_cache_dtype": "fp8_e4m3"}, "w:bf16 kv:fp8"),
+    ],
+)
+def test_precision_from_the_servers_settings(fixtures, save, formats, precision):
+    result = lines(fixtures / "sglang.jsonl")[0]
+    result["server_info"].update(formats)
+    assert ingest([save(result)], HARDWARE).table["precision"][0] == precision
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"completed": 0}, "no request succeeded"),
+        ({"max_concurrency": None}, "no steady load"),  # its rate is Infinity
+        ({"request_rate": "trace"}, "trace"),
+    ],
+)
+def test_runs_that_give_no_row(fixtures, save, changes, says):
+    result = {**lines(fixtures / "sglang.jsonl")[0], **changes}
+    with pytest.raises(DataError, match=says):
+        ingest([save(result)], HARDWARE)
