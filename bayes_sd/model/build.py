@@ -13,20 +13,24 @@ from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_la
 from bayes_sd.model.costs import cached_requests, expected_log_costs, token_share
 from bayes_sd.model.design import Design, acceptance_logit
 from bayes_sd.model.points import Points, place_points
-from bayes_sd.model.spec import COEFFICIENTS, KINDS, PARTS, ModelSpec
+from bayes_sd.model.parameters import (
+    NO_POOLING_LOG_SD,
+    active_coefficients,
+    draft_ideal_log_s,
+    model_coords,
+    parameters,
+)
+from bayes_sd.model.spec import PARTS, ModelSpec
 
 if TYPE_CHECKING:
     import pymc as pm
 
-NO_POOLING_LOG_SD = 1.5
-"""Spread of a deployment round its roofline when nothing is shared: within a factor of 20."""
 REFERENCE_DRAFT_LENGTH = 4.0
-
-
-def active_coefficients(design: Design) -> list[str]:
-    """List the coefficients that the observations have; no expert term for a family of dense verifiers."""
-    sparse = bool((design.levels.roofline["n_experts"] > 0).any())
-    return [c for c in COEFFICIENTS if sparse or c != "expert"]
+"""Draft length [tokens] at which an acceptance cell's level is stated."""
+QUEUED_NOISE = 4.0
+"""Noise of rows whose requests queue for the cache, in units of the others'."""
+CACHE_SHARPNESS = 12.0
+"""How abruptly the cache limits the requests that run: lengths vary, so the limit bites a little before it binds."""
 
 
 def build_model(design: Design, spec: ModelSpec) -> pm.Model:
@@ -46,73 +50,58 @@ def build_model(design: Design, spec: ModelSpec) -> pm.Model:
     import pymc as pm
     import pytensor.tensor as pt
 
-    coefficients = active_coefficients(design)
-    coords = dict(design.coords) | {"coefficient": coefficients, "part": list(PARTS), "knot": KNOTS.tolist()}
     points = place_points(design.rows)
-    with pm.Model(coords=coords) as model:
-        part = _parts(spec)
-        log_cost = _deployment_costs(design, spec, coefficients, part)
-        costs_at = _costs_at(design, spec, points, coefficients, log_cost, part)
-        committed = _committed(design, spec)
-        in_flight = _in_flight(design, spec, points)
+    with pm.Model(coords=model_coords(design)) as model:
+        free = {
+            p.name: pm.Normal(p.name, p.mean, p.sd, dims=p.dims or None)
+            for p in parameters(design, spec)
+            if p.mean is not None
+        }
+        part = {name: pt.exp(free["log_part"][i]) for i, name in enumerate(PARTS)}
+        costs_at = _costs_at(design, spec, points, part, free)
+        committed = _committed(design, spec, free)
+        in_flight = _in_flight(design, points, free)
         work = Work(*(design.rows[c][points.row] for c in ("prompt", "output", "k")), committed=committed[points.row])
-        covered = _coverage(design, spec, points, in_flight)
-        step = step_s(costs_at, work, in_flight, covered, _kernel_factor(design, spec, points))
+        covered = _coverage(design, spec, points, in_flight, free)
+        step = step_s(costs_at, work, in_flight, covered, _kernel_factor(design, spec, points, free))
         service = service_latency_s(costs_at, work, in_flight, step)
         log_latency = pt.concatenate(_protocol_means(design, points, service, in_flight))
-        overlap = _beta("overlap", spec.priors["overlap"]["mean"], "source")
-        first = first_token_s(costs_at, work, in_flight, step, overlap[design.rows["source"][points.row]])
-        _observe(design, spec, points, log_latency, service, first)
+        overlap = pt.sigmoid(free["logit_overlap"])[design.rows["source"][points.row]]
+        first = first_token_s(costs_at, work, in_flight, step, overlap)
+        _observe(design, spec, points, log_latency, service, first, free)
     return model
 
 
-def _parts(spec: ModelSpec) -> dict[str, Any]:
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    table = spec.priors["part"]
-    log_median = np.log([table[name]["median"] for name in PARTS])
-    log_sd = np.array([table[name]["log_sd"] for name in PARTS])
-    part = pt.exp(pm.Normal("log_part", log_median, log_sd, dims="part"))
-    return {name: part[i] for i, name in enumerate(PARTS)}
-
-
-def _deployment_costs(design: Design, spec: ModelSpec, coefficients: list[str], part: dict[str, Any]) -> Any:
+def _deployment_costs(design: Design, spec: ModelSpec, part: dict[str, Any], free: dict[str, Any]) -> Any:
     """Log cost of each coefficient and deployment, centred on roofline, slope and effects."""
     import pymc as pm
     import pytensor.tensor as pt
 
     levels = design.levels
-    spread = spec.priors["spread"]
-    ideal = levels.roofline | {"log2_tp": levels.log2_tp}
-    base = expected_log_costs(part, ideal, pt)
-    expected = pt.stack([base[c] for c in coefficients])
+    base = expected_log_costs(part, levels.roofline | {"log2_tp": levels.log2_tp}, pt)
+    expected = pt.stack([base[c] for c in active_coefficients(design)])
     if not spec.pooled:
         return pm.Normal("log_cost", expected, NO_POOLING_LOG_SD, dims=("coefficient", "deployment"))
-    slope_sd = np.array([spread[c]["tp_slope"] for c in coefficients])
-    slope = pm.Normal("tp_slope", 0.0, slope_sd, dims="coefficient")
-    medians = np.array([[spread[c][kind] for kind in (*KINDS, "deployment")] for c in coefficients])
-    scale = pm.LogNormal("effect_scale", np.log(medians[:, :-1]), spread["scale_log_sd"], dims=("coefficient", "kind"))
-    effect = pm.Normal("effect", dims=("coefficient", "level"))
-    shift = pt.dot(effect * scale[:, levels.kind], levels.member.T)
-    residual = pm.LogNormal("deployment_scale", np.log(medians[:, -1]), spread["scale_log_sd"], dims="coefficient")
-    expected = expected + slope[:, None] * levels.log2_tp + shift
-    return pm.Normal("log_cost", expected, residual[:, None], dims=("coefficient", "deployment"))
+    scale = pt.exp(free["log_effect_scale"])[:, levels.kind]
+    shift = pt.dot(free["effect"] * scale, levels.member.T)
+    expected = expected + free["tp_slope"][:, None] * levels.log2_tp + shift
+    residual = pt.exp(free["log_deployment_scale"])[:, None]
+    return pm.Normal("log_cost", expected, residual, dims=("coefficient", "deployment"))
 
 
 def _costs_at(
-    design: Design, spec: ModelSpec, points: Points, coefficients: list[str], log_cost: Any, part: dict[str, Any]
+    design: Design, spec: ModelSpec, points: Points, part: dict[str, Any], free: dict[str, Any]
 ) -> StageCosts:
     import pytensor.tensor as pt
 
+    coefficients = active_coefficients(design)
     at = design.rows["deployment"][points.row]
-    cost = pt.exp(log_cost)
-    ideal = design.levels.roofline | {"log2_tp": design.levels.log2_tp}
-    share = token_share(part, ideal)
+    cost = pt.exp(_deployment_costs(design, spec, part, free))
+    share = token_share(part, design.levels.roofline | {"log2_tp": design.levels.log2_tp})
     request = cost[coefficients.index("request")]
     table = pt.concatenate([cost, [request * share]])[:, at]
     get = {name: table[i] for i, name in enumerate([*coefficients, "token"])}
-    draft_fixed, draft_token, extra = _draft_costs(design, spec, points)
+    draft_fixed, draft_token = _draft_costs(design, spec, points, free)
     return StageCosts(
         prefill_fixed_s=get["prefill_fixed"],
         prefill_token_s=get["prefill_token"],
@@ -123,77 +112,66 @@ def _costs_at(
         kv_token_s=get["kv"],
         draft_fixed_s=draft_fixed,
         draft_token_s=draft_token * get["token"],
-        draft_extra_steps=extra,
+        draft_extra_steps=pt.exp(free["log_draft_extra_steps"]),
     )
 
 
-def _draft_costs(design: Design, spec: ModelSpec, points: Points) -> tuple[Any, Any, Any]:
-    """Fixed seconds per draft step, cost per request in units of the verifier's token cost, fixed steps per cycle."""
+def _draft_costs(design: Design, spec: ModelSpec, points: Points, free: dict[str, Any]) -> tuple[Any, Any]:
+    """Fixed seconds per draft step, and cost per request in units of the verifier's token cost."""
     import pymc as pm
     import pytensor.tensor as pt
 
     prior = spec.priors["draft"]
-    ideal = np.log(prior["fixed_median"] * design.pair_roofline_s + prior["fixed_launch_s"])
-    level = pm.Normal("draft_level", 0.0, prior["fixed_log_sd"])
-    extra = pm.LogNormal("draft_extra_steps", np.log(prior["extra_steps_median"]), prior["extra_steps_log_sd"])
-    share = pm.LogNormal("draft_token_share", np.log(prior["token_share_median"]), prior["token_share_log_sd"])
-    if not len(ideal):
-        return 0.0, 0.0, 0.0
-    scale = pm.LogNormal("draft_scale", np.log(prior["pair_log_sd"]), 0.4)
-    log_fixed = pm.Normal("log_draft_cost", ideal + level, scale, dims="pair")
-    log_share = pm.Normal("log_draft_share", pt.log(share), 0.4, dims="pair")
-    pair = design.rows["pair"][points.row]
-    table = pt.exp(pt.stack([log_fixed, log_share]))[:, np.maximum(pair, 0)]
-    return table[0], table[1], extra
+    ideal = draft_ideal_log_s(design, spec) + free["draft_level"]
+    log_fixed = pm.Normal("log_draft_cost", ideal, pt.exp(free["log_draft_scale"]), dims="pair")
+    sd = prior["pair_token_share_log_sd"]
+    log_share = pm.Normal("log_draft_share", free["log_draft_token_share"], sd, dims="pair")
+    if not design.coords["pair"]:
+        return 0.0, 0.0
+    table = pt.exp(pt.stack([log_fixed, log_share]))[:, np.maximum(design.rows["pair"][points.row], 0)]
+    return table[0], table[1]
 
 
-def _committed(design: Design, spec: ModelSpec) -> Any:
+def _committed(design: Design, spec: ModelSpec, free: dict[str, Any]) -> Any:
     """Tokens per cycle of each observation: as measured where it was, else from the acceptance of its cell."""
     import pymc as pm
     import pytensor.tensor as pt
 
     rows = design.rows
     unknown = np.isnan(rows["committed"])
+    drafter_sd = spec.priors["acceptance"]["drafter_sd"]
+    drafter = pm.Normal("acceptance_drafter", free["acceptance_level"], drafter_sd, dims="drafter")
     if not design.coords["cell"]:
+        pm.Normal("acceptance_cell", 0.0, 1.0, dims="cell")
         return rows["committed"]
-    prior = spec.priors["acceptance"]
-    drafter = pm.Normal("acceptance_drafter", prior["logit_mean"], prior["logit_sd"], dims="drafter")
-    scale = pm.LogNormal("acceptance_scale", np.log(prior["workload_sd"]), 0.4)
-    cell = pm.Normal("acceptance_cell", drafter[design.cell_drafter], scale, dims="cell")
-    slope = pm.Normal("acceptance_length_slope", 0.0, prior["length_slope_sd"])
-    run = pm.LogNormal("acceptance_run_scale", np.log(prior["run_sd"]), 0.5)
-    logit = cell[np.maximum(rows["cell"], 0)] + slope * np.log(np.maximum(rows["k"], 1.0) / REFERENCE_DRAFT_LENGTH)
+    spread = pt.exp(free["log_acceptance_scale"])
+    cell = pm.Normal("acceptance_cell", drafter[design.cell_drafter], spread, dims="cell")
+    doublings = np.log(np.maximum(rows["k"], 1.0) / REFERENCE_DRAFT_LENGTH)
+    logits = cell[np.maximum(rows["cell"], 0)] + free["acceptance_length_slope"] * doublings
     measured = acceptance_logit(rows["committed"], rows["k"])
     seen = np.flatnonzero(np.isfinite(measured))
-    pm.StudentT("acceptance", nu=4.0, mu=logit[seen], sigma=run, observed=measured[seen])
+    sigma = pt.exp(free["log_acceptance_run"])
+    pm.StudentT("acceptance", nu=spec.priors["noise"]["tails"], mu=logits[seen], sigma=sigma, observed=measured[seen])
     if not unknown.any():
         return rows["committed"]
-    latent = expected_committed_iid(pt.sigmoid(logit), rows["k"].astype(int), pt)
+    latent = expected_committed_iid(pt.sigmoid(logits), rows["k"].astype(int), pt)
     return pt.where(unknown, latent, np.nan_to_num(rows["committed"], nan=1.0))
 
 
-def _in_flight(design: Design, spec: ModelSpec, points: Points) -> Any:
+def _in_flight(design: Design, points: Points, free: dict[str, Any]) -> Any:
     """Requests that run at once: the load, or what the engine's cap and its cache hold in a closed loop."""
-    import pymc as pm
     import pytensor.tensor as pt
 
-    prior = spec.priors["cache"]
-    efficiency = pm.Normal(
-        "log_cache_efficiency", np.log(prior["efficiency_median"]), prior["efficiency_log_sd"], dims="engine"
-    )
-    reserve = _beta("cache_reserve", prior["reserve_mean"], "engine")
     rows, n = design.rows, points.closed
     engine = rows["engine"][:n]
-    held = cached_requests(
-        efficiency[engine], reserve[engine], rows["cache_tokens"][:n], rows["prompt"][:n], rows["output"][:n]
-    )
-    running = pt.minimum(pt.minimum(held, rows["cap"][:n]), points.in_flight[:n])
+    lengths = (rows["reserve"][:n], rows["cache_tokens"][:n], rows["prompt"][:n], rows["output"][:n])
+    held = cached_requests(free["log_cache_efficiency"][engine], *lengths)
+    running = smooth_minimum(held, np.minimum(rows["cap"][:n], points.in_flight[:n]))
     return pt.concatenate([running, points.in_flight[n:]]) if len(points.in_flight) > n else running
 
 
-def _coverage(design: Design, spec: ModelSpec, points: Points, in_flight: Any) -> Any:
+def _coverage(design: Design, spec: ModelSpec, points: Points, in_flight: Any, free: dict[str, Any]) -> Any:
     """Share of routed experts that each point's step touches."""
-    import pymc as pm
     import pytensor.tensor as pt
 
     deployment = design.rows["deployment"][points.row]
@@ -201,34 +179,41 @@ def _coverage(design: Design, spec: ModelSpec, points: Points, in_flight: Any) -
     if not (experts > 0).any() or spec.moe == "dense":
         return (experts > 0).astype(float)
     top_k = design.levels.roofline["top_k_experts"][deployment]
-    psi = pm.Beta("routing_independence", 2.0, 2.0)
-    tokens = effective_tokens(in_flight, design.rows["k"][points.row], psi)
+    tokens = effective_tokens(in_flight, design.rows["k"][points.row], pt.sigmoid(free["logit_routing"]))
     touched = coverage(tokens, np.maximum(experts, 2.0), np.maximum(top_k, 1.0), pt)
     return touched * (experts > 0)
 
 
-def _kernel_factor(design: Design, spec: ModelSpec, points: Points) -> Any:
-    import pymc as pm
+def _kernel_factor(design: Design, spec: ModelSpec, points: Points, free: dict[str, Any]) -> Any:
     import pytensor.tensor as pt
 
     if not spec.kernel:
         return 1.0
-    prior = spec.priors["kernel"]
-    scale = pm.LogNormal("kernel_scale", np.log(prior["scale_median"]), prior["scale_log_sd"])
-    raw = pm.Normal("kernel_raw", dims=("stack", "knot"))
-    curve = scale * pt.dot(raw, knot_factor(prior["length_doublings"]).T)
+    factor = knot_factor(spec.priors["kernel"]["length_doublings"])
+    curve = pt.exp(free["log_kernel_scale"]) * pt.dot(free["kernel_raw"], factor.T)
+    start, weight = kernel_index(design, points)
+    flat = curve.ravel()
+    return pt.exp(flat[start] * (1.0 - weight) + flat[start + 1] * weight)
+
+
+def kernel_index(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Place each point on its stack's kernel curve: index of the left knot in the flattened curves, weight of the right."""
     _, stack_of = design.levels.index("stack")
     row = points.row
     left, weight = knot_position(nominal_in_flight(design, points) * (design.rows["k"][row] + 1.0))
-    start = stack_of[design.rows["deployment"][row]] * len(KNOTS) + left
-    flat = curve.ravel()
-    return pt.exp(flat[start] * (1.0 - weight) + flat[start + 1] * weight)
+    return stack_of[design.rows["deployment"][row]] * len(KNOTS) + left, weight
+
+
+def smooth_minimum(held: Any, load: Any) -> Any:
+    """Requests that run when `load` are offered and the cache holds `held`: their minimum, rounded where they meet."""
+    return load * (1.0 + (load / held) ** CACHE_SHARPNESS) ** (-1.0 / CACHE_SHARPNESS)
 
 
 def nominal_in_flight(design: Design, points: Points) -> np.ndarray:
     """Requests at each point with the cache at its nominal size, which places a point on the kernel curve."""
     rows, row = design.rows, points.row
-    held = cached_requests(np.log(0.9), 0.6, rows["cache_tokens"][row], rows["prompt"][row], rows["output"][row])
+    lengths = (rows[name][row] for name in ("reserve", "cache_tokens", "prompt", "output"))
+    held = cached_requests(np.log(0.9), *lengths)
     limit = np.where(rows["open_loop"][row], np.inf, np.minimum(held, rows["cap"][row]))
     return np.minimum(points.in_flight, limit)
 
@@ -273,41 +258,53 @@ def _poisson_means(design: Design, points: Points, service: Any) -> Any:
     return pt.log(pt.sum(weight * number, axis=1) / total) - np.log(rate)
 
 
+def noise_factor(design: Design, points: Points) -> np.ndarray:
+    """Noise of each observation in units of its group's: more where requests queue for the cache.
+
+    There a measurement depends on evictions and run length, and two such rows may contradict each other.
+    """
+    rows = design.rows
+    queued = ~rows["open_loop"] & (nominal_in_flight(design, points)[points.running] < rows["load"])
+    return np.where(queued, QUEUED_NOISE, 1.0)
+
+
+def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Find the observations whose time to first token, or else time per output token, is used.
+
+    Returns
+    -------
+    ttft, share : int array
+        Observations with a time to first token of running (not queued) requests; those with a time per output token only.
+    """
+    rows = design.rows
+    queued = ~rows["open_loop"] & (nominal_in_flight(design, points)[points.running] < rows["load"])
+    ttft = np.flatnonzero(np.isfinite(rows["ttft_s"]) & ~queued)
+    share = np.flatnonzero(np.isnan(rows["ttft_s"]) & np.isfinite(rows["tpot_s"]) & (rows["output"] > 2))
+    return ttft, share
+
+
+def decode_share(design: Design) -> np.ndarray:
+    """Measured share of a request's latency after its first token, (g − 1)·TPOT/L, shape (observation,)."""
+    rows = design.rows
+    return (rows["output"] - 1.0) * rows["tpot_s"] / rows["latency_s"]
+
+
 def _observe(
-    design: Design, spec: ModelSpec, points: Points, log_latency: Any, service: Any, first: Any
+    design: Design, spec: ModelSpec, points: Points, log_latency: Any, service: Any, first: Any, free: dict[str, Any]
 ) -> None:
     import pymc as pm
     import pytensor.tensor as pt
 
-    rows, prior = design.rows, spec.priors["noise"]
-    tails = prior["tails"]
-    sigma = pm.LogNormal("latency_noise", np.log(prior["latency_median"]), prior["latency_log_sd"], dims="noise")
-    pm.StudentT(
-        "latency", nu=tails, mu=log_latency, sigma=sigma[rows["noise"]], observed=np.log(rows["latency_s"])
-    )
-    running = points.running
-    nominal = nominal_in_flight(design, points)
-    queued = ~rows["open_loop"] & (nominal[running] < rows["load"])
-    timed = np.flatnonzero(np.isfinite(rows["ttft_s"]) & ~queued)
-    if len(timed):
-        sigma = pm.LogNormal("ttft_noise", np.log(prior["ttft_median"]), prior["ttft_log_sd"], dims="source")
-        pm.StudentT(
-            "ttft",
-            nu=tails,
-            mu=pt.log(first[running[timed]]),
-            sigma=sigma[rows["source"][timed]],
-            observed=np.log(rows["ttft_s"][timed]),
-        )
-    shared = np.flatnonzero(np.isnan(rows["ttft_s"]) & np.isfinite(rows["tpot_s"]) & (rows["output"] > 2))
-    if len(shared):
-        sigma = pm.LogNormal("share_noise", np.log(prior["share_median"]), prior["share_log_sd"], dims="source")
-        at = running[shared]
-        decoding = (service[at] - first[at]) * pt.exp(-log_latency[shared])
-        observed = (rows["output"][shared] - 1.0) * rows["tpot_s"][shared] / rows["latency_s"][shared]
-        pm.StudentT("decode_share", nu=tails, mu=decoding, sigma=sigma[rows["source"][shared]], observed=observed)
-
-
-def _beta(name: str, mean: float, dim: str) -> Any:
-    import pymc as pm
-
-    return pm.Beta(name, 4.0 * mean, 4.0 * (1.0 - mean), dims=dim)
+    rows, tails = design.rows, spec.priors["noise"]["tails"]
+    sigma = pt.exp(free["log_latency_noise"])[rows["noise"]] * noise_factor(design, points)
+    pm.StudentT("latency", nu=tails, mu=log_latency, sigma=sigma, observed=np.log(rows["latency_s"]))
+    ttft, share = timed_rows(design, points)
+    if len(ttft):
+        sigma = pt.exp(free["log_ttft_noise"])[rows["source"][ttft]]
+        mu = pt.log(first[points.running[ttft]])
+        pm.StudentT("ttft", nu=tails, mu=mu, sigma=sigma, observed=np.log(rows["ttft_s"][ttft]))
+    if len(share):
+        sigma = pt.exp(free["log_share_noise"])[rows["source"][share]]
+        at = points.running[share]
+        decoding = (service[at] - first[at]) * pt.exp(-log_latency[share])
+        pm.StudentT("decode_share", nu=tails, mu=decoding, sigma=sigma, observed=decode_share(design)[share])

@@ -104,11 +104,12 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
     precision = row.get("precision")
     if not isinstance(precision, str) or not precision:
         precision = "fp16"
+    verifier = cards.verifier_from_row(row).name
     return Deployment(
-        verifier=cards.verifier_from_row(row).name,
+        verifier=verifier,
         hardware=cards.hardware(str(row["hardware"])).name,
         tp=int(row["tp"]) if pd.notna(row.get("tp")) else 1,
-        precision=cards.precision(precision).name,
+        precision=cards.precision(precision, verifier).name,
         engine=engine_label(row),
     )
 

@@ -17,6 +17,9 @@ from bayes_sd.model.spec import KINDS
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
 
+RESERVED_OUTPUT = {"trtllm": 1.0}
+"""Share of the output that an engine sets aside in the cache when it admits a request. TensorRT-LLM's default scheduler
+never evicts and so reserves all of it; vLLM and SGLang admit by what is used now, and evict."""
 LEAST_COMMITTED = 1.02
 """Tokens per cycle below which a measured acceptance is not told apart from none (its logit would be infinite)."""
 
@@ -181,6 +184,7 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
     rows["deployment"] = index
     rows["engine"] = engine_of[index]
     rows["cache_tokens"] = levels.roofline["cache_tokens"][index]
+    rows["reserve"] = np.array([RESERVED_OUTPUT.get(deployments[i].engine_base, 0.0) for i in range(len(frame))])
     _require_acceptance(rows)
     rows["source"], sources = codes(frame["source"].tolist())
     rows["noise"], noises = codes([f"{s} | {d.hardware}" for s, d in zip(frame["source"], deployments, strict=True)])

@@ -1,0 +1,561 @@
+"""The log density of the model and its gradient, in compiled code with the gradient written out by hand.
+
+It is the density of :func:`bayes_sd.model.build.build_model` up to a constant (tests hold the two together, value and
+gradient): that one says what the model is and serves prior predictive draws, this one is what a sampler calls a million
+times. Compiled once and cached on disk, a call costs some tens of microseconds for a thousand observations.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+# Positions of the parameters in the vector, in the order of bayes_sd.model.parameters.parameters.
+(
+    PART,
+    SLOPE,
+    EFFECT_SCALE,
+    EFFECT,
+    DEPLOYMENT_SCALE,
+    COST,
+    DRAFT_LEVEL,
+    DRAFT_EXTRA,
+    DRAFT_TOKEN_SHARE,
+    DRAFT_SCALE,
+    DRAFT_COST,
+    DRAFT_SHARE,
+    ACCEPT_LEVEL,
+    ACCEPT_DRAFTER,
+    ACCEPT_SCALE,
+    ACCEPT_CELL,
+    ACCEPT_SLOPE,
+    ACCEPT_RUN,
+    CACHE_EFFICIENCY,
+    KERNEL_SCALE,
+    KERNEL_RAW,
+    ROUTING,
+    OVERLAP,
+    LATENCY_NOISE,
+    TTFT_NOISE,
+    SHARE_NOISE,
+) = range(26)
+(P_PREFILL, P_TOKEN, P_LINK, P_WEIGHTS, P_LAUNCH, P_ALLREDUCE, P_SEQUENCE, P_EXPERTS, P_KV, P_FIXED) = range(10)
+(C_PREFILL, C_VERIFY, C_REQUEST, C_KV, C_FIXED, C_EXPERT) = range(6)
+(I_COMPUTE, I_LINK, I_WEIGHTS, I_EXPERTS, I_KV, I_LAYERS) = range(6)
+(R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE) = range(6)
+(F_PROMPT, F_OUTPUT, F_K, F_E, F_LOAD, F_LATENCY, F_TTFT, F_CAP, F_HELD, F_EXPERTS, F_TOP_K,
+ F_QUIET) = range(12)
+# What a point's service latency depends on, and the slots of its derivatives.
+(S_PREFILL, S_VERIFY, S_REQUEST, S_KV, S_FIXED, S_EXPERT, S_SHARE, S_KERNEL, S_DRAFT, S_DSHARE, S_EXTRA) = range(11)
+(S_FLIGHT, S_E, S_PSI, S_OVERLAP) = range(11, 15)
+N_SLOTS = 15
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _sigmoid(x):
+    return 1.0 / (1.0 + math.exp(-x)) if x >= 0 else math.exp(x) / (1.0 + math.exp(x))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _student(residual, log_sigma, precision, tails):
+    """Log density without its constant, and its slopes in the mean and in log sigma."""
+    z = residual * precision
+    square = z * z
+    value = -log_sigma - 0.5 * (tails + 1.0) * math.log1p(square / tails)
+    weight = (tails + 1.0) / (tails + square)
+    return value, weight * z * precision, -1.0 + weight * square
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _point(n, costs, share, kernel, draft, dshare, extra, prompt, output, k, committed, experts, top_k, psi, overlap,
+           sparse, covers, ds, df):
+    """Service latency and time to first token at n in flight; their derivatives go to ds and df."""
+    prefill, verify, request, kv, fixed, expert = costs
+    touched, touched_n, touched_psi = 0.0, 0.0, 0.0
+    if sparse:
+        touched = 1.0
+        if covers:
+            spread = 1.0 + psi * k
+            log_miss = math.log1p(-top_k / experts) if top_k < experts else -700.0
+            miss = math.exp(n * spread * log_miss)
+            touched = 1.0 - miss
+            touched_n = -miss * log_miss * spread
+            touched_psi = -miss * log_miss * n * k
+    factor = math.exp(kernel)
+    context = prompt + 0.5 * output
+    per_request = request * (1.0 + k * share) + context * kv
+    stage = verify + touched * expert + n * per_request
+    steps = k + extra if k > 0 else 0.0
+    draft_each = k * dshare * request * share
+    step = stage * factor + steps * draft + n * draft_each
+    cycles = output / committed
+    step_n = (per_request + expert * touched_n) * factor + draft_each
+    for j in range(N_SLOTS):
+        ds[j] = 0.0
+        df[j] = 0.0
+    dstep = df  # filled as derivatives of the step first
+    dstep[S_VERIFY] = verify * factor
+    dstep[S_REQUEST] = n * request * (1.0 + k * share) * factor + n * draft_each
+    dstep[S_KV] = n * context * kv * factor
+    dstep[S_EXPERT] = touched * expert * factor
+    dstep[S_SHARE] = n * request * k * factor + n * k * dshare * request
+    dstep[S_KERNEL] = stage * factor
+    dstep[S_DRAFT] = steps * draft
+    dstep[S_DSHARE] = n * draft_each
+    dstep[S_EXTRA] = extra * draft if k > 0 else 0.0
+    dstep[S_FLIGHT] = step_n
+    dstep[S_PSI] = expert * touched_psi * factor
+    for j in range(N_SLOTS):
+        ds[j] = cycles * dstep[j]
+        df[j] = 0.5 * dstep[j]
+    own = prompt * prefill
+    service = fixed + own * n + cycles * step
+    ds[S_PREFILL] = own * n
+    ds[S_FIXED] = fixed
+    ds[S_FLIGHT] += own
+    ds[S_E] = -cycles / committed * step
+    first = fixed + own * (1.0 + overlap * (n - 1.0)) + 0.5 * step
+    df[S_PREFILL] = own * (1.0 + overlap * (n - 1.0))
+    df[S_FIXED] = fixed
+    df[S_FLIGHT] += own * overlap
+    df[S_OVERLAP] = own * (n - 1.0)
+    return service, first
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _log_sigmoid(x):
+    return -math.log1p(math.exp(-x)) if x > 0 else x - math.log1p(math.exp(x))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def to_natural(x, natural, problem):
+    """Turn what a sampler moves into the model's parameters; the volume is unchanged, so densities are equal.
+
+    What a deployment's rows inform is the total slope of latency in load at their typical request, not its summands:
+    log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
+    the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges.
+    """
+    o = problem.offset
+    n_dep = problem.sizes[1]
+    for i in range(x.size):
+        natural[i] = x[i]
+    base = o[COST]
+    for d in range(n_dep):
+        total, first, second = (
+            x[base + C_PREFILL * n_dep + d],
+            x[base + C_REQUEST * n_dep + d],
+            x[base + C_KV * n_dep + d],
+        )
+        decode = total + _log_sigmoid(-first) - problem.typical[d, 1]
+        natural[base + C_PREFILL * n_dep + d] = total + _log_sigmoid(first) - problem.typical[d, 0]
+        natural[base + C_REQUEST * n_dep + d] = decode + _log_sigmoid(-second)
+        natural[base + C_KV * n_dep + d] = decode + _log_sigmoid(second) - problem.typical[d, 2]
+    extra = math.exp(x[o[DRAFT_EXTRA]])
+    for i in range(problem.pair_ideal.size):
+        natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pull_back(x, grad, problem):
+    """Turn a gradient in the model's parameters into one in what the sampler moves."""
+    o = problem.offset
+    n_dep = problem.sizes[1]
+    base = o[COST]
+    for d in range(n_dep):
+        at_prefill, at_request, at_kv = (
+            base + C_PREFILL * n_dep + d,
+            base + C_REQUEST * n_dep + d,
+            base + C_KV * n_dep + d,
+        )
+        a, b = _sigmoid(x[at_request]), _sigmoid(x[at_kv])
+        prefill, request, kv = grad[at_prefill], grad[at_request], grad[at_kv]
+        grad[at_prefill] = prefill + request + kv
+        grad[at_request] = prefill * (1.0 - a) - a * (request + kv)
+        grad[at_kv] = kv * (1.0 - b) - b * request
+    extra = math.exp(x[o[DRAFT_EXTRA]])
+    for i in range(problem.pair_ideal.size):
+        grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sampled_density(x, grad, natural, problem):
+    """Compute :func:`density` and its gradient in the coordinates that a sampler moves (see :func:`to_natural`)."""
+    to_natural(x, natural, problem)
+    value = density(natural, grad, problem)
+    _pull_back(x, grad, problem)
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _hierarchy(x, grad, problem, share, share_slope):
+    """Deployment costs round their rooflines; fills the token share and its slope in log(tokens/sequence)."""
+    o, ideal = problem.offset, problem.ideal
+    n_coef, n_dep, n_level, n_kind = problem.sizes[0], problem.sizes[1], problem.sizes[2], problem.sizes[3]
+    pooled = problem.settings[1] > 0
+    part = np.exp(x[o[PART] : o[PART] + 10])
+    g_part = grad[o[PART] : o[PART] + 10]
+    value = 0.0
+    base = np.empty(6)
+    scales = np.exp(x[o[EFFECT_SCALE] : o[EFFECT_SCALE + 1]])
+    effects = x[o[EFFECT] : o[EFFECT + 1]]
+    inverses = np.exp(-x[o[DEPLOYMENT_SCALE] : o[DEPLOYMENT_SCALE + 1]])
+    g_effect = grad[o[EFFECT] : o[EFFECT + 1]]
+    g_scale = grad[o[EFFECT_SCALE] : o[EFFECT_SCALE + 1]]
+    level_of, kind_of, log2_tp = problem.level_of, problem.kind_of, problem.log2_tp
+    o_cost, o_residual, o_slope = o[COST], o[DEPLOYMENT_SCALE], o[SLOPE]
+    alone = math.log(problem.settings[7])
+    for d in range(n_dep):
+        compute, link = ideal[I_COMPUTE, d], part[P_LINK] * ideal[I_LINK, d]
+        prefill = part[P_PREFILL] * compute
+        weights = part[P_WEIGHTS] * ideal[I_WEIGHTS, d]
+        parallel = 1.0 if problem.log2_tp[d] > 0 else 0.0
+        latency = 1.0 + part[P_ALLREDUCE] * parallel
+        launch = part[P_LAUNCH] * ideal[I_LAYERS, d] * latency
+        tokens = part[P_TOKEN] * compute
+        request = tokens + link + part[P_SEQUENCE]
+        share[d] = (tokens + link) / request
+        base[C_PREFILL] = math.log(prefill + link)
+        base[C_VERIFY] = math.log(weights + launch)
+        base[C_REQUEST] = math.log(request)
+        base[C_KV] = math.log(part[P_KV] * ideal[I_KV, d])
+        base[C_FIXED] = math.log(part[P_FIXED])
+        base[C_EXPERT] = math.log(part[P_EXPERTS] * max(ideal[I_EXPERTS, d], 1e-12))
+        for c in range(n_coef):
+            expected = base[c]
+            log_scale = alone
+            inverse = 1.0 / problem.settings[7]
+            if pooled:
+                expected += x[o_slope + c] * log2_tp[d]
+                for i in range(n_kind):
+                    level = level_of[d, i]
+                    expected += effects[c * n_level + level] * scales[c * n_kind + kind_of[level]]
+                log_scale = x[o_residual + c]
+                inverse = inverses[c]
+            z = (x[o_cost + c * n_dep + d] - expected) * inverse
+            value += -0.5 * z * z - log_scale
+            slope = z * inverse
+            grad[o_cost + c * n_dep + d] -= slope
+            if pooled:
+                grad[o_residual + c] += z * z - 1.0
+                grad[o_slope + c] += slope * log2_tp[d]
+                for i in range(n_kind):
+                    level = level_of[d, i]
+                    at = c * n_kind + kind_of[level]
+                    g_effect[c * n_level + level] += slope * scales[at]
+                    g_scale[at] += slope * scales[at] * effects[c * n_level + level]
+            if c == C_PREFILL:
+                g_part[P_PREFILL] += slope * prefill / (prefill + link)
+                g_part[P_LINK] += slope * link / (prefill + link)
+            elif c == C_VERIFY:
+                g_part[P_WEIGHTS] += slope * weights / (weights + launch)
+                g_part[P_LAUNCH] += slope * launch / (weights + launch)
+                extra = part[P_ALLREDUCE] * parallel / latency
+                g_part[P_ALLREDUCE] += slope * launch / (weights + launch) * extra
+            elif c == C_REQUEST:
+                g_part[P_TOKEN] += slope * tokens / request
+                g_part[P_LINK] += slope * link / request
+                g_part[P_SEQUENCE] += slope * part[P_SEQUENCE] / request
+            elif c == C_KV:
+                g_part[P_KV] += slope
+            elif c == C_FIXED:
+                g_part[P_FIXED] += slope
+            else:
+                g_part[P_EXPERTS] += slope
+        # d share / d log part, for the adjoint that the observations bring.
+        rest = part[P_SEQUENCE] / (request * request)
+        share_slope[d, 0] = tokens * rest
+        share_slope[d, 1] = link * rest
+        share_slope[d, 2] = -(tokens + link) * rest
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _drafting(x, grad, problem):
+    """Hierarchies of draft costs and of acceptance, and the acceptance measurements."""
+    o = problem.offset
+    value = 0.0
+    log_scale = x[o[DRAFT_SCALE]]
+    for i in range(problem.pair_ideal.size):
+        z = (x[o[DRAFT_COST] + i] - problem.pair_ideal[i] - x[o[DRAFT_LEVEL]]) * math.exp(-log_scale)
+        value += -0.5 * z * z - log_scale
+        grad[o[DRAFT_COST] + i] -= z * math.exp(-log_scale)
+        grad[o[DRAFT_LEVEL]] += z * math.exp(-log_scale)
+        grad[o[DRAFT_SCALE]] += z * z - 1.0
+        sd = problem.settings[4]
+        z = (x[o[DRAFT_SHARE] + i] - x[o[DRAFT_TOKEN_SHARE]]) / sd
+        value += -0.5 * z * z
+        grad[o[DRAFT_SHARE] + i] -= z / sd
+        grad[o[DRAFT_TOKEN_SHARE]] += z / sd
+    for i in range(o[ACCEPT_DRAFTER + 1] - o[ACCEPT_DRAFTER]):
+        sd = problem.settings[5]
+        z = (x[o[ACCEPT_DRAFTER] + i] - x[o[ACCEPT_LEVEL]]) / sd
+        value += -0.5 * z * z
+        grad[o[ACCEPT_DRAFTER] + i] -= z / sd
+        grad[o[ACCEPT_LEVEL]] += z / sd
+    log_scale = x[o[ACCEPT_SCALE]]
+    for i in range(problem.cell_drafter.size):
+        parent = o[ACCEPT_DRAFTER] + problem.cell_drafter[i]
+        z = (x[o[ACCEPT_CELL] + i] - x[parent]) * math.exp(-log_scale)
+        value += -0.5 * z * z - log_scale
+        grad[o[ACCEPT_CELL] + i] -= z * math.exp(-log_scale)
+        grad[parent] += z * math.exp(-log_scale)
+        grad[o[ACCEPT_SCALE]] += z * z - 1.0
+    run_precision = math.exp(-x[o[ACCEPT_RUN]])
+    for r in problem.accept_row:
+        cell = o[ACCEPT_CELL] + problem.row_int[r, R_CELL]
+        doublings = math.log(problem.row_float[r, F_K] / problem.settings[8])
+        mean = x[cell] + x[o[ACCEPT_SLOPE]] * doublings
+        log_sigma = x[o[ACCEPT_RUN]]
+        v, slope, noise = _student(problem.accept_logit[r] - mean, log_sigma, run_precision, problem.settings[0])
+        value += v
+        grad[cell] += slope
+        grad[o[ACCEPT_SLOPE]] += slope * doublings
+        grad[o[ACCEPT_RUN]] += noise
+    return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _latent_committed(x, problem, r):
+    """Tokens per cycle of a row that does not state it, and the slope in its acceptance logit."""
+    o = problem.offset
+    k = problem.row_float[r, F_K]
+    doublings = math.log(k / problem.settings[8])
+    alpha = _sigmoid(x[o[ACCEPT_CELL] + problem.row_int[r, R_CELL]] + x[o[ACCEPT_SLOPE]] * doublings)
+    committed, slope = 1.0, 0.0
+    for _ in range(int(k)):
+        slope = committed + alpha * slope
+        committed = 1.0 + alpha * committed
+    return committed, slope * alpha * (1.0 - alpha), doublings
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _poisson_law(service, rate, reach, weight):
+    """Mean number in flight under Poisson arrivals; weight becomes the slope of its log in each log S(n)."""
+    top, total = 0.0, 0.0
+    for j in range(reach):
+        total += math.log(service[j] * rate / (j + 1.0))
+        weight[j] = total
+        top = max(top, total)
+    norm, mean = math.exp(-top), 0.0
+    for j in range(reach):
+        weight[j] = math.exp(weight[j] - top)
+        norm += weight[j]
+        mean += weight[j] * (j + 1.0)
+    mean /= norm
+    tail = 0.0
+    for j in range(reach - 1, -1, -1):
+        tail += weight[j] / norm * (j + 1.0 - mean)
+        weight[j] = tail / mean
+    return mean
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def density(x, grad, problem):
+    """Compute the log density and its gradient.
+
+    Parameters
+    ----------
+    x : array, shape (parameter,)
+        Unknowns in the order of bayes_sd.model.parameters.parameters.
+    grad : array, shape (parameter,)
+        Overwritten with the gradient.
+    problem : Problem
+
+    Returns
+    -------
+    float
+        Log density up to a constant.
+    """
+    o, settings = problem.offset, problem.settings
+    n_coef, n_dep, n_knot = problem.sizes[0], problem.sizes[1], problem.sizes[4]
+    closed, even, poisson, reach = problem.sizes[5], problem.sizes[6], problem.sizes[7], problem.sizes[8]
+    tails = settings[0]
+    value = 0.0
+    for i in range(x.size):
+        grad[i] = 0.0
+        if problem.prior_sd[i] > 0:
+            z = (x[i] - problem.prior_mean[i]) / problem.prior_sd[i]
+            value -= 0.5 * z * z
+            grad[i] = -z / problem.prior_sd[i]
+    # Local names: the compiler may not assume that writing to grad leaves the problem's fields alone.
+    row_int, row_float, point_in_flight = problem.row_int, problem.row_float, problem.point_in_flight
+    point_start, point_weight, knots = problem.point_start, problem.point_weight, problem.knot_factor
+    ttft_slot, share_slot, share_value = problem.ttft_slot, problem.share_slot, problem.share_value
+    covers, curved, sharpness = settings[3] > 0, settings[2] > 0, settings[6]
+    o_cost, o_noise, o_ttft, o_share = o[COST], o[LATENCY_NOISE], o[TTFT_NOISE], o[SHARE_NOISE]
+    o_draft, o_dshare, o_extra, o_overlap = o[DRAFT_COST], o[DRAFT_SHARE], o[DRAFT_EXTRA], o[OVERLAP]
+    o_cell, o_slope, o_routing = o[ACCEPT_CELL], o[ACCEPT_SLOPE], o[ROUTING]
+    o_efficiency = o[CACHE_EFFICIENCY]
+    share = np.empty(n_dep)
+    share_slope = np.empty((n_dep, 3))
+    value += _hierarchy(x, grad, problem, share, share_slope)
+    value += _drafting(x, grad, problem)
+
+    n_stack = (o[KERNEL_RAW + 1] - o[KERNEL_RAW]) // n_knot
+    kernel_scale = math.exp(x[o[KERNEL_SCALE]]) if settings[2] > 0 else 0.0
+    raw = x[o[KERNEL_RAW] : o[KERNEL_RAW + 1]]
+    curve = np.zeros(n_stack * n_knot)
+    g_curve = np.zeros(n_stack * n_knot)
+    if settings[2] > 0:
+        for s in range(n_stack):
+            for i in range(n_knot):
+                for j in range(n_knot):
+                    curve[s * n_knot + i] += knots[i, j] * raw[s * n_knot + j]
+
+    cost = np.exp(x[o[COST] : o[COST + 1]])
+    g_share = np.zeros(n_dep)
+    extra = math.exp(x[o[DRAFT_EXTRA]])
+    psi = _sigmoid(x[o[ROUTING]])
+    local = np.zeros((max(2, reach), N_SLOTS))
+    first_local = np.zeros(N_SLOTS)
+    service = np.empty(max(2, reach))
+    weight = np.empty(max(2, reach))
+    costs = np.zeros(6)
+
+    draft_cost = np.exp(x[o[DRAFT_COST] : o[DRAFT_COST + 1]])
+    draft_share = np.exp(x[o[DRAFT_SHARE] : o[DRAFT_SHARE + 1]])
+    overlaps = 1.0 / (1.0 + np.exp(-x[o[OVERLAP] : o[OVERLAP + 1]]))
+    efficiencies = np.exp(x[o[CACHE_EFFICIENCY] : o[CACHE_EFFICIENCY + 1]])
+    precision = np.exp(-x[o[LATENCY_NOISE] : o[SHARE_NOISE + 1]])
+    n_rows = row_int.shape[0]
+    for r in range(n_rows):
+        d = row_int[r, R_DEPLOYMENT]
+        pair, source = row_int[r, R_PAIR], row_int[r, R_SOURCE]
+        prompt, output = row_float[r, F_PROMPT], row_float[r, F_OUTPUT]
+        k, committed = row_float[r, F_K], row_float[r, F_E]
+        load, y = row_float[r, F_LOAD], row_float[r, F_LATENCY]
+        experts, top_k = row_float[r, F_EXPERTS], row_float[r, F_TOP_K]
+        latent = math.isnan(committed)
+        committed_slope, doublings = 0.0, 0.0
+        if latent:
+            committed, committed_slope, doublings = _latent_committed(x, problem, r)
+        draft, dshare = 0.0, 0.0
+        if pair >= 0:
+            draft, dshare = draft_cost[pair], draft_share[pair]
+        for c in range(n_coef):
+            costs[c] = cost[c * n_dep + d]
+        overlap = overlaps[source]
+
+        if r < closed:
+            start, count = r, 1
+        elif r < closed + even:
+            start, count = r, 2
+        else:
+            start, count = closed + 2 * even + (r - closed - even) * reach, reach
+        n_of_closed, flight_slope = 0.0, 0.0
+        first = 0.0
+        for j in range(count):
+            at = start + j * even if count == 2 and r >= closed and r < closed + even else start + j
+            n = point_in_flight[at]
+            if r < closed:
+                engine = row_int[r, R_ENGINE]
+                held = efficiencies[engine] * row_float[r, F_HELD]
+                offered = min(row_float[r, F_CAP], n)
+                ratio = offered / held
+                ratio = 0.0 if ratio < 0.2 else ratio ** sharpness
+                n = offered * (1.0 + ratio) ** (-1.0 / sharpness) if ratio > 0.0 else offered
+                n_of_closed = n
+                flight_slope = n * ratio / (1.0 + ratio)  # dn / d log held
+            left, w = point_start[at], point_weight[at]
+            kernel = kernel_scale * (curve[left] * (1.0 - w) + curve[left + 1] * w)
+            service[j], first = _point(
+                n, costs, share[d], kernel, draft, dshare, extra, prompt, output, k, committed, experts, top_k, psi,
+                overlap, experts > 0, covers, local[j], first_local,
+            )  # fmt: skip
+
+        # Mean log latency by protocol, and its slope in log S at each point.
+        if r < closed:
+            mean = math.log(service[0] / n_of_closed) + math.log(load)
+            weight[0] = 1.0
+        elif r < closed + even:
+            measured = load * math.exp(y)
+            below = math.floor(measured)
+            x0, x1 = below / service[0], (below + 1.0) / service[1]
+            part = measured - below
+            through = x0 + part * (x1 - x0)
+            gap = math.log(load) - math.log(through)
+            span = measured * (x1 - x0)
+            mean = y + gap * through / span
+            weight[0] = -x0 * ((1.0 - part) * (gap - 1.0) / span + gap * through * measured / (span * span))
+            weight[1] = -x1 * (part * (gap - 1.0) / span - gap * through * measured / (span * span))
+        else:
+            number = _poisson_law(service, load, reach, weight)
+            mean = math.log(number) - math.log(load)
+
+        noise = o_noise + row_int[r, R_NOISE]
+        # Noise is a row's own multiple of its group's: see bayes_sd.model.build.noise_factor.
+        v, slope, noise_slope = _student(
+            y - mean, x[noise], precision[noise - o_noise] * row_float[r, F_QUIET], tails
+        )
+        value += v
+        grad[noise] += noise_slope
+
+        last = count - 1 if count == 2 else 0
+        g_first, g_service_last, g_mean = 0.0, 0.0, slope
+        if ttft_slot[r] == 1 and count <= 2:
+            sigma = o_ttft + source
+            fit = precision[sigma - o_noise]
+            v, s1, s2 = _student(row_float[r, F_TTFT] - math.log(first), x[sigma], fit, tails)
+            value += v
+            g_first = s1 / first
+            grad[sigma] += s2
+        elif share_slot[r] == 1 and count <= 2:
+            sigma = o_share + source
+            scale = math.exp(-mean)
+            decoding = (service[last] - first) * scale
+            fit = precision[sigma - o_noise]
+            v, s1, s2 = _student(share_value[r] - decoding, x[sigma], fit, tails)
+            value += v
+            grad[sigma] += s2
+            g_first = -s1 * scale
+            g_service_last = s1 * scale
+            g_mean -= s1 * decoding
+
+        for j in range(count):
+            at = start + j * even if count == 2 and r >= closed else start + j
+            g_service = g_mean * weight[j] / service[j]
+            g1 = 0.0
+            if j == last:
+                g_service += g_service_last
+                g1 = g_first
+            if g_service == 0.0 and g1 == 0.0:
+                continue
+            slots = local[j]
+            for c in range(n_coef):
+                grad[o_cost + c * n_dep + d] += g_service * slots[c] + g1 * first_local[c]
+            g_share[d] += g_service * slots[S_SHARE] + g1 * first_local[S_SHARE]
+            if curved:
+                left, w = point_start[at], point_weight[at]
+                g = g_service * slots[S_KERNEL] + g1 * first_local[S_KERNEL]
+                g_curve[left] += g * (1.0 - w)
+                g_curve[left + 1] += g * w
+            if pair >= 0:
+                grad[o_draft + pair] += g_service * slots[S_DRAFT] + g1 * first_local[S_DRAFT]
+                grad[o_dshare + pair] += g_service * slots[S_DSHARE] + g1 * first_local[S_DSHARE]
+                grad[o_extra] += g_service * slots[S_EXTRA] + g1 * first_local[S_EXTRA]
+            if latent:
+                g = g_service * slots[S_E] * committed_slope
+                grad[o_cell + row_int[r, R_CELL]] += g
+                grad[o_slope] += g * doublings
+            if experts > 0:
+                grad[o_routing] += (g_service * slots[S_PSI] + g1 * first_local[S_PSI]) * psi * (1.0 - psi)
+            grad[o_overlap + source] += g1 * first_local[S_OVERLAP] * overlap * (1.0 - overlap)
+            if r < closed:
+                g = g_service * slots[S_FLIGHT] + g1 * first_local[S_FLIGHT] - g_mean / n_of_closed
+                g *= flight_slope
+                engine = row_int[r, R_ENGINE]
+                grad[o_efficiency + engine] += g
+
+    for d in range(n_dep):
+        grad[o[PART] + P_TOKEN] += g_share[d] * share_slope[d, 0]
+        grad[o[PART] + P_LINK] += g_share[d] * share_slope[d, 1]
+        grad[o[PART] + P_SEQUENCE] += g_share[d] * share_slope[d, 2]
+    if settings[2] > 0:
+        for s in range(n_stack):
+            for i in range(n_knot):
+                g = g_curve[s * n_knot + i]
+                if g != 0.0:
+                    grad[o[KERNEL_SCALE]] += g * kernel_scale * curve[s * n_knot + i]
+                    for j in range(n_knot):
+                        grad[o[KERNEL_RAW] + s * n_knot + j] += g * kernel_scale * knots[i, j]
+    return value

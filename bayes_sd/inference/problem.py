@@ -1,0 +1,162 @@
+"""A design as flat arrays: what the compiled density reads.
+
+The arrays hold numbers only, so that one machine-code version serves every family, data set and prior, and is cached
+on disk after the first fit.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import numpy as np
+
+from bayes_sd.latency.kernel import KNOTS, knot_factor
+from bayes_sd.model.build import (
+    CACHE_SHARPNESS,
+    REFERENCE_DRAFT_LENGTH,
+    decode_share,
+    kernel_index,
+    noise_factor,
+    timed_rows,
+)
+from bayes_sd.model.costs import cached_requests
+from bayes_sd.model.design import Design, acceptance_logit
+from bayes_sd.model.parameters import (
+    NO_POOLING_LOG_SD,
+    active_coefficients,
+    draft_ideal_log_s,
+    parameters,
+)
+from bayes_sd.model.points import place_points
+from bayes_sd.model.spec import KINDS, ModelSpec
+
+Problem = namedtuple(
+    "Problem",
+    "offset prior_mean prior_sd sizes settings ideal log2_tp level_of kind_of "
+    "row_int row_float point_row point_in_flight point_start point_weight "
+    "knot_factor ttft_slot share_slot share_value pair_ideal pair_length typical pair_drafter cell_drafter accept_row accept_logit",
+)
+Problem.__doc__ = "Flat arrays of a fit; see :func:`flatten`."
+
+ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine")
+ROW_FLOATS = (
+    "prompt",
+    "output",
+    "k",
+    "committed",
+    "load",
+    "log_latency",
+    "log_ttft",
+    "cap",
+    "held",
+    "n_experts",
+    "top_k_experts",
+    "quiet",
+)
+IDEALS = ("compute_token_s", "link_token_s", "weights_s", "experts_s", "kv_token_s", "layers")
+
+
+def flatten(design: Design, spec: ModelSpec) -> Problem:
+    """Flatten a design and spec.
+
+    Parameters
+    ----------
+    design : Design
+    spec : ModelSpec
+
+    Returns
+    -------
+    Problem
+        Of arrays: ``offset`` of each parameter in the vector, priors of all unknowns (sd 0 for hierarchies), sizes,
+        settings, and the columns of observations and points.
+    """
+    listed = parameters(design, spec)
+    sizes = np.array([p.size for p in listed])
+    rows, points = design.rows, place_points(design.rows)
+    deployment = rows["deployment"]
+    floats = dict(rows) | {
+        "log_latency": np.log(rows["latency_s"]),
+        "log_ttft": np.log(rows["ttft_s"]),
+        "held": cached_requests(0.0, rows["reserve"], rows["cache_tokens"], rows["prompt"], rows["output"]),
+        "quiet": 1.0 / noise_factor(design, points),
+        "n_experts": design.levels.roofline["n_experts"][deployment],
+        "top_k_experts": design.levels.roofline["top_k_experts"][deployment],
+    }
+    n_rows = len(deployment)
+    ttft, share = timed_rows(design, points)
+    start, weight = kernel_index(design, points)
+    logits = acceptance_logit(rows["committed"], rows["k"])
+    member = design.levels.member
+    return Problem(
+        offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        prior_mean=np.concatenate([np.ravel(np.zeros(p.shape) if p.mean is None else p.mean) for p in listed]),
+        prior_sd=np.concatenate([np.ravel(np.zeros(p.shape) if p.sd is None else p.sd) for p in listed]),
+        sizes=np.array(
+            [
+                len(active_coefficients(design)),
+                len(design.levels.deployments),
+                len(design.levels.names),
+                len(KINDS),
+                len(KNOTS),
+                points.closed,
+                points.even,
+                points.poisson,
+                points.reach,
+            ],
+            dtype=np.int64,
+        ),
+        settings=np.array(
+            [
+                spec.priors["noise"]["tails"],
+                float(spec.pooled),
+                float(spec.kernel),
+                float(spec.moe == "coverage"),
+                spec.priors["draft"]["pair_token_share_log_sd"],
+                spec.priors["acceptance"]["drafter_sd"],
+                CACHE_SHARPNESS,
+                NO_POOLING_LOG_SD,
+                REFERENCE_DRAFT_LENGTH,
+            ]
+        ),
+        ideal=np.stack([design.levels.roofline[name] for name in IDEALS]),
+        log2_tp=design.levels.log2_tp.astype(float),
+        level_of=np.stack([np.flatnonzero(row) for row in member]).astype(np.int64),
+        kind_of=design.levels.kind.astype(np.int64),
+        row_int=np.stack([rows[name] for name in ROW_INTS], axis=1).astype(np.int64),
+        row_float=np.stack([floats[name] for name in ROW_FLOATS], axis=1).astype(float),
+        point_row=points.row.astype(np.int64),
+        point_in_flight=points.in_flight.astype(float),
+        point_start=start.astype(np.int64),
+        point_weight=weight.astype(float),
+        knot_factor=knot_factor(spec.priors["kernel"]["length_doublings"]),
+        ttft_slot=_flags(ttft, n_rows),
+        share_slot=_flags(share, n_rows),
+        share_value=decode_share(design),
+        pair_ideal=draft_ideal_log_s(design, spec),
+        pair_length=np.array([rows["k"][rows["pair"] == i].mean() for i in range(len(design.coords["pair"]))]),
+        typical=_typical(rows, len(design.levels.deployments)),
+        pair_drafter=design.pair_drafter.astype(np.int64),
+        cell_drafter=design.cell_drafter.astype(np.int64),
+        accept_row=np.flatnonzero(np.isfinite(logits)).astype(np.int64),
+        accept_logit=logits,
+    )
+
+
+def _typical(rows: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """Log prompt, output and mean context of the shape that informs a deployment's slope best, shape (deployment, 3).
+
+    That is the one with the most prompt per output token: there latency grows fastest with load.
+    """
+    lengths = np.log([rows["prompt"], rows["output"], rows["prompt"] + 0.5 * rows["output"]])
+    found = np.empty((n, 3))
+    for d in range(n):
+        own = lengths[:, rows["deployment"] == d]
+        found[d] = own[:, np.argmax(own[0] - own[1])]
+        found[d, 2] = own[2].mean()
+    return found
+
+
+def _flags(index: np.ndarray, n: int) -> np.ndarray:
+    flags = np.zeros(n, dtype=np.int64)
+    flags[index] = 1
+    return flags

@@ -1,0 +1,176 @@
+"""Sampling: the compiled density, nutpie's NUTS, and draws by name."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayes_sd.model.parameters import Parameter, model_coords, parameters, start_vector
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayes_sd.inference.problem import Problem
+    from bayes_sd.model.design import Design
+    from bayes_sd.model.spec import ModelSpec
+
+START_JITTER = 0.05
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How to sample.
+
+    Attributes
+    ----------
+    draws, tune, chains, cores : int
+        Kept and warm-up iterations per chain; chains; chains run at once.
+    seed : int
+    target_accept : float
+        Mean acceptance statistic that the step size is tuned to.
+    max_depth : int
+        Doublings of a trajectory at most.
+    """
+
+    draws: int = 1000
+    tune: int = 700
+    chains: int = 4
+    cores: int = 2
+    seed: int = 20260515
+    target_accept: float = 0.8
+    max_depth: int = 10
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the settings as plain values."""
+        return asdict(self)
+
+
+def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress: bool = False) -> xr.DataTree:
+    """Draw from the posterior.
+
+    Parameters
+    ----------
+    design : Design
+    spec : ModelSpec
+    settings : SamplerSettings
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    DataTree
+        Groups ``posterior`` (dims chain, draw and those of :mod:`bayes_sd.model.parameters`) and ``sample_stats``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If interrupted; nothing is returned then.
+    """
+    import nutpie
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    from bayes_sd.inference.density import sampled_density, to_natural
+    from bayes_sd.inference.problem import flatten
+
+    problem = flatten(design, spec)
+    start = to_sampled(start_vector(design, spec), problem)
+    size = len(start)
+    sampled_density(start, np.empty(size), np.empty(size), problem)  # compile before chains start
+
+    def make_density():
+        natural = np.empty(size)
+
+        def call(x):
+            gradient = np.empty(size)
+            return sampled_density(x, gradient, natural, problem), gradient
+
+        return call
+
+    def make_expand(*_):
+        def call(x):
+            natural = np.empty(size)
+            to_natural(x, natural, problem)
+            return {"parameters": natural}
+
+        return call
+
+    def first_point(seed):
+        return start + START_JITTER * np.random.default_rng(seed).normal(size=size)
+
+    compiled = from_pyfunc(
+        size, make_density, make_expand, ["float64"], [(size,)], ["parameters"], make_initial_point_fn=first_point
+    )
+    trace = nutpie.sample(
+        compiled,
+        draws=settings.draws,
+        tune=settings.tune,
+        chains=settings.chains,
+        cores=settings.cores,
+        seed=settings.seed,
+        progress_bar=progress and sys.stderr.isatty(),
+        save_warmup=False,
+        target_accept=settings.target_accept,
+        maxdepth=settings.max_depth,
+    )
+    drawn = trace.posterior["parameters"].to_numpy()
+    if drawn.shape[:2] != (settings.chains, settings.draws) or not np.isfinite(drawn[:, -1]).all():
+        raise KeyboardInterrupt
+    return _named(drawn, trace, design, spec)
+
+
+def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
+    """Invert :func:`bayes_sd.inference.density.to_natural`.
+
+    Parameters
+    ----------
+    natural : array, shape (parameter,)
+    problem : Problem
+
+    Returns
+    -------
+    array, shape (parameter,)
+    """
+    from bayes_sd.inference import density as layout
+
+    x, offset = natural.copy(), problem.offset
+    cost = x[offset[layout.COST] : offset[layout.COST + 1]].reshape(-1, problem.sizes[1])
+    prompt, output, context = problem.typical.T
+    prefill = cost[layout.C_PREFILL] + prompt
+    request, kv = cost[layout.C_REQUEST].copy(), cost[layout.C_KV] + context
+    decode = np.logaddexp(request, kv) + output
+    cost[layout.C_PREFILL] = np.logaddexp(prefill, decode)
+    cost[layout.C_REQUEST] = prefill - decode
+    cost[layout.C_KV] = kv - request
+    extra = np.exp(x[offset[layout.DRAFT_EXTRA]])
+    x[offset[layout.DRAFT_COST] : offset[layout.DRAFT_COST + 1]] += np.log(problem.pair_length + extra)
+    return x
+
+
+def _named(drawn: np.ndarray, trace: Any, design: Design, spec: ModelSpec) -> xr.DataTree:
+    import xarray as xr
+
+    listed = parameters(design, spec)
+    coords = model_coords(design)
+    chains, draws = drawn.shape[:2]
+    ends = np.cumsum([p.size for p in listed])
+
+    def variable(p: Parameter, end: int):
+        values = drawn[:, :, end - p.size : end].reshape(chains, draws, *p.shape)
+        return ("chain", "draw", *p.dims), values.astype(np.float32)
+
+    used = {d for p in listed for d in p.dims}
+    posterior = xr.Dataset(
+        {p.name: variable(p, int(end)) for p, end in zip(listed, ends, strict=True)},
+        coords={"chain": np.arange(chains), "draw": np.arange(draws)} | {d: coords[d] for d in coords if d in used},
+    )
+    keep = ("diverging", "depth", "n_steps", "energy", "step_size", "maxdepth_reached", "logp")
+    stats = {
+        name: (("chain", "draw"), trace.sample_stats[name].to_numpy())
+        for name in keep
+        if name in trace.sample_stats
+    }
+    stats_set = xr.Dataset(stats, coords={"chain": np.arange(chains), "draw": np.arange(draws)})
+    return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats_set})
