@@ -141,7 +141,11 @@ class BirthDeath:
 
 
 def birth_death(
-    service_s: np.ndarray, rate: np.ndarray, last: np.ndarray, workspace: Workspace | None = None
+    service_s: np.ndarray,
+    rate: np.ndarray,
+    last: np.ndarray,
+    wait_factor: np.ndarray | float = 1.0,
+    workspace: Workspace | None = None,
 ) -> BirthDeath:
     """Build the laws of the number in flight under Poisson arrivals, r_n = λ·S(n)/n.
 
@@ -153,6 +157,9 @@ def birth_death(
         λ in requests/s, below last/S(last).
     last : int array, shape (law,)
         Last explicit state, at least 1 and at most the number of states; the tail repeats its ratio.
+    wait_factor : array, shape (law,), optional
+        Mean excess over the last state, relative to the one that repeating the ratio gives; the probability
+        of the last state and more stays the same, and the tail stays geometric.
     workspace : Workspace, optional
         Where to put large arrays; the result is valid until it is used again.
 
@@ -184,8 +191,24 @@ def birth_death(
     weight_last = within[block, (last - 1) % WIDTH, law] * scale[block, law]
     ratio = rate * service_s[law, last - 1] / last
     total = reached[-1] + weight_last * ratio / (1.0 - ratio)
+    if np.any(wait_factor != 1.0):
+        ratio, moved = _stretched_tail(ratio, weight_last, wait_factor)
+        in_scale = scale[block, law] > 0.0
+        step = np.divide(moved, scale[block, law], out=np.zeros(n_laws), where=in_scale)
+        within[block, (last - 1) % WIDTH, law] += step
+        reached[1:] += np.where(np.arange(n_blocks)[:, None] >= block, moved, 0.0)
+        weight_last = weight_last + moved
+        mean_sum, square_sum = mean_sum + moved * last, square_sum + moved * last**2
     moments = np.stack([mean_sum, square_sum])
     return BirthDeath(within, scale, reached, last, weight_last, ratio, total, moments)
+
+
+def _stretched_tail(
+    ratio: np.ndarray, weight_last: np.ndarray, factor: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the ratio of a tail with `factor` times the mean excess, and the last state's gain in weight."""
+    stretched = factor * ratio / (1.0 - ratio + factor * ratio)
+    return stretched, weight_last * ((1.0 - stretched) / (1.0 - ratio) - 1.0)
 
 
 def _products(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray, workspace: Workspace) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.queue.blocks import Workspace, birth_death
+from bayes_sd.latency.queue.mean import wait_factor
 from bayes_sd.latency.queue.protocol import (
     Protocol,
     checked_cap,
@@ -74,14 +75,15 @@ def in_flight_law(
     protocol: Protocol,
     load: Any,
     n_max: Any = None,
+    work_cv: Any = 1.0,
     levels: Sequence[float] = (0.05, 0.5, 0.95),
 ) -> InFlightLaw:
     """Compute the steady state for any service curve under a load.
 
     Poisson arrivals: a birth-death law (see :func:`bayes_sd.latency.queue.mean_latency_open_poisson`),
-    exact for any law of the work while nothing waits behind the cap, exact for exponential work when
-    something does. Even arrivals of equal requests: two neighbouring numbers. Closed loop: always the
-    number of clients.
+    exact for any law of the work while nothing waits behind the cap, and for exponential work when
+    something does; for other work say its `work_cv`. Even arrivals of equal requests: two neighbouring
+    numbers. Closed loop: always the number of clients.
 
     Four thousand draws of a hundred conditions with 512 states take a second or two; memory beyond the
     result is a few megabytes a thread, so large inputs may be memory maps.
@@ -97,6 +99,9 @@ def in_flight_law(
         λ in requests/s for an open loop, the number of clients for a closed loop.
     n_max : int array, broadcastable, optional
         Cap on running requests.
+    work_cv : array, broadcastable, optional
+        Coefficient of variation of a request's work, as for
+        :func:`bayes_sd.latency.queue.mean_latency_open_poisson`; it matters only to waiting behind a cap.
     levels : sequence of float
         Probabilities of the quantiles, in (0, 1).
 
@@ -120,7 +125,8 @@ def in_flight_law(
     if protocol == "closed" and np.any((load < 1) | (load != np.floor(load))):
         raise ConditionError(f"a closed loop of {load} clients: it must be a whole number, at least 1")
     cap = checked_cap(n_states if n_max is None else n_max)
-    shape = np.broadcast_shapes(service.shape[:-1], load.shape, cap.shape)
+    factor = wait_factor(work_cv)
+    shape = np.broadcast_shapes(service.shape[:-1], load.shape, cap.shape, np.shape(factor))
     if protocol == "closed" and np.any(np.minimum(load, np.inf if n_max is None else cap) > n_states):
         raise ConditionError(
             f"a closed loop of {int(load.max())} clients needs a service curve that long, or a cap; "
@@ -130,11 +136,14 @@ def in_flight_law(
     curve_of = _row_reader(service, shape)
     loads = np.broadcast_to(load, shape).ravel()
     caps = np.broadcast_to(np.minimum(cap, n_states), shape).ravel()
+    factors = np.broadcast_to(factor, shape).ravel()
     solve = {"closed": _closed, "even": _even, "poisson": _poisson}[protocol]
 
     def fill(rows: slice, workspace: Workspace) -> None:
         chunk = checked_service(curve_of(rows))
-        for name, value in solve(chunk, loads[rows], caps[rows], result.levels, workspace).items():
+        for name, value in solve(
+            chunk, loads[rows], caps[rows], factors[rows], result.levels, workspace
+        ).items():
             target = getattr(result, name)
             target.reshape(loads.size, *target.shape[len(shape) :])[rows] = value
 
@@ -143,12 +152,17 @@ def in_flight_law(
 
 
 def _poisson(
-    service: np.ndarray, rate: np.ndarray, cap: np.ndarray, levels: tuple[float, ...], workspace: Workspace
+    service: np.ndarray,
+    rate: np.ndarray,
+    cap: np.ndarray,
+    factor: np.ndarray,
+    levels: tuple[float, ...],
+    workspace: Workspace,
 ) -> dict[str, np.ndarray]:
     limit = cap / service[np.arange(len(cap)), cap - 1]
     stable = rate < limit
     # Rows without a law get that of half the limit here, and their own values below.
-    law = birth_death(service, np.where(stable, rate, 0.5 * limit), cap, workspace)
+    law = birth_death(service, np.where(stable, rate, 0.5 * limit), cap, factor, workspace)
     mean, sd = law.mean_and_sd()
     running, sd_running = law.mean_and_sd_held()
     quantiles = np.empty((len(cap), len(levels)))
@@ -166,7 +180,12 @@ def _poisson(
 
 
 def _even(
-    service: np.ndarray, rate: np.ndarray, cap: np.ndarray, levels: tuple[float, ...], workspace: Workspace
+    service: np.ndarray,
+    rate: np.ndarray,
+    cap: np.ndarray,
+    _: np.ndarray,
+    levels: tuple[float, ...],
+    workspace: Workspace,
 ) -> dict[str, np.ndarray]:
     n = np.arange(1, service.shape[1] + 1)
     throughput = np.divide(n, service, out=workspace.array("rows", *service.shape))
@@ -194,7 +213,12 @@ def _even(
 
 
 def _closed(
-    service: np.ndarray, clients: np.ndarray, cap: np.ndarray, levels: tuple[float, ...], _: Workspace
+    service: np.ndarray,
+    clients: np.ndarray,
+    cap: np.ndarray,
+    _: np.ndarray,
+    levels: tuple[float, ...],
+    __: Workspace,
 ) -> dict[str, np.ndarray]:
     row = np.arange(len(cap))
     running = np.minimum(clients, cap)

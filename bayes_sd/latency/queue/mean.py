@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bayes_sd.latency.queue.curve import capped_curve, grid_length, stability_limit
-from bayes_sd.latency.queue.protocol import checked_cap
+from bayes_sd.latency.queue.protocol import checked_cap, checked_load
 
 Beyond = Literal["inf", "hold"]
 """What a mean is at or past the stability limit.
@@ -115,7 +115,12 @@ def in_flight_even(service_s: Any, rate_rps: Any, n_max: Any = None, xp: ModuleT
 
 
 def mean_latency_open_poisson(
-    service_s: Any, rate_rps: Any, n_max: Any = None, xp: ModuleType = np, beyond: Beyond = "inf"
+    service_s: Any,
+    rate_rps: Any,
+    n_max: Any = None,
+    xp: ModuleType = np,
+    beyond: Beyond = "inf",
+    work_cv: Any = 1.0,
 ) -> Any:
     """Compute the mean latency of an open loop with Poisson arrivals.
 
@@ -134,6 +139,11 @@ def mean_latency_open_poisson(
         ``numpy`` or ``pytensor.tensor``.
     beyond : {"inf", "hold"}
         Value at or past the limit: infinite, or the finite one just below it.
+    work_cv : array or tensor, shape (...)
+        Coefficient of variation of a request's work. While nothing waits behind the cap it does not matter;
+        the waiting time is multiplied by (1 + work_cv²)/2 (Allen and Cunneen's rule for queues with many
+        servers). 1 is exact for exponential work; for equal requests, 0, the rule came within 2 % of the
+        simulated latency.
 
     Returns
     -------
@@ -151,8 +161,35 @@ def mean_latency_open_poisson(
     weight = xp.exp(log_weight[..., :-1] - shift[..., None])
     tail = xp.exp(log_tail - shift)
     total = xp.exp(-shift) + xp.sum(weight, axis=-1) + tail
+    cap = len(n) if n_max is None else np.minimum(checked_cap(n_max), len(n))
+    waiting = np.maximum(n[:-1] - np.asarray(cap)[..., None], 0)
+    longer = wait_factor(work_cv) - 1.0
     moment = xp.sum(weight * n[:-1], axis=-1) + tail * (len(n) + load / (1.0 - load))
+    queued = xp.sum(weight * waiting, axis=-1) + tail * (len(n) - cap + load / (1.0 - load))
+    moment = moment + longer * queued
     return mark_beyond(moment / total / rate, rate_rps, limit, xp, beyond)
+
+
+def wait_factor(work_cv: Any) -> Any:
+    """Compute the waiting time relative to that of exponential work, (1 + cv²)/2.
+
+    Parameters
+    ----------
+    work_cv : array or tensor
+        Coefficient of variation of a request's work, ≥ 0.
+
+    Returns
+    -------
+    array or tensor
+
+    Raises
+    ------
+    ConditionError
+        If a plain number is negative or not finite.
+    """
+    if isinstance(work_cv, float | int | np.ndarray):
+        work_cv = checked_load(work_cv, "work_cv", smallest=-1e-300)
+    return 0.5 * (1.0 + work_cv * work_cv)
 
 
 def held_rate(rate_rps: Any, limit_rps: Any, xp: ModuleType = np) -> Any:

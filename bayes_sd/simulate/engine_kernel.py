@@ -1,0 +1,185 @@
+"""Step loop of the serving engine, compiled."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def run_engine(  # pragma: no cover - compiled
+    arrival,
+    prompt,
+    output,
+    survival,
+    costs,
+    phi,
+    popularity,
+    independence,
+    cap,
+    budget,
+    clients,
+    first,
+    after,
+    rng,
+):
+    """Run steps until the measured requests have left.
+
+    Requests start in order of arrival, so three counters say where each stands: those below `started` have
+    a place, those below `prefilled` have left the prefill stage. Only the decoding ones need a list.
+
+    Parameters
+    ----------
+    arrival : array, shape (n,)
+        Arrival times [s], filled in here for a closed loop.
+    prompt, output : int array, shape (n,)
+        Lengths [tokens].
+    survival : array, shape (k,)
+        Probability that positions 1..j of a draft are all accepted.
+    costs : array, shape (8,)
+        Setup of a request; prompt token; verify step; experts at full coverage; decoding request in a step;
+        its cached token; drafting of a step; drafting of a request in a step [s].
+    phi : array, shape (cap + 1,)
+        Share of experts read with that many requests decoding.
+    popularity : array, shape (M,)
+        Probability that a token is routed to each expert; empty: no draws, `phi` holds.
+    independence : float
+        Probability that a draft token is routed anew.
+    cap, budget : int
+        Most requests running, and most tokens in a step.
+    clients : int
+        Clients of a closed loop, 0 for an open one.
+    first, after : int
+        First measured request, and the first after them.
+    rng : Generator
+        Source of acceptances and routings.
+
+    Returns
+    -------
+    admitted, first_token, departure : array, shape (n,)
+        Times [s]; infinite for requests that the run did not reach.
+    cycles : int array, shape (n,)
+        Draft-verify cycles of each request.
+    accepted : int array, shape (n, k)
+        How often each draft position of a request was accepted.
+    totals : array, shape (4,)
+        Steps in which requests decoded, decoding requests summed over them, coverage summed over them, all
+        steps.
+    """
+    setup, t_pre, c1v, c1x, t_request, t_kv, c_draft, t_draft = costs
+    n, k = len(arrival), len(survival)
+    admitted = np.full(n, np.inf)
+    first_token = np.full(n, np.inf)
+    departure = np.full(n, np.inf)
+    cycles = np.zeros(n, np.int64)
+    accepted = np.zeros((n, k), np.int64)
+    totals = np.zeros(4)
+    missing = output.copy()
+    unread = prompt.copy()
+    decoding = np.empty(min(cap, n), np.int64)
+    touched = np.zeros(len(popularity), np.bool_)
+    n_decoding = arrived = started = prefilled = 0
+    context = 0
+    known = clients if clients > 0 else n
+    left = after - first
+    now = 0.0
+    while left > 0:
+        while arrived < known and arrival[arrived] <= now:
+            arrived += 1
+        while started < arrived and n_decoding + started - prefilled < cap:
+            admitted[started] = now
+            started += 1
+        room = budget - n_decoding * (k + 1)
+        reading = prefilled
+        tokens_read = 0
+        while reading < started and tokens_read < room and admitted[reading] + setup <= now:
+            part = min(unread[reading], room - tokens_read)
+            unread[reading] -= part
+            tokens_read += part
+            if unread[reading] > 0:
+                break
+            reading += 1
+        if n_decoding == 0 and tokens_read == 0:
+            wait = np.inf
+            if arrived < known:
+                wait = arrival[arrived]
+            if prefilled < started:
+                wait = min(wait, admitted[prefilled] + setup)
+            if wait == np.inf:
+                break
+            now = max(wait, now)
+            continue
+        coverage = phi[n_decoding]
+        if len(popularity) > 0:
+            coverage = _draw_coverage(n_decoding, k, popularity, independence, touched, rng)
+        duration = (
+            c1v + coverage * c1x + n_decoding * (t_request + t_draft) + context * t_kv + tokens_read * t_pre
+        )
+        if n_decoding > 0:
+            duration += c_draft
+            totals[0] += 1
+            totals[1] += n_decoding
+            totals[2] += coverage
+        totals[3] += 1
+        now += duration
+        i = 0
+        while i < n_decoding:
+            request = decoding[i]
+            gain = 1
+            if k > 0:
+                draw = rng.random()
+                while gain <= k and draw < survival[gain - 1]:
+                    accepted[request, gain - 1] += 1
+                    gain += 1
+            cycles[request] += 1
+            gain = min(gain, missing[request])
+            missing[request] -= gain
+            context += gain
+            if missing[request] > 0:
+                i += 1
+                continue
+            n_decoding -= 1
+            decoding[i] = decoding[n_decoding]
+            context -= prompt[request] + output[request]
+            departure[request] = now
+            left -= first <= request < after
+            if clients > 0 and known < n:
+                arrival[known] = now
+                known += 1
+        while prefilled < reading:
+            request = prefilled
+            prefilled += 1
+            first_token[request] = now
+            missing[request] -= 1
+            if missing[request] > 0:
+                decoding[n_decoding] = request
+                n_decoding += 1
+                context += prompt[request] + 1
+                continue
+            departure[request] = now
+            left -= first <= request < after
+            if clients > 0 and known < n:
+                arrival[known] = now
+                known += 1
+    return admitted, first_token, departure, cycles, accepted, totals
+
+
+@njit(cache=True)
+def _draw_coverage(n_decoding, k, popularity, independence, touched, rng):  # pragma: no cover - compiled
+    """Draw the experts of every token in a step; return the share of experts that any token went to."""
+    touched[:] = False
+    for _ in range(n_decoding):
+        _route(popularity, touched, rng.random())
+        for _ in range(k):
+            if rng.random() < independence:
+                _route(popularity, touched, rng.random())
+    return touched.mean()
+
+
+@njit(cache=True)
+def _route(popularity, touched, offset):  # pragma: no cover - compiled
+    """Choose experts with their exact probabilities, as many as these sum to, by systematic sampling."""
+    reached = 0.0
+    for expert in range(len(popularity)):
+        reached += popularity[expert]
+        if reached > offset:
+            touched[expert] = True
+            offset += 1.0

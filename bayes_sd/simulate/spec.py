@@ -1,0 +1,232 @@
+"""What is simulated: the server and its requests, and the load on it; checked when made."""
+
+from dataclasses import dataclass, field, fields
+from typing import Literal, get_args
+
+import numpy as np
+
+from bayes_sd.errors import ConditionError
+from bayes_sd.latency.acceptance import expected_committed
+from bayes_sd.latency.coverage import routed_share
+from bayes_sd.latency.queue import Protocol
+from bayes_sd.latency.queue.protocol import checked_cap, checked_load, checked_protocol
+from bayes_sd.latency.service import StageCosts, Work
+
+LengthLaw = Literal["fixed", "normal", "lognormal"]
+
+WARM_UP_SHARE = 0.1
+"""Requests that arrive before the measured ones, as a share of those."""
+
+WARM_UP_ROUNDS = 2
+"""Rounds of a closed loop before measuring, at least: its clients start together and need to spread."""
+
+
+@dataclass(frozen=True)
+class TokenLaw:
+    """Lengths of prompts or outputs.
+
+    Attributes
+    ----------
+    mean : float
+        Tokens, at least 1.
+    std : float
+        Standard deviation in tokens; 0 makes every length the mean.
+    law : {"fixed", "normal", "lognormal"}
+        Shape of the lengths before they are rounded to whole tokens, at least 1; "fixed" wants a std of 0.
+    """
+
+    mean: float
+    std: float = 0.0
+    law: LengthLaw = "lognormal"
+
+    def __post_init__(self):
+        if self.law not in get_args(LengthLaw):
+            raise ConditionError(f"unknown length law {self.law!r}: say {', '.join(get_args(LengthLaw))}")
+        if not (np.isfinite(self.mean) and self.mean >= 1):
+            raise ConditionError(f"a mean length of {self.mean:g} tokens: it must be at least 1")
+        if not (np.isfinite(self.std) and self.std >= 0) or (self.law == "fixed" and self.std > 0):
+            raise ConditionError(f"a spread of {self.std:g} tokens under the length law {self.law!r}")
+
+    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw lengths.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        rng : Generator
+
+        Returns
+        -------
+        int array, shape (n,)
+            Tokens.
+        """
+        if self.std == 0:
+            # A mean that is not whole is split between its neighbours, so that it is kept.
+            below = np.floor(self.mean)
+            return (below + (rng.random(n) < self.mean - below)).astype(np.int64)
+        if self.law == "normal":
+            length = rng.normal(self.mean, self.std, n)
+        else:
+            log_variance = np.log1p((self.std / self.mean) ** 2)
+            length = rng.lognormal(np.log(self.mean) - 0.5 * log_variance, np.sqrt(log_variance), n)
+        return np.maximum(np.rint(length), 1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Experts:
+    """Routing of a mixture of experts.
+
+    Attributes
+    ----------
+    total, active : int
+        Experts in a layer M and experts routed per token m.
+    independence : float
+        ψ, the probability that a draft token is routed anew instead of like the token before it.
+    skew : float
+        Spread of the experts' popularity, see :mod:`bayes_sd.latency.coverage`.
+    draws : bool
+        Whether every token of every step draws its experts. Otherwise a step reads the expected share φ of
+        them.
+    """
+
+    total: int
+    active: int
+    independence: float = 1.0
+    skew: float = 0.0
+    draws: bool = False
+
+    def __post_init__(self):
+        routed_share(self.total, self.active)
+        if not 0 <= self.independence <= 1:
+            raise ConditionError(f"a routing independence of {self.independence:g}: it must lie in [0, 1]")
+        if not (np.isfinite(self.skew) and self.skew >= 0):
+            raise ConditionError(f"an expert skew of {self.skew:g}: it must not be negative")
+
+
+@dataclass(frozen=True)
+class ServerSpec:
+    """A server, what it serves, and what its requests are like.
+
+    Attributes
+    ----------
+    costs : StageCosts
+        Costs of the stages as plain numbers, in the units of :class:`bayes_sd.latency.service.StageCosts`.
+    prompt, output : TokenLaw
+        Lengths of prompts and outputs [tokens].
+    acceptance : tuple of float
+        Conditional acceptance of each draft position; their number is the draft length k (empty: no
+        speculation).
+    n_max : int, optional
+        Cap on running requests; None for no cap.
+    prefill_budget : int, optional
+        Most tokens in a step, a decoding request's k + 1 included; prompts fill what decoding leaves. None:
+        a whole prompt, and as many as wait, in one step.
+    experts : Experts, optional
+        Routing, for a mixture of experts.
+    labels : dict of str to str
+        Text columns of the table row: hardware, verifier, drafter, engine, workload and so on.
+    """
+
+    costs: StageCosts
+    prompt: TokenLaw
+    output: TokenLaw
+    acceptance: tuple[float, ...] = ()
+    n_max: int | None = None
+    prefill_budget: int | None = None
+    experts: Experts | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for cost in fields(self.costs):
+            value = getattr(self.costs, cost.name)
+            if not (np.ndim(value) == 0 and np.isfinite(value) and value >= 0):
+                raise ConditionError(f"cost {cost.name} is {value}: it must be one number, not negative")
+        if self.costs.verify_fixed_s + self.costs.sequence_s + self.costs.token_s <= 0:
+            raise ConditionError("a verify step costs nothing: verify_fixed_s or token_s must be above 0")
+        if not all(0 <= alpha <= 1 for alpha in self.acceptance):
+            raise ConditionError(f"acceptance {self.acceptance}: each position's must lie in [0, 1]")
+        if self.n_max is not None:
+            checked_cap(self.n_max)
+        if self.prefill_budget is not None and self.prefill_budget < 1:
+            raise ConditionError(f"a prefill budget of {self.prefill_budget} tokens: it must be at least 1")
+        if self.costs.verify_expert_s > 0 and self.experts is None:
+            raise ConditionError("verify_expert_s is above 0, but how many experts there are is not said")
+
+    @property
+    def draft_length(self) -> int:
+        """Draft length k in tokens per cycle."""
+        return len(self.acceptance)
+
+    @property
+    def work(self) -> Work:
+        """What a mean request asks for, as the service curve takes it."""
+        committed = float(expected_committed(np.array(self.acceptance)))
+        return Work(self.prompt.mean, self.output.mean, self.draft_length, committed)
+
+
+@dataclass(frozen=True)
+class LoadSpec:
+    """A load and how long to measure under it.
+
+    The first requests are not measured: a tenth of `n_requests` more, and in a closed loop at least two
+    rounds of its clients. In an open loop arrivals go on, at most `n_requests` of them, until the last
+    measured request has left, so that none is served by an emptying server.
+
+    Attributes
+    ----------
+    protocol : {"closed", "poisson", "even"}
+        Closed loop, or open loop with random or evenly spaced arrivals.
+    value : float
+        Clients of a closed loop; requests/s of an open one.
+    n_requests : int
+        Requests measured.
+    """
+
+    protocol: Protocol
+    value: float
+    n_requests: int = 2000
+
+    def __post_init__(self):
+        checked_protocol(self.protocol)
+        checked_load(self.value, "clients" if self.protocol == "closed" else "rate_rps")
+        if self.protocol == "closed" and self.value != int(self.value):
+            raise ConditionError(f"a closed loop of {self.value} clients: it must be a whole number")
+        if self.n_requests < 1:
+            raise ConditionError(f"{self.n_requests} requests to measure: at least 1")
+
+    @property
+    def clients(self) -> int:
+        """Clients of a closed loop; 0 for an open one."""
+        return int(self.value) if self.protocol == "closed" else 0
+
+    @property
+    def n_warm_up(self) -> int:
+        """Requests before the measured ones."""
+        return max(int(np.ceil(WARM_UP_SHARE * self.n_requests)), WARM_UP_ROUNDS * self.clients)
+
+    @property
+    def n_total(self) -> int:
+        """Requests that may arrive, those after the measured ones included."""
+        return self.n_warm_up + 2 * self.n_requests + self.clients
+
+    def arrival_times(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw arrival times.
+
+        Parameters
+        ----------
+        rng : Generator
+
+        Returns
+        -------
+        array, shape (n_total,)
+            Seconds from the start; a closed loop's are not known beforehand and are infinite but for its
+            first round.
+        """
+        if self.protocol == "poisson":
+            return np.cumsum(rng.exponential(1.0 / self.value, self.n_total))
+        if self.protocol == "even":
+            return np.arange(1, self.n_total + 1) / self.value
+        arrival = np.full(self.n_total, np.inf)
+        arrival[: self.clients] = 0.0
+        return arrival
