@@ -83,9 +83,8 @@ def _benchmark(
     lines = _lines(benchmark)
     # A report made with a sample of the requests has a whole summary and only some of the lines.
     whole = len(lines["successful"]) == succeeded
-    cut_off = (
-        len(lines["incomplete"]) if whole else cut_off
-    )  # the totals leave out one that began with the last moment
+    if whole:  # the totals leave out one that began with the last moment
+        cut_off = len(lines["incomplete"])
     put_counts(cell, succeeded=succeeded, failed=failed, cut_off=cut_off, failed_word="errored")
     if whole:
         _from_requests(cell, requests, lines, metrics)
@@ -95,6 +94,8 @@ def _benchmark(
     _put_rate(cell, metrics)
     if whole:
         _check_little(cell, requests, lines)
+    else:
+        little.closed_loop(cell)
     little.stated(cell, _mean(metrics, "request_concurrency"))
     return cell
 

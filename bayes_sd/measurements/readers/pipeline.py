@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bayes_sd.errors import DataError
 from bayes_sd.files import write_atomically
 from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.readers import acceptance, meta, prometheus
+from bayes_sd.measurements.readers import acceptance, prometheus, unsaid
 from bayes_sd.measurements.readers.reading import Cell, Reading, Unusable
 from bayes_sd.measurements.readers.tools import reader, recognise
 from bayes_sd.measurements.rowchecks import contradiction
@@ -45,7 +45,7 @@ class IngestReport:
 
 def ingest(
     paths: Sequence[str | Path],
-    meta_values: Mapping[str, object] | None = None,
+    meta: Mapping[str, object] | None = None,
     *,
     meta_file: str | Path | None = None,
     metrics: Sequence[str | Path] = (),
@@ -58,10 +58,10 @@ def ingest(
     paths : sequence of path-like
         Files of GuideLLM, ``vllm bench serve``, SGLang ``bench_serving``, AIPerf, inference-perf or
         InferenceX, in any mixture; each is recognised by its content.
-    meta_values : mapping, optional
+    meta : mapping, optional
         Column to value, for what the files do not say. Names and units as in the schema.
     meta_file : path-like, optional
-        TOML with such values for all files. ``FILE.toml`` beside a file is read in any case. `meta_values` go
+        TOML with such values for all files. ``FILE.toml`` beside a file is read in any case. `meta` go
         first, then ``FILE.toml``, then `meta_file`.
     metrics : sequence of path-like, optional
         Text of a vLLM server's ``/metrics``, or two (before and after), for acceptance counts of the one file
@@ -82,17 +82,17 @@ def ingest(
     files = [Path(path) for path in paths]
     if not files:
         raise DataError("no benchmark file given")
-    if metrics and len(files) > 1:
+    options = unsaid.from_options(meta or {}, [Path(m) for m in metrics])
+    shared = unsaid.from_toml(Path(meta_file)) if meta_file else None
+    if len(files) > 1 and (options.metrics or (shared and shared.metrics)):
         raise DataError(
-            "--metrics goes with one benchmark file: ingest them one by one, or name it in FILE.toml"
+            "a server's metrics go with one benchmark file: ingest one by one, or name them in FILE.toml"
         )
-    options = meta.from_options(meta_values or {}, [Path(m) for m in metrics])
-    shared = meta.from_toml(Path(meta_file)) if meta_file else None
     readings: list[Reading] = []
     notes: list[str] = []
     for path in files:
-        own = meta.beside(path)
-        given = [options, *([meta.from_toml(own)] if own else []), *([shared] if shared else [])]
+        own = unsaid.beside(path)
+        given = [options, *([unsaid.from_toml(own)] if own else []), *([shared] if shared else [])]
         found = _read(path, skip_failed, notes)
         _fill(found, given)
         _add_metrics(found, next((g.metrics for g in given if g.metrics), ()))
@@ -157,9 +157,9 @@ def _read(path: Path, skip_failed: bool, notes: list[str]) -> list[tuple[int, Re
     return found
 
 
-def _fill(found: Sequence[tuple[int, Reading]], given: Sequence[meta.Given]) -> None:
+def _fill(found: Sequence[tuple[int, Reading]], given: Sequence[unsaid.Given]) -> None:
     for index, cell in found:
-        meta.apply(cell, [(source.origin, source.values(index)) for source in given])
+        unsaid.apply(cell, [(source.origin, source.values(index)) for source in given])
 
 
 def _add_metrics(found: Sequence[tuple[int, Reading]], files: Sequence[Path]) -> None:
@@ -196,7 +196,7 @@ def _add_metrics(found: Sequence[tuple[int, Reading]], files: Sequence[Path]) ->
 def _ask_for_missing(readings: Sequence[Reading]) -> None:
     asked: dict[str, list[Reading]] = {}
     for cell in readings:
-        for name in meta.missing(cell):
+        for name in unsaid.missing(cell):
             asked.setdefault(name, []).append(cell)
     if not asked:
         return

@@ -137,8 +137,10 @@ def test_metrics_and_k_that_disagree(save, drafted):
 
 def test_metrics_go_with_one_file(save, served):
     path = save(vllm_result())
-    with pytest.raises(DataError, match="one benchmark file"):
+    with pytest.raises(DataError, match="with one benchmark file"):
         ingest([path, path], served, metrics=[save(METRICS, "m.prom")])
+    with pytest.raises(DataError, match="with one benchmark file"):
+        ingest([path, path], served, meta_file=save('metrics = "m.prom"', "shared.toml"))
 
 
 def test_no_file():

@@ -10,7 +10,7 @@ from benchmark_files import DETAILS, SPECULATION, guidellm_benchmark, guidellm_r
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.readers import ingest
 
-WRONG = (None, "x", -1, 0, [], {}, [None], True)
+WRONG = (None, "x", -1, 0, [None], {})
 TOOLS = ("guidellm", "vllm", "sglang", "aiperf", "inference-perf")
 GIVEN = {
     "hardware": "h",
