@@ -1,1 +1,34 @@
-"""Hierarchical Bayesian latency models of speculative decoding in LLM serving."""
+"""Hierarchical Bayesian latency models of speculative decoding in LLM serving.
+
+>>> import bayes_sd
+>>> result = bayes_sd.fit("llama")                       # doctest: +SKIP
+>>> bayes_sd.predict(result.posterior, conditions)       # doctest: +SKIP
+"""
+
+from importlib import import_module
+from typing import Any
+
+_PUBLIC = {
+    "fit": "bayes_sd.inference.fit",
+    "load_posterior": "bayes_sd.inference.posterior",
+    "save_posterior": "bayes_sd.inference.posterior",
+    "SamplerSettings": "bayes_sd.inference.sample",
+    "ModelSpec": "bayes_sd.model.spec",
+    "predict": "bayes_sd.predict.latency",
+    "summarise": "bayes_sd.predict.latency",
+    "load_cards": "bayes_sd.cards",
+    "BayesSdError": "bayes_sd.errors",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    """Import public names when they are first used, so that ``import bayes_sd`` costs nothing."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'bayes_sd' has no attribute {name!r}")
+    return getattr(import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

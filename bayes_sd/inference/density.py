@@ -49,6 +49,7 @@ from numba import njit
 (S_PREFILL, S_VERIFY, S_REQUEST, S_KV, S_FIXED, S_EXPERT, S_SHARE, S_KERNEL, S_DRAFT, S_DSHARE, S_EXTRA) = range(11)
 (S_FLIGHT, S_E, S_PSI, S_OVERLAP) = range(11, 15)
 N_SLOTS = 15
+STACK_KIND = 4
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -133,10 +134,18 @@ def to_natural(x, natural, problem):
 
     What a deployment's rows inform is the total slope of latency in load at their typical request, not its summands:
     log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
-    the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges.
+    the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. Effects of stacks, which
+    several deployments inform, are moved in log units and not in units of their scale (centred), and pairs' token
+    shares, which hardly any data inform, as offsets from their centre.
+
+    Returns
+    -------
+    float
+        Log of the volume change, to add to the density.
     """
     o = problem.offset
-    n_dep = problem.sizes[1]
+    n_coef, n_dep, n_level, n_kind = problem.sizes[0], problem.sizes[1], problem.sizes[2], problem.sizes[3]
+    volume = 0.0
     for i in range(x.size):
         natural[i] = x[i]
     base = o[COST]
@@ -153,13 +162,22 @@ def to_natural(x, natural, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
+        natural[o[DRAFT_SHARE] + i] += x[o[DRAFT_TOKEN_SHARE]]
+    for c in range(n_coef):
+        log_scale = x[o[EFFECT_SCALE] + c * n_kind + STACK_KIND]
+        inverse = math.exp(-log_scale)
+        for level in range(n_level):
+            if problem.kind_of[level] == STACK_KIND:
+                natural[o[EFFECT] + c * n_level + level] *= inverse
+                volume -= log_scale
+    return volume
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pull_back(x, grad, problem):
+def _pull_back(x, grad, natural, problem):
     """Turn a gradient in the model's parameters into one in what the sampler moves."""
     o = problem.offset
-    n_dep = problem.sizes[1]
+    n_coef, n_dep, n_level, n_kind = problem.sizes[0], problem.sizes[1], problem.sizes[2], problem.sizes[3]
     base = o[COST]
     for d in range(n_dep):
         at_prefill, at_request, at_kv = (
@@ -175,14 +193,23 @@ def _pull_back(x, grad, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)
+        grad[o[DRAFT_TOKEN_SHARE]] += grad[o[DRAFT_SHARE] + i]
+    for c in range(n_coef):
+        at = o[EFFECT_SCALE] + c * n_kind + STACK_KIND
+        inverse = math.exp(-x[at])
+        for level in range(n_level):
+            if problem.kind_of[level] == STACK_KIND:
+                i = o[EFFECT] + c * n_level + level
+                grad[at] -= grad[i] * natural[i] + 1.0
+                grad[i] *= inverse
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sampled_density(x, grad, natural, problem):
     """Compute :func:`density` and its gradient in the coordinates that a sampler moves (see :func:`to_natural`)."""
-    to_natural(x, natural, problem)
-    value = density(natural, grad, problem)
-    _pull_back(x, grad, problem)
+    volume = to_natural(x, natural, problem)
+    value = density(natural, grad, problem) + volume
+    _pull_back(x, grad, natural, problem)
     return value
 
 
@@ -465,7 +492,7 @@ def density(x, grad, problem):
 
         # Mean log latency by protocol, and its slope in log S at each point.
         if r < closed:
-            mean = math.log(service[0] / n_of_closed) + math.log(load)
+            mean = math.log(service[0] * load / n_of_closed)
             weight[0] = 1.0
         elif r < closed + even:
             measured = load * math.exp(y)

@@ -92,7 +92,7 @@ def judge(tree: xr.DataTree) -> Gate:
     worst = {"rhat": (0.0, ""), "bulk": (np.inf, ""), "tail": (np.inf, "")}
     rhat = array_stats.rhat(draws, chain_axis=0, draw_axis=1)
     bulk = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="bulk")
-    tail = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="tail")
+    tail = array_stats.ess(draws, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))
     worst["rhat"] = (float(np.max(rhat)), names[int(np.argmax(rhat))])
     worst["bulk"] = (float(np.min(bulk)), names[int(np.argmin(bulk))])
     worst["tail"] = (float(np.min(tail)), names[int(np.argmin(tail))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,30 @@ def observed_set(frame: pd.DataFrame) -> xr.Dataset:
             values = column.to_numpy() if numeric else column.fillna("").astype(str).to_numpy(dtype=object)
             found[name] = (("observation",), values)
     return xr.Dataset(found)
+
+
+def check_writable(path: str | Path) -> None:
+    """Find out before a long computation whether its result can be written.
+
+    Parameters
+    ----------
+    path : path
+        File to be written; its folder is made if its parent exists.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise OutputError(f"{file}: is a folder; give a file name with --output")
+    try:
+        file.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror}); choose another --output") from error
 
 
 def save_posterior(posterior: Posterior, path: str | Path) -> Path:

@@ -1,0 +1,53 @@
+"""``fit``: measurements in, posterior file out."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+NOT_CONVERGED = 3
+
+
+@click.command()
+@click.option("--family", default="llama", show_default=True, help="Family of verifiers to fit, or 'all'.")
+@click.option("--data", multiple=True, type=click.Path(path_type=Path), help="Measurement table(s) instead of the shipped ones.")
+@click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
+@click.option("--output", type=click.Path(path_type=Path), help="Posterior file.  [default: traces/FAMILY.nc]")
+@click.option("--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain.")
+@click.option("--tune", default=700, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain.")
+@click.option("--chains", default=4, show_default=True, type=click.IntRange(1), help="Chains.")
+@click.option("--cores", default=None, type=click.IntRange(1), help="Chains run at once.  [default: processors]")
+@click.option("--seed", default=20260515, show_default=True, type=click.IntRange(0), help="Same seed, same file.")
+@click.option("--target-accept", default=0.8, show_default=True, type=click.FloatRange(0.5, 0.999), help="Tuning target.")
+@click.option("--moe", default="coverage", type=click.Choice(["coverage", "dense"]), show_default=True, help="Expert-weight term.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def fit(family, data, models, output, draws, tune, chains, cores, seed, target_accept, moe, as_json):
+    """Fit a family's measurements and save the posterior.
+
+    \b
+    Example:  python -m bayes_sd fit --family llama
+    """
+    from bayes_sd.cli.report import fit_report
+    from bayes_sd.inference.fit import fit as run
+    from bayes_sd.inference.posterior import check_writable, save_posterior
+    from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.model.spec import ModelSpec
+
+    target = output or Path("traces") / f"{family}.nc"
+    check_writable(target)
+    settings = SamplerSettings(
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=cores or min(chains, os.cpu_count() or 1),
+        seed=seed,
+        target_accept=target_accept,
+    )
+    result = run(
+        family, data or None, settings=settings, spec=ModelSpec(family=family, moe=moe), models=models, progress=not as_json
+    )
+    save_posterior(result.posterior, target)
+    summary = fit_report(result, target)
+    click.echo(json.dumps(summary.to_dict(), indent=1) if as_json else str(summary))
+    return 0 if result.gate.passed else NOT_CONVERGED
