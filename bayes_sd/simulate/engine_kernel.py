@@ -21,7 +21,7 @@ def run_engine(  # pragma: no cover - compiled
     after,
     rng,
 ):
-    """Run steps until the measured requests have left.
+    """Run steps until the measured requests have left and one after them has come.
 
     Requests start in order of arrival, so three counters say where each stands: those below `started` have
     a place, those below `prefilled` have left the prefill stage. Only the decoding ones need a list.
@@ -81,7 +81,7 @@ def run_engine(  # pragma: no cover - compiled
     known = clients if clients > 0 else n
     left = after - first
     now = 0.0
-    while left > 0:
+    while left > 0 or arrived <= after:
         while arrived < known and arrival[arrived] <= now:
             arrived += 1
         while started < arrived and n_decoding + started - prefilled < cap:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.measurements.rules import SATURATED_BELOW
 from bayes_sd.simulate.spec import LoadSpec, ServerSpec
 from bayes_sd.simulate.statistics import batch_means_error
 
@@ -91,6 +92,14 @@ class SimulationResult:
         cycles = self.n_cycles.sum()
         return float(1.0 + self.accepted_per_position.sum() / cycles) if cycles else float("nan")
 
+    @property
+    def saturated(self) -> bool:
+        """Whether the engine did not keep up with an open loop."""
+        # The rule that leaves such rows out of a fit, less the chance of a short run.
+        slack = 3.0 / np.sqrt(max(self.n_completed, 1))
+        rate = self.n_completed / self.duration_s
+        return not self.load.clients and bool(rate < (SATURATED_BELOW - slack) * self.load.value)
+
     def row(self) -> dict[str, object]:
         """Give the run as a row of a measurement table.
 
@@ -117,7 +126,9 @@ class SimulationResult:
         row["output_tok_per_s"] = float(row["achieved_rps"]) * self.output_tokens.mean()  # type: ignore[arg-type]
         if np.any(self.output_tokens > 1):
             row["mean_tpot_ms"] = 1e3 * self.time_per_output_token_s.mean()
-        return row | self._speculation_columns()
+        row |= self._speculation_columns()
+        # Plain numbers, so that a row can be printed or written as JSON as it is.
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in row.items()}
 
     def requests(self) -> pd.DataFrame:
         """Give the measured requests one by one.

@@ -82,7 +82,7 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
         rng,
     )
     measured = slice(first, after)
-    window = (float(arrival[first]), float(min(arrival[after], departure[measured].max())))
+    window = (float(arrival[first]), float(arrival[after]))
     in_window = (departure > window[0]) & (departure <= window[1])
     return SimulationResult(
         server=server,

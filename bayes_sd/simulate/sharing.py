@@ -100,7 +100,7 @@ def simulate_sharing(
     admitted, departure = run_sharing(
         arrival, works, _lengthened(service, cap), cap, load.clients, first, after
     )
-    window = (arrival[first], min(arrival[after], departure[first:after].max()))
+    window = (float(arrival[first]), float(arrival[after]))
     return SharingResult(
         arrival_s=arrival[first:after],
         admitted_s=admitted[first:after],

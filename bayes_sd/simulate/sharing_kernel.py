@@ -8,7 +8,7 @@ from numba import njit
 
 @njit(cache=True)
 def run_sharing(arrival, work, service, cap, clients, first, after):  # pragma: no cover - compiled
-    """Run until the measured requests have left.
+    """Run until the measured requests have left and one after them has come.
 
     Time is kept twice: as seconds, and as the progress that every running request has made since the start.
     A request then departs at a progress known when it starts, whatever happens in between, and a heap finds
@@ -45,7 +45,7 @@ def run_sharing(arrival, work, service, cap, clients, first, after):  # pragma: 
     started = 0
     known = clients if clients > 0 else n
     left = after - first
-    while left > 0:
+    while left > 0 or arrived <= after:
         running = len(heap)
         to_arrival = arrival[arrived] - now if arrived < known else np.inf
         to_departure = np.inf

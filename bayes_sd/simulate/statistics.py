@@ -60,10 +60,10 @@ def time_in_state(
     change = np.concatenate([np.zeros(len(edges)), np.ones(len(opened)), -np.ones(len(closed))])
     order = np.argsort(time, kind="stable")
     time, open_now = time[order], np.cumsum(change[order])
-    length = np.diff(time)
-    # Closings sort after openings at the same instant, so the count never dips below zero.
-    state = open_now[:-1].astype(np.int64)
-    batch = np.clip(np.searchsorted(edges, time[:-1], side="right") - 1, 0, n_batches - 1)
+    # Openings and closings at one instant pass through counts that last no time.
+    lasting = np.diff(time) > 0
+    length, state = np.diff(time)[lasting], open_now[:-1][lasting].astype(np.int64)
+    batch = np.clip(np.searchsorted(edges, time[:-1][lasting], side="right") - 1, 0, n_batches - 1)
     n_states = int(state.max(initial=0)) + 1
     total = np.bincount(batch * n_states + state, weights=length, minlength=n_batches * n_states)
     return total.reshape(n_batches, n_states) * (n_batches / (finish - begin))

@@ -156,6 +156,7 @@ def test_bad_input_is_refused_in_one_line():
         (service, "poisson", 1.0, {"n_max": 0}),
         (service, "poisson", 1.0, {"levels": (0.0, 0.5)}),
         (service, "closed", 2.5, {}),
+        (service, "poisson", 1.0, {"work_cv": -0.5}),
         (np.array([]), "poisson", 1.0, {}),
         (np.array([1.0, np.nan]), "poisson", 1.0, {}),
         (np.array([1.0, -1.0]), "even", 1.0, {}),
@@ -166,3 +167,28 @@ def test_bad_input_is_refused_in_one_line():
         assert "\n" not in str(caught.value)
     with pytest.raises(ConditionError, match="no steady state"):
         queue.poisson_pmf(service, 99.0)
+
+
+@pytest.mark.parametrize("cap", [1, 15, 16, 17, 40])
+@pytest.mark.parametrize("cv", [0.0, 0.6, 2.0])
+def test_spread_of_the_work_stretches_the_wait_alone(cap, cv):
+    service = 1.0 + 0.1 * np.arange(1.0, 41)
+    rate = 0.85 * cap / service[cap - 1]
+    plain = queue.in_flight_law(service, "poisson", rate, n_max=cap)
+    law = queue.in_flight_law(service, "poisson", rate, n_max=cap, work_cv=cv, levels=LEVELS)
+    assert law.mean_running == pytest.approx(float(plain.mean_running))
+    assert law.idle_probability == pytest.approx(float(plain.idle_probability))
+    factor = (1 + cv**2) / 2
+    waiting = plain.mean - plain.mean_running
+    assert law.mean - law.mean_running == pytest.approx(factor * waiting, rel=1e-9)
+    mean = queue.mean_latency_open_poisson(service, rate, n_max=cap, work_cv=cv)
+    assert law.mean_latency_s == pytest.approx(float(mean), rel=1e-9)
+    # The law itself: the same below the cap, a geometric tail of the same mass from it on.
+    exponential = long_law(service, rate, cap)
+    ratio = factor * 0.85 / (0.15 + factor * 0.85)
+    tail = exponential[cap:].sum() * (1 - ratio) * ratio ** np.arange(len(exponential) - cap)
+    probability = np.concatenate([exponential[:cap], tail])
+    states = np.arange(len(probability))
+    assert law.quantiles.tolist() == quantiles_of(probability, LEVELS)
+    variance = probability @ states**2 - (probability @ states) ** 2
+    assert law.sd**2 == pytest.approx(variance, rel=1e-6)

@@ -1,0 +1,162 @@
+"""``simulate``: a serving engine with speculative decoding, simulated into a measurement table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+NUMBER, WHOLE = float, int
+
+
+class Numbers(click.ParamType):
+    """Numbers separated by commas."""
+
+    name = "NUMBERS"
+
+    def convert(self, value, param, ctx):  # noqa: D102 - click's
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r}: write numbers separated by commas, as 1,2.5,4", param, ctx)
+
+
+# Flag, section and key in a server's file, type, help.
+SERVER_OPTIONS: tuple[tuple[str, str, Any, str], ...] = (
+    ("--prompt-tokens", "requests.prompt_tokens", NUMBER, "Mean prompt length."),
+    ("--prompt-tokens-std", "requests.prompt_tokens_std", NUMBER, "Spread of prompt lengths."),
+    ("--output-tokens", "requests.output_tokens", NUMBER, "Mean output length."),
+    ("--output-tokens-std", "requests.output_tokens_std", NUMBER, "Spread of output lengths."),
+    ("--length-law", "requests.length_law", str, "Shape of both: normal or lognormal."),
+    ("--k", "speculation.k", WHOLE, "Draft length; 0: no speculation."),
+    (
+        "--acceptance",
+        "speculation.acceptance",
+        Numbers(),
+        "Acceptance of a draft token given those before it: one number, or one a position.",
+    ),
+    ("--max-num-seqs", "engine.max_num_seqs", WHOLE, "Most requests running."),
+    ("--prefill-budget", "engine.prefill_budget", WHOLE, "Most tokens in a step, prompts included."),
+    ("--experts", "experts.total", WHOLE, "Experts in a layer."),
+    ("--active-experts", "experts.active", WHOLE, "Experts that a token is routed to."),
+    ("--independence", "experts.independence", NUMBER, "Chance that a draft token is routed anew."),
+    ("--skew", "experts.skew", NUMBER, "Spread of the experts' popularity."),
+    ("--prefill-fixed-s", "costs.prefill_fixed_s", NUMBER, "Set-up of a request, its own time [s]."),
+    ("--prefill-token-s", "costs.prefill_token_s", NUMBER, "Reading a prompt token [s]."),
+    ("--verify-fixed-s", "costs.verify_fixed_s", NUMBER, "A verify step, whatever it holds [s]."),
+    ("--verify-expert-s", "costs.verify_expert_s", NUMBER, "Reading all experts in a step [s]."),
+    ("--sequence-s", "costs.sequence_s", NUMBER, "A request in a verify step [s]."),
+    ("--token-s", "costs.token_s", NUMBER, "A token in a verify step [s]."),
+    ("--kv-token-s", "costs.kv_token_s", NUMBER, "A cached token in a verify step [s]."),
+    ("--draft-fixed-s", "costs.draft_fixed_s", NUMBER, "A draft step, whatever it holds [s]."),
+    ("--draft-token-s", "costs.draft_token_s", NUMBER, "A request in a draft step [s]."),
+    ("--draft-extra-steps", "costs.draft_extra_steps", NUMBER, "Fixed cost of a cycle [draft steps]."),
+)
+
+
+def _server_options(command):
+    for flag, place, kind, meaning in reversed(SERVER_OPTIONS):
+        name = place.replace(".", "__")
+        command = click.option(flag, name, type=kind, metavar="X", help=meaning)(command)
+    return command
+
+
+@click.command(name="simulate")
+@click.argument("server_file", required=False, type=click.Path(path_type=Path), metavar="[SERVER.toml]")
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="CSV table to write.")
+@click.option("--requests", type=click.Path(path_type=Path), help="CSV of the single requests, too.")
+@click.option("--concurrency", type=Numbers(), help="Closed loops: numbers of clients, as 1,8,64.")
+@click.option("--rate", type=Numbers(), help="Open loops: requests/s, as 0.5,1,2.")
+@click.option("--arrivals", type=click.Choice(["poisson", "even"]), default="poisson", show_default=True)
+@click.option(
+    "--n-requests",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Requests measured at each load.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same file."
+)
+@click.option("--draw-experts", "experts__draws", is_flag=True, default=None, help="Draw tokens' experts.")
+@click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Text column; repeatable.")
+@_server_options
+def simulate(
+    server_file: Path | None,
+    output: Path,
+    requests: Path | None,
+    concurrency: tuple[float, ...] | None,
+    rate: tuple[float, ...] | None,
+    arrivals: str,
+    n_requests: int,
+    seed: int,
+    labels: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Simulate a serving engine under a ladder of loads and write a measurement table.
+
+    The engine's costs and requests come from SERVER.toml, from options, or both (options go first).
+    Requests before the measured ones warm the engine up: a tenth as many more, and two rounds of a closed
+    loop's clients. A load above what the engine can hold is run and named: its row shows an achieved rate
+    below the load.
+    """
+    from bayes_sd.errors import ConditionError, OutputError
+    from bayes_sd.measurements.readers import write_table
+    from bayes_sd.simulate import LoadSpec, simulate_ladder
+    from bayes_sd.simulate.server_file import read_server
+    from bayes_sd.simulate.table import measurement_table, write_requests
+
+    for path in (output, requests):
+        if path is not None and server_file is not None and path.resolve() == server_file.resolve():
+            raise OutputError(f"cannot write {path}: it is the server's file; name another")
+    if requests is not None and requests.resolve() == output.resolve():
+        raise OutputError(f"cannot write {requests}: the table goes there; name another")
+    server = read_server(server_file, _tables(options) | {"labels": _pairs(labels)})
+    loads = [LoadSpec("closed", clients, n_requests) for clients in concurrency or ()]
+    protocol: Any = arrivals
+    loads += [LoadSpec(protocol, value, n_requests) for value in rate or ()]
+    if not loads:
+        raise ConditionError("no load to simulate: give --concurrency or --rate")
+    results = simulate_ladder(server, loads, seed)
+    write_table(measurement_table(results), output)
+    if requests is not None:
+        write_requests(results, requests)
+    click.echo(f"{output}: {len(results)} row{'' if len(results) == 1 else 's'}")
+    for result in results:
+        click.echo(_line(result))
+
+
+def _line(result: Any) -> str:
+    row = result.row()
+    kind = "clients" if result.load.clients else "requests/s"
+    text = (
+        f"  {result.load.value:g} {kind}: mean {row['mean_e2e_s']:.4g} s "
+        f"(Monte Carlo error {result.mean_latency_error_s:.1g}), p95 {row['p95_e2e_s']:.4g} s, "
+        f"{row['mean_running']:.3g} running"
+    )
+    if result.saturated:
+        text += f"; SATURATED: completes {row['achieved_rps']:.4g} requests/s, latency has no steady state"
+    return text
+
+
+def _tables(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    tables: dict[str, dict[str, Any]] = {}
+    for name, value in options.items():
+        section, key = name.split("__")
+        tables.setdefault(section, {})[key] = value
+    return tables
+
+
+def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
+    from bayes_sd.errors import ConditionError
+
+    labels = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise ConditionError(f"--label {pair!r}: write it as NAME=VALUE")
+        labels[name] = value
+    return labels
