@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayes_sd.cards.base import Card
 from bayes_sd.cards.drafter import Drafter, Family
@@ -17,6 +17,9 @@ from bayes_sd.cards.read import SECTIONS, read_cards
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 from bayes_sd.files import shipped
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOT_CARDS = ("priors.toml",)
 """Files of another form that stand beside the cards."""
@@ -95,7 +98,7 @@ class Cards:
             for name in dict.fromkeys(v.family for v in verifiers)
         }
 
-    def verifier_from_row(self, row: Mapping[str, Any]) -> Verifier:
+    def verifier_from_row(self, row: Mapping[str, Any] | pd.Series) -> Verifier:
         """Give the verifier of a row: its card, or one estimated from the row's own columns.
 
         Parameters
@@ -134,7 +137,7 @@ class Cards:
             top_k_experts=None if top_k is None else int(top_k),
         )
 
-    def drafter_from_row(self, row: Mapping[str, Any]) -> Drafter | None:
+    def drafter_from_row(self, row: Mapping[str, Any] | pd.Series) -> Drafter | None:
         """Give the drafter of a row: None without speculation, its card, or an estimated one.
 
         Parameters

@@ -11,19 +11,46 @@ NOT_CONVERGED = 3
 
 @click.command()
 @click.option("--family", default="llama", show_default=True, help="Family of verifiers to fit, or 'all'.")
-@click.option("--data", multiple=True, type=click.Path(path_type=Path), help="Measurement table(s) instead of the shipped ones.")
+@click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Measurement table(s) instead of the shipped ones.",
+)
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
-@click.option("--output", type=click.Path(path_type=Path), help="Posterior file.  [default: traces/FAMILY.nc]")
-@click.option("--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain.")
-@click.option("--tune", default=700, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Posterior file.  [default: traces/FAMILY.nc]"
+)
+@click.option(
+    "--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain."
+)
+@click.option(
+    "--tune", default=700, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
+)
 @click.option("--chains", default=4, show_default=True, type=click.IntRange(1), help="Chains.")
-@click.option("--cores", default=None, type=click.IntRange(1), help="Chains run at once.  [default: processors]")
-@click.option("--seed", default=20260515, show_default=True, type=click.IntRange(0), help="Same seed, same file.")
-@click.option("--target-accept", default=0.8, show_default=True, type=click.FloatRange(0.5, 0.999), help="Tuning target.")
-@click.option("--moe", default="coverage", type=click.Choice(["coverage", "dense"]), show_default=True, help="Expert-weight term.")
+@click.option(
+    "--cores", default=None, type=click.IntRange(1), help="Chains run at once.  [default: processors]"
+)
+@click.option(
+    "--seed", default=20260515, show_default=True, type=click.IntRange(0), help="Same seed, same file."
+)
+@click.option(
+    "--target-accept",
+    default=0.8,
+    show_default=True,
+    type=click.FloatRange(0.5, 0.999),
+    help="Tuning target.",
+)
+@click.option(
+    "--moe",
+    default="coverage",
+    type=click.Choice(["coverage", "dense"]),
+    show_default=True,
+    help="Expert-weight term.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def fit(family, data, models, output, draws, tune, chains, cores, seed, target_accept, moe, as_json):
-    """Fit a family's measurements and save the posterior.
+    r"""Fit a family's measurements and save the posterior.
 
     \b
     Example:  python -m bayes_sd fit --family llama
@@ -45,7 +72,12 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
         target_accept=target_accept,
     )
     result = run(
-        family, data or None, settings=settings, spec=ModelSpec(family=family, moe=moe), models=models, progress=not as_json
+        family,
+        data or None,
+        settings=settings,
+        spec=ModelSpec(family=family, moe=moe),
+        models=models,
+        progress=not as_json,
     )
     save_posterior(result.posterior, target)
     summary = fit_report(result, target)

@@ -7,14 +7,32 @@ import click
 
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
-@click.option("--conditions", required=True, type=click.Path(path_type=Path), help="CSV with the measurement table's column names.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="CSV to write: the conditions, then predictions.")
-@click.option("--ci", default=0.9, show_default=True, type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Probability of the intervals.")
+@click.option(
+    "--conditions",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV with the measurement table's column names.",
+)
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV to write: the conditions, then predictions.",
+)
+@click.option(
+    "--ci",
+    default=0.9,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Probability of the intervals.",
+)
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="For what was never measured.")
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0), help="For what was never measured."
+)
 @click.option("--accept-unconverged", is_flag=True, help="Use a fit that did not pass its convergence gate.")
 def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
-    """Predict latency for a table of conditions.
+    r"""Predict latency for a table of conditions.
 
     \b
     Example:  python -m bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
@@ -33,4 +51,6 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     write_atomically(output, lambda beside: table.to_csv(beside, index=False))
     new = int((table["extrapolates"] != "").sum())
     unstable = int((~table["stable"]).sum())
-    click.echo(f"{output}: {len(table)} conditions, {ci:.0%} intervals; {new} extrapolate, {unstable} past saturation")
+    click.echo(
+        f"{output}: {len(table)} conditions, {ci:.0%} intervals; {new} extrapolate, {unstable} past saturation"
+    )

@@ -63,7 +63,9 @@ class FitReport:
         ):
             table = Table(title=title, box=box.SIMPLE, title_justify="left")
             for name in frame.columns:
-                table.add_column(name, justify="left" if frame[name].dtype.kind not in "fi" else "right", overflow="fold")
+                table.add_column(
+                    name, justify="left" if frame[name].dtype.kind not in "fi" else "right", overflow="fold"
+                )
             for row in frame.itertuples(index=False):
                 table.add_row(*[f"{v:.1f}" if isinstance(v, float) else str(v) for v in row])
             console.print(table)
@@ -170,7 +172,9 @@ def fit_accuracy(posterior) -> pd.DataFrame:
     prediction = predict(posterior, observed, seed=1, thin=4)
     truth = observed["latency_s"].to_numpy(dtype=float)
     error = 100.0 * (np.median(prediction.latency_s, axis=0) / truth - 1.0)
-    low, high = np.quantile(prediction.measured_s, [(1 - CI) / 2, (1 + CI) / 2], axis=0, method="inverted_cdf")
+    low, high = np.quantile(
+        prediction.measured_s, [(1 - CI) / 2, (1 + CI) / 2], axis=0, method="inverted_cdf"
+    )
     frame = pd.DataFrame(
         {
             "source": observed["source"],

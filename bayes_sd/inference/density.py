@@ -39,14 +39,19 @@ from numba import njit
     TTFT_NOISE,
     SHARE_NOISE,
 ) = range(26)
-(P_PREFILL, P_TOKEN, P_LINK, P_WEIGHTS, P_LAUNCH, P_ALLREDUCE, P_SEQUENCE, P_EXPERTS, P_KV, P_FIXED) = range(10)
+(P_PREFILL, P_TOKEN, P_LINK, P_WEIGHTS, P_LAUNCH, P_ALLREDUCE, P_SEQUENCE, P_EXPERTS, P_KV, P_FIXED) = range(
+    10
+)
 (C_PREFILL, C_VERIFY, C_REQUEST, C_KV, C_FIXED, C_EXPERT) = range(6)
 (I_COMPUTE, I_LINK, I_WEIGHTS, I_EXPERTS, I_KV, I_LAYERS) = range(6)
 (R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE) = range(6)
-(F_PROMPT, F_OUTPUT, F_K, F_E, F_LOAD, F_LATENCY, F_TTFT, F_CAP, F_HELD, F_EXPERTS, F_TOP_K,
- F_QUIET) = range(12)
+(F_PROMPT, F_OUTPUT, F_K, F_E, F_LOAD, F_LATENCY, F_TTFT, F_CAP, F_HELD, F_EXPERTS, F_TOP_K, F_QUIET) = range(
+    12
+)
 # What a point's service latency depends on, and the slots of its derivatives.
-(S_PREFILL, S_VERIFY, S_REQUEST, S_KV, S_FIXED, S_EXPERT, S_SHARE, S_KERNEL, S_DRAFT, S_DSHARE, S_EXTRA) = range(11)
+(S_PREFILL, S_VERIFY, S_REQUEST, S_KV, S_FIXED, S_EXPERT, S_SHARE, S_KERNEL, S_DRAFT, S_DSHARE, S_EXTRA) = (
+    range(11)
+)
 (S_FLIGHT, S_E, S_PSI, S_OVERLAP) = range(11, 15)
 N_SLOTS = 15
 STACK_KIND = 4
@@ -68,8 +73,27 @@ def _student(residual, log_sigma, precision, tails):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _point(n, costs, share, kernel, draft, dshare, extra, prompt, output, k, committed, experts, top_k, psi, overlap,
-           sparse, covers, ds, df):
+def _point(
+    n,
+    costs,
+    share,
+    kernel,
+    draft,
+    dshare,
+    extra,
+    prompt,
+    output,
+    k,
+    committed,
+    experts,
+    top_k,
+    psi,
+    overlap,
+    sparse,
+    covers,
+    ds,
+    df,
+):
     """Service latency and time to first token at n in flight; their derivatives go to ds and df."""
     prefill, verify, request, kv, fixed, expert = costs
     touched, touched_n, touched_psi = 0.0, 0.0, 0.0
@@ -333,7 +357,9 @@ def _drafting(x, grad, problem):
         doublings = math.log(problem.row_float[r, F_K] / problem.settings[8])
         mean = x[cell] + x[o[ACCEPT_SLOPE]] * doublings
         log_sigma = x[o[ACCEPT_RUN]]
-        v, slope, noise = _student(problem.accept_logit[r] - mean, log_sigma, run_precision, problem.settings[0])
+        v, slope, noise = _student(
+            problem.accept_logit[r] - mean, log_sigma, run_precision, problem.settings[0]
+        )
         value += v
         grad[cell] += slope
         grad[o[ACCEPT_SLOPE]] += slope * doublings
@@ -395,7 +421,7 @@ def density(x, grad, problem):
     """
     o, settings = problem.offset, problem.settings
     n_coef, n_dep, n_knot = problem.sizes[0], problem.sizes[1], problem.sizes[4]
-    closed, even, poisson, reach = problem.sizes[5], problem.sizes[6], problem.sizes[7], problem.sizes[8]
+    closed, even, reach = problem.sizes[5], problem.sizes[6], problem.sizes[8]
     tails = settings[0]
     value = 0.0
     for i in range(x.size):
@@ -479,7 +505,7 @@ def density(x, grad, problem):
                 held = efficiencies[engine] * row_float[r, F_HELD]
                 offered = min(row_float[r, F_CAP], n)
                 ratio = offered / held
-                ratio = 0.0 if ratio < 0.2 else ratio ** sharpness
+                ratio = 0.0 if ratio < 0.2 else ratio**sharpness
                 n = offered * (1.0 + ratio) ** (-1.0 / sharpness) if ratio > 0.0 else offered
                 n_of_closed = n
                 flight_slope = n * ratio / (1.0 + ratio)  # dn / d log held

@@ -213,7 +213,9 @@ def save_posterior(posterior: Posterior, path: str | Path) -> Path:
         except OSError:
             raise
         except Exception as error:
-            raise OutputError(f"{path}: cannot write the posterior ({error}); choose another --output") from error
+            raise OutputError(
+                f"{path}: cannot write the posterior ({error}); choose another --output"
+            ) from error
 
     return write_atomically(Path(path), write)
 
@@ -243,7 +245,9 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
 
     file = Path(path)
     if not file.is_file():
-        raise TraceError(f"{file}: no such posterior file; make one with `python -m bayes_sd fit --output {file}`")
+        raise TraceError(
+            f"{file}: no such posterior file; make one with `python -m bayes_sd fit --output {file}`"
+        )
     try:
         with xr.open_datatree(file, engine="h5netcdf") as opened:
             tree = opened.load()

@@ -89,7 +89,9 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
     member = design.levels.member
     return Problem(
         offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        prior_mean=np.concatenate([np.ravel(np.zeros(p.shape) if p.mean is None else p.mean) for p in listed]),
+        prior_mean=np.concatenate(
+            [np.ravel(np.zeros(p.shape) if p.mean is None else p.mean) for p in listed]
+        ),
         prior_sd=np.concatenate([np.ravel(np.zeros(p.shape) if p.sd is None else p.sd) for p in listed]),
         sizes=np.array(
             [
@@ -133,7 +135,9 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
         share_slot=_flags(share, n_rows),
         share_value=decode_share(design),
         pair_ideal=draft_ideal_log_s(design, spec),
-        pair_length=np.array([rows["k"][rows["pair"] == i].mean() for i in range(len(design.coords["pair"]))]),
+        pair_length=np.array(
+            [rows["k"][rows["pair"] == i].mean() for i in range(len(design.coords["pair"]))]
+        ),
         typical=_typical(rows, len(design.levels.deployments)),
         pair_drafter=design.pair_drafter.astype(np.int64),
         cell_drafter=design.cell_drafter.astype(np.int64),

@@ -101,7 +101,13 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
         return start + START_JITTER * np.random.default_rng(seed).normal(size=size)
 
     compiled = from_pyfunc(
-        size, make_density, make_expand, ["float64"], [(size,)], ["parameters"], make_initial_point_fn=first_point
+        size,
+        make_density,
+        make_expand,
+        ["float64"],
+        [(size,)],
+        ["parameters"],
+        make_initial_point_fn=first_point,
     )
     trace = nutpie.sample(
         compiled,
@@ -168,7 +174,8 @@ def _named(drawn: np.ndarray, trace: Any, design: Design, spec: ModelSpec) -> xr
     used = {d for p in listed for d in p.dims}
     posterior = xr.Dataset(
         {p.name: variable(p, int(end)) for p, end in zip(listed, ends, strict=True)},
-        coords={"chain": np.arange(chains), "draw": np.arange(draws)} | {d: coords[d] for d in coords if d in used},
+        coords={"chain": np.arange(chains), "draw": np.arange(draws)}
+        | {d: coords[d] for d in coords if d in used},
     )
     keep = ("diverging", "depth", "n_steps", "energy", "step_size", "maxdepth_reached", "logp")
     stats = {

@@ -143,7 +143,9 @@ def _draft_length_unknown(df: pd.DataFrame) -> pd.Series:
 
 def _past_saturation(df: pd.DataFrame) -> pd.Series:
     open_loop = df["load_kind"] == "rate"
-    behind = df["achieved_rps"] < SATURATED_BELOW * df["load_value"]
+    # Tools divide by a duration that includes the drain of the last requests, about one latency.
+    drain = 1.0 + (df["load_value"] * df["latency_s"] / df["n_requests"]).fillna(0.0)
+    behind = df["achieved_rps"] < SATURATED_BELOW * df["load_value"] / drain
     in_flight = df["achieved_rps"].fillna(df["load_value"]) * df["latency_s"]  # Little's law
     return open_loop & (behind | (in_flight > df["max_num_seqs"]))
 

@@ -12,7 +12,6 @@ from bayes_sd.latency.kernel import KNOTS, knot_factor, knot_position
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.model.costs import cached_requests, expected_log_costs, token_share
 from bayes_sd.model.design import Design, acceptance_logit
-from bayes_sd.model.points import Points, place_points
 from bayes_sd.model.parameters import (
     NO_POOLING_LOG_SD,
     active_coefficients,
@@ -20,6 +19,7 @@ from bayes_sd.model.parameters import (
     model_coords,
     parameters,
 )
+from bayes_sd.model.points import Points, place_points
 from bayes_sd.model.spec import PARTS, ModelSpec
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def build_model(design: Design, spec: ModelSpec) -> pm.Model:
         costs_at = _costs_at(design, spec, points, part, free)
         committed = _committed(design, spec, free)
         in_flight = _in_flight(design, points, free)
-        work = Work(*(design.rows[c][points.row] for c in ("prompt", "output", "k")), committed=committed[points.row])
+        prompt, output, k = (design.rows[c][points.row] for c in ("prompt", "output", "k"))
+        work = Work(prompt, output, k, committed[points.row])
         covered = _coverage(design, spec, points, in_flight, free)
         step = step_s(costs_at, work, in_flight, covered, _kernel_factor(design, spec, points, free))
         service = service_latency_s(costs_at, work, in_flight, step)
@@ -151,7 +152,9 @@ def _committed(design: Design, spec: ModelSpec, free: dict[str, Any]) -> Any:
     measured = acceptance_logit(rows["committed"], rows["k"])
     seen = np.flatnonzero(np.isfinite(measured))
     sigma = pt.exp(free["log_acceptance_run"])
-    pm.StudentT("acceptance", nu=spec.priors["noise"]["tails"], mu=logits[seen], sigma=sigma, observed=measured[seen])
+    pm.StudentT(
+        "acceptance", nu=spec.priors["noise"]["tails"], mu=logits[seen], sigma=sigma, observed=measured[seen]
+    )
     if not unknown.any():
         return rows["committed"]
     latent = expected_committed_iid(pt.sigmoid(logits), rows["k"].astype(int), pt)
@@ -238,7 +241,9 @@ def _protocol_means(design: Design, points: Points, service: Any, in_flight: Any
         # One Newton step on the log scale from the measured number in flight: exact where model and measurement
         # agree, finite everywhere, and it spares a root search inside the sampler.
         elasticity = measured * (x1 - x0) / throughput
-        found.append(np.log(rows["latency_s"][span]) + (np.log(rows["load"][span]) - pt.log(throughput)) / elasticity)
+        found.append(
+            np.log(rows["latency_s"][span]) + (np.log(rows["load"][span]) - pt.log(throughput)) / elasticity
+        )
     if points.poisson:
         found.append(_poisson_means(design, points, service))
     return found
@@ -278,8 +283,11 @@ def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
     """
     rows = design.rows
     queued = ~rows["open_loop"] & (nominal_in_flight(design, points)[points.running] < rows["load"])
-    ttft = np.flatnonzero(np.isfinite(rows["ttft_s"]) & ~queued)
-    share = np.flatnonzero(np.isnan(rows["ttft_s"]) & np.isfinite(rows["tpot_s"]) & (rows["output"] > 2))
+    # Under Poisson arrivals no single number in flight stands for the run.
+    usable = ~(rows["open_loop"] & rows["poisson"])
+    ttft = np.flatnonzero(np.isfinite(rows["ttft_s"]) & ~queued & usable)
+    untimed = np.isnan(rows["ttft_s"]) & np.isfinite(rows["tpot_s"])
+    share = np.flatnonzero(untimed & (rows["output"] > 2) & usable)
     return ttft, share
 
 
@@ -290,7 +298,13 @@ def decode_share(design: Design) -> np.ndarray:
 
 
 def _observe(
-    design: Design, spec: ModelSpec, points: Points, log_latency: Any, service: Any, first: Any, free: dict[str, Any]
+    design: Design,
+    spec: ModelSpec,
+    points: Points,
+    log_latency: Any,
+    service: Any,
+    first: Any,
+    free: dict[str, Any],
 ) -> None:
     import pymc as pm
     import pytensor.tensor as pt

@@ -19,7 +19,9 @@ import numpy as np
 TINY_S = 1e-12
 
 
-def expected_log_costs(part: dict[str, Any], ideal: dict[str, np.ndarray], xp: ModuleType = np) -> dict[str, Any]:
+def expected_log_costs(
+    part: dict[str, Any], ideal: dict[str, np.ndarray], xp: ModuleType = np
+) -> dict[str, Any]:
     """Compute the logarithm of each stage cost before effects.
 
     Parameters

@@ -133,7 +133,10 @@ def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -
     for (_, row), deployment in zip(rows.iterrows(), deployments, strict=True):
         verifier = cards.verifier_from_row(row)
         ideal = roofline(
-            verifier, cards.hardware(deployment.hardware), cards.precision(deployment.precision), deployment.tp
+            verifier,
+            cards.hardware(deployment.hardware),
+            cards.precision(deployment.precision),
+            deployment.tp,
         )
         for name in ROOFLINE_FIELDS:
             found[name].append(float(getattr(ideal, name)))
@@ -151,4 +154,6 @@ def drafter_of(row: pd.Series, cards: Cards) -> str:
 def drafter_roofline_s(row: pd.Series, deployment: Deployment, cards: Cards) -> float:
     """Compute the ideal seconds of a row's draft step; 0 where nothing is known of the drafter."""
     drafter = cards.drafter_from_row(row)
-    return 0.0 if drafter is None else draft_step_s(drafter, cards.hardware(deployment.hardware), deployment.tp)
+    return (
+        0.0 if drafter is None else draft_step_s(drafter, cards.hardware(deployment.hardware), deployment.tp)
+    )

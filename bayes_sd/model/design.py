@@ -127,7 +127,9 @@ def codes(values: list[str]) -> tuple[np.ndarray, list[str]]:
 def cell_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
     """Name the acceptance cell of a speculating row: what its acceptance depends on."""
     workload = row.get("workload")
-    return " | ".join([deployment.verifier, drafter, workload if isinstance(workload, str) and workload else "?"])
+    return " | ".join(
+        [deployment.verifier, drafter, workload if isinstance(workload, str) and workload else "?"]
+    )
 
 
 def measured_committed(frame: pd.DataFrame) -> np.ndarray:
@@ -170,7 +172,9 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
         If there are fewer than two observations, or speculating rows of which none states an acceptance.
     """
     if len(frame) < 2:
-        raise ModelError(f"{len(frame)} observation(s) left after the rules: a fit needs at least 2, better 10 per deployment")
+        raise ModelError(
+            f"{len(frame)} observation(s) left after the rules: a fit needs at least 2, better 10 per deployment"
+        )
     plain = _plain_columns(frame)
     order = protocol_order(plain)
     frame = frame.iloc[order].reset_index(drop=True)
@@ -184,12 +188,18 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
     rows["deployment"] = index
     rows["engine"] = engine_of[index]
     rows["cache_tokens"] = levels.roofline["cache_tokens"][index]
-    rows["reserve"] = np.array([RESERVED_OUTPUT.get(deployments[i].engine_base, 0.0) for i in range(len(frame))])
+    rows["reserve"] = np.array(
+        [RESERVED_OUTPUT.get(deployments[i].engine_base, 0.0) for i in range(len(frame))]
+    )
     _require_acceptance(rows)
     rows["source"], sources = codes(frame["source"].tolist())
-    rows["noise"], noises = codes([f"{s} | {d.hardware}" for s, d in zip(frame["source"], deployments, strict=True)])
+    rows["noise"], noises = codes(
+        [f"{s} | {d.hardware}" for s, d in zip(frame["source"], deployments, strict=True)]
+    )
     speculating = rows["k"] > 0
-    drafters = [drafter_of(row, cards) if s else "" for (_, row), s in zip(frame.iterrows(), speculating, strict=True)]
+    drafters = [
+        drafter_of(row, cards) if s else "" for (_, row), s in zip(frame.iterrows(), speculating, strict=True)
+    ]
     pair_names = [f"{d.key} | {n}" if n else "" for d, n in zip(deployments, drafters, strict=True)]
     rows["pair"], pairs = codes(pair_names)
     rows["drafter"], drafter_names = codes(drafters)
@@ -215,7 +225,9 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
         levels=levels,
         rows=rows,
         coords=coords,
-        pair_roofline_s=np.array([drafter_roofline_s(frame.iloc[i], deployments[i], cards) for i in pair_row]),
+        pair_roofline_s=np.array(
+            [drafter_roofline_s(frame.iloc[i], deployments[i], cards) for i in pair_row]
+        ),
         pair_drafter=np.array([rows["drafter"][i] for i in pair_row], dtype=int),
         cell_drafter=np.array([rows["drafter"][cell_names.index(c)] for c in cells], dtype=int),
         frame=frame,

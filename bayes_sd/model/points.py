@@ -43,7 +43,9 @@ class Points:
         """For each observation, the point nearest to the number in flight that was measured."""
         poisson_start = self.closed + 2 * self.even
         nearest = poisson_start + np.arange(self.poisson) * self.reach
-        return np.concatenate([np.arange(self.closed), self.closed + self.even + np.arange(self.even), nearest])
+        return np.concatenate(
+            [np.arange(self.closed), self.closed + self.even + np.arange(self.even), nearest]
+        )
 
 
 def protocol_order(rows: dict[str, np.ndarray]) -> np.ndarray:
@@ -81,7 +83,12 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
     return Points(
         row=np.concatenate([closed, index_even, index_even, np.repeat(index_poisson, reach)]).astype(int),
         in_flight=np.concatenate(
-            [rows["load"][closed], np.maximum(below, 1e-6), below + 1.0, np.tile(np.arange(1.0, reach + 1), len(index_poisson))]
+            [
+                rows["load"][closed],
+                np.maximum(below, 1e-6),
+                below + 1.0,
+                np.tile(np.arange(1.0, reach + 1), len(index_poisson)),
+            ]
         ),
         closed=len(closed),
         even=len(index_even),

@@ -90,5 +90,7 @@ def read_priors(path: Path | None = None) -> dict[str, Any]:
     spread = {name for name, value in tables.get("spread", {}).items() if isinstance(value, dict)}
     unknown |= spread ^ set(COEFFICIENTS)
     if unknown:
-        raise ModelError(f"{file}: priors do not match the model at {sorted(unknown)}; copy the shipped file and change numbers only")
+        raise ModelError(
+            f"{file}: priors do not match the model at {sorted(unknown)}; copy the shipped file and change numbers only"
+        )
     return tables

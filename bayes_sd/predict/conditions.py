@@ -94,15 +94,23 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     missing = np.flatnonzero(np.isnan(k))
     if len(missing):
         row = frame.iloc[missing[0]].get("row", missing[0] + 2)
-        raise ConditionError(f"row {row}: method speculates and k is blank; give the draft length in column k")
-    drafter = [drafter_of(row, cards) if n > 0 else "" for (_, row), n in zip(frame.iterrows(), k, strict=True)]
+        raise ConditionError(
+            f"row {row}: method speculates and k is blank; give the draft length in column k"
+        )
+    drafter = [
+        drafter_of(row, cards) if n > 0 else "" for (_, row), n in zip(frame.iterrows(), k, strict=True)
+    ]
     pair = [f"{d.key} | {n}" if n else "" for d, n in zip(deployments, drafter, strict=True)]
     cell = [
         cell_name(row, d, n) if n else ""
         for (_, row), d, n in zip(frame.iterrows(), deployments, drafter, strict=True)
     ]
     arrivals = frame["arrivals"].to_numpy(dtype=str) if "arrivals" in frame else np.full(len(frame), "even")
-    cap = frame["max_num_seqs"].to_numpy(dtype=float) if "max_num_seqs" in frame else np.full(len(frame), np.nan)
+    cap = (
+        frame["max_num_seqs"].to_numpy(dtype=float)
+        if "max_num_seqs" in frame
+        else np.full(len(frame), np.nan)
+    )
     conditions = Conditions(
         frame=frame,
         deployments=deployments,
@@ -131,11 +139,14 @@ def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:
     same = {
         d.engine
         for d in known
-        if (d.verifier, d.hardware, d.precision) == (deployment.verifier, deployment.hardware, deployment.precision)
+        if (d.verifier, d.hardware, d.precision)
+        == (deployment.verifier, deployment.hardware, deployment.precision)
     }
     if len(same) != 1:
         return deployment
-    return Deployment(deployment.verifier, deployment.hardware, deployment.tp, deployment.precision, same.pop())
+    return Deployment(
+        deployment.verifier, deployment.hardware, deployment.tp, deployment.precision, same.pop()
+    )
 
 
 def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
@@ -175,6 +186,10 @@ def _outside(conditions: Conditions, i: int, measured: dict[str, list[float]]) -
         words.append("draft length")
     same_loop = bool(conditions.open_loop[i]) in measured["open_loop"]
     low, high = measured["load"]
-    if same_loop and len(measured["open_loop"]) == 1 and not low / BEYOND <= conditions.load[i] <= high * BEYOND:
+    if (
+        same_loop
+        and len(measured["open_loop"]) == 1
+        and not low / BEYOND <= conditions.load[i] <= high * BEYOND
+    ):
         words.append("load")
     return words

@@ -217,7 +217,9 @@ def _draft(posterior, conditions, cards, unknown: Unknowns) -> tuple[np.ndarray,
 
 def _committed(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> np.ndarray:
     """Tokens per cycle: as stated, or from the acceptance of the cell, its drafter, or any drafter."""
-    committed = np.tile(np.where(np.isnan(conditions.committed), 1.0, conditions.committed), (posterior.n_draws, 1))
+    committed = np.tile(
+        np.where(np.isnan(conditions.committed), 1.0, conditions.committed), (posterior.n_draws, 1)
+    )
     for i in np.flatnonzero(np.isnan(conditions.committed)):
         logits = cell_logits(posterior, conditions.cell[i], conditions.drafter[i], unknown)
         k = int(conditions.k[i])

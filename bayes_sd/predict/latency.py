@@ -9,7 +9,7 @@ import numpy as np
 
 from bayes_sd.latency.coverage import coverage, effective_tokens
 from bayes_sd.latency.kernel import knot_position
-from bayes_sd.latency.queue import in_flight_law
+from bayes_sd.latency.queue import Protocol, in_flight_law
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.model.build import QUEUED_NOISE, smooth_minimum
 from bayes_sd.predict.conditions import Conditions, resolve
@@ -82,7 +82,9 @@ def take(costs: StageCosts, i: int) -> StageCosts:
     return StageCosts(**{name: column(getattr(costs, name)) for name in costs.__dataclass_fields__})
 
 
-def curve(found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray, moe: str = "coverage"):
+def curve(
+    found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray, moe: str = "coverage"
+):
     """Compute a condition's service latency, step and time to first token at given numbers in flight.
 
     Parameters
@@ -184,8 +186,8 @@ def _open_loop(found: PredictedCosts, conditions: Conditions, i: int, moe: str):
     held = np.floor(np.clip(found.cache_requests[:, i], 1, None))
     n_max = np.minimum(held, min(cap, LARGEST_GRID)).astype(int)
     grid = np.arange(1.0, n_max.max() + 1)
-    service, step, _ = curve(found, conditions, i, grid[None, :], moe)
-    protocol = "poisson" if conditions.poisson[i] else "even"
+    service, _, _ = curve(found, conditions, i, grid[None, :], moe)
+    protocol: Protocol = "poisson" if conditions.poisson[i] else "even"
     law = in_flight_law(service, protocol, np.full(len(n_max), conditions.load[i]), n_max)
     latency = np.where(law.stable, law.mean_latency_s, np.inf)
     running = np.clip(np.where(law.stable, law.mean_running, 1.0), 1.0, n_max)

@@ -1,0 +1,91 @@
+"""Known coefficients come back from tables simulated with them. Gates, declared before any run:
+
+* the total slope of latency in load, and the cost of a verify step, are inside their central 99 % interval for every
+  deployment, and their medians within 5 % of the truth;
+* the acceptance of each cell is inside its 99 % interval.
+"""
+
+import numpy as np
+import pytest
+
+from bayes_sd.inference.fit import fit_frame
+from bayes_sd.inference.sample import SamplerSettings
+from bayes_sd.latency.acceptance import expected_committed_iid
+from bayes_sd.latency.service import StageCosts, Work, linear_coefficients, service_latency_s, step_s
+from bayes_sd.model.design import build_design
+from bayes_sd.model.spec import ModelSpec
+
+NOISE = 0.01
+TRUE_ALPHA = 0.7
+
+
+def true_costs(frame, cards):
+    """Costs of each row's deployment: rooflines times efficiencies that are not the prior medians."""
+    design = build_design(frame, cards)
+    ideal = {k: v[design.rows["deployment"]] for k, v in design.levels.roofline.items()}
+    token = 2.0 * ideal["compute_token_s"]
+    return design, StageCosts(
+        prefill_fixed_s=0.02,
+        prefill_token_s=2.2 * ideal["compute_token_s"],
+        verify_fixed_s=1.2 * ideal["weights_s"] + 60e-6 * ideal["layers"],
+        verify_expert_s=0.0,
+        sequence_s=20e-6,
+        token_s=token,
+        kv_token_s=1.4 * ideal["kv_token_s"],
+        draft_fixed_s=9e-4,
+        draft_token_s=0.15 * token,
+        draft_extra_steps=0.4,
+    )
+
+
+@pytest.fixture(scope="module")
+def simulated(a100, cards):
+    rng = np.random.default_rng(8)
+    design, costs = true_costs(a100, cards)
+    frame = design.frame.copy()
+    k = design.rows["k"]
+    committed = np.where(k > 0, expected_committed_iid(np.full(len(k), TRUE_ALPHA), k.astype(int)), 1.0)
+    work = Work(design.rows["prompt"], design.rows["output"], k, committed)
+    n = design.rows["load"]
+    latency = service_latency_s(costs, work, n, step_s(costs, work, n, 0.0))
+    frame["latency_s"] = latency * np.exp(NOISE * rng.normal(size=len(n)))
+    frame["mean_accepted_len"] = np.where(k > 0, committed, np.nan)
+    frame["mean_ttft_ms"] = np.nan
+    frame["mean_tpot_ms"] = np.nan
+    settings = SamplerSettings(draws=250, tune=500, chains=2, seed=5)
+    posterior, gate = fit_frame(frame, ModelSpec(family="llama", kernel=False), settings, cards)
+    return posterior, gate, frame, costs, work
+
+
+def test_sampling_is_sound(simulated):
+    _, gate, *_ = simulated
+    assert gate.divergences == 0
+    assert gate.max_rhat < 1.1
+
+
+def test_linear_coefficients_come_back(simulated, cards):
+    from bayes_sd.predict.conditions import resolve
+    from bayes_sd.predict.costs import costs_for
+
+    posterior, _, frame, costs, work = simulated
+    resolved = resolve(frame, posterior, cards)
+    found = costs_for(posterior, resolved, cards)
+    drawn = linear_coefficients(
+        found.costs, Work(resolved.prompt, resolved.output, resolved.k, found.committed)
+    )
+    truth = linear_coefficients(costs, work)
+    for draws, true in zip(drawn, truth, strict=True):
+        low, median, high = np.quantile(draws, [0.005, 0.5, 0.995], axis=0)
+        inside = (low <= true) & (true <= high)
+        assert inside.mean() >= 0.95
+        assert np.abs(np.log(median / true)).max() < 0.05
+
+
+def test_acceptance_comes_back(simulated):
+    posterior, *_ = simulated
+    truth = np.log(TRUE_ALPHA / (1 - TRUE_ALPHA))
+    cells = posterior.draws("acceptance_cell") + posterior.draws("acceptance_length_slope")[:, None] * np.log(
+        5 / 4
+    )
+    low, high = np.quantile(cells, [0.005, 0.995], axis=0)
+    assert np.all((low <= truth) & (truth <= high))

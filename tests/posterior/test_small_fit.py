@@ -1,0 +1,107 @@
+"""What must hold of any posterior, checked on a short fit of real rows."""
+
+import numpy as np
+import pytest
+
+from bayes_sd.inference.posterior import load_posterior, save_posterior
+from bayes_sd.latency.service import Work, linear_coefficients
+from bayes_sd.predict.conditions import resolve
+from bayes_sd.predict.costs import costs_for
+from bayes_sd.predict.latency import predict, summarise
+
+
+@pytest.fixture(scope="module")
+def conditions(a100):
+    return a100[a100["mean_accepted_len"].notna()].iloc[[0, 5, 10]].reset_index(drop=True)
+
+
+def test_no_divergence(small_fit):
+    assert small_fit.about["gate"]["divergences"] == 0
+
+
+def test_intervals_cover_the_fitted_rows(small_fit, a100):
+    """90 % predictive intervals hold 80 to 99.5 % of the rows they were fitted to."""
+    prediction = predict(small_fit, a100)
+    low, high = np.quantile(prediction.measured_s, [0.05, 0.95], axis=0)
+    inside = np.mean((low <= a100["latency_s"]) & (a100["latency_s"] <= high))
+    assert 0.80 <= inside <= 0.995
+
+
+def test_fit_error_is_small(small_fit, a100):
+    prediction = predict(small_fit, a100)
+    error = np.abs(np.median(prediction.latency_s, axis=0) / a100["latency_s"] - 1.0)
+    assert np.median(error) < 0.02
+
+
+def test_every_draw_is_below_saturation_at_measured_rates(small_fit, a100, cards):
+    """λ·C2 < 1 for every draw, with λ = N/L: a closed loop cannot be past saturation."""
+    resolved = resolve(a100, small_fit, cards)
+    found = costs_for(small_fit, resolved, cards)
+    work = Work(resolved.prompt, resolved.output, resolved.k, found.committed)
+    _, c2 = linear_coefficients(found.costs, work)
+    rate = predict(small_fit, a100, cards)
+    throughput = resolved.load / rate.latency_s
+    assert np.all(throughput * c2 < 1.0)
+
+
+def test_speedup_at_zero_load_is_the_ratio_of_c1(small_fit, conditions, cards):
+    """As load goes to zero an open loop's speedup tends to C1 without over C1 with speculation, up to C2/C1."""
+    slow = conditions.assign(load_kind="rate", load_value=1e-4, arrivals="even")
+    plain = slow.assign(method="none", drafter="", k=0.0, mean_accepted_len=np.nan, acceptance=np.nan)
+    latencies, firsts = [], []
+    for frame in (plain, slow):
+        resolved = resolve(frame, small_fit, cards)
+        found = costs_for(small_fit, resolved, cards)
+        work = Work(resolved.prompt, resolved.output, resolved.k, found.committed)
+        c1, c2 = linear_coefficients(found.costs, work)
+        firsts.append(c1 + c2)
+        found_zero = predict(small_fit, frame, cards)
+        latencies.append(found_zero.latency_s)
+    kernel_room = 1.25  # deviations of kernels at one token in a step
+    ratio = (latencies[0] / latencies[1]) / (firsts[0] / firsts[1])
+    assert np.all((ratio < kernel_room) & (ratio > 1 / kernel_room))
+
+
+def test_latency_rises_with_load_and_ends_at_saturation(small_fit, conditions):
+    row = conditions.iloc[[0]]
+    frame = row.loc[row.index.repeat(5)].reset_index(drop=True)
+    frame = frame.assign(load_kind="rate", arrivals="poisson", load_value=[0.1, 1.0, 3.0, 6.0, 500.0])
+    table = summarise(predict(small_fit, frame))
+    latency = table["latency_median_s"].to_numpy()
+    assert list(table["stable"]) == [True, True, True, True, False]
+    assert np.all(np.diff(latency[:4]) > 0)
+    assert np.isnan(latency[4])
+
+
+def test_an_unseen_gpu_is_wider_and_named(small_fit, conditions):
+    frame = conditions.iloc[[0, 0]].reset_index(drop=True)
+    frame.loc[1, "hardware"] = "H200"
+    table = summarise(predict(small_fit, frame))
+    width = np.log(table["latency_upper_s"] / table["latency_lower_s"])
+    assert width[1] > 2 * width[0]
+    assert table["extrapolates"][0] == ""
+    assert "hardware" in table["extrapolates"][1]
+
+
+def test_an_unstated_acceptance_is_predicted_and_wider(small_fit, conditions):
+    frame = conditions.iloc[[0, 0]].reset_index(drop=True)
+    frame.loc[1, ["mean_accepted_len", "acceptance"]] = np.nan
+    frame.loc[1, "workload"] = "never seen"
+    table = summarise(predict(small_fit, frame))
+    width = np.log(table["latency_upper_s"] / table["latency_lower_s"])
+    assert width[1] > width[0]
+    assert "acceptance" in table["extrapolates"][1]
+
+
+def test_a_saved_posterior_predicts_the_same(small_fit, small_trace, conditions):
+    again = load_posterior(small_trace)
+    assert np.array_equal(predict(again, conditions).latency_s, predict(small_fit, conditions).latency_s)
+
+
+def test_saving_twice_keeps_the_old_file_on_failure(small_fit, tmp_path):
+    target = tmp_path / "a.nc"
+    save_posterior(small_fit, target)
+    before = target.read_bytes()
+    save_posterior(small_fit, target)
+    assert target.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [target]
