@@ -210,6 +210,24 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines).sort_values(by="split", key=lambda s: s.map(order), kind="stable")
 
 
+def by_deployment(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give error and coverage of each whole deployment that was held out, ours and without pooling."""
+    ours = rows[(rows["split"] == "b") & ~rows["model"].isin(POINTS)]
+    ours = ours.assign(
+        error=100.0 * (ours["median_s"] / ours["latency_s"] - 1.0),
+        inside=ours["latency_s"].between(ours["lower_s"], ours["upper_s"]),
+        half_width=50.0 * np.log(ours["upper_s"] / ours["lower_s"]),
+    )
+    groups = ours.groupby(["model", "deployment"], sort=True)
+    return groups.agg(
+        rows=("error", "size"),
+        median_error=("error", "median"),
+        median_ape=("error", lambda e: e.abs().median()),
+        coverage_90=("inside", "mean"),
+        half_width=("half_width", "mean"),
+    ).reset_index()
+
+
 def worst(rows: pd.DataFrame, number: int) -> pd.DataFrame:
     """Give the worst rows of the hierarchical model, and what the stage coefficients say of them."""
     ours = rows[rows["model"] == "hierarchical"]
@@ -284,6 +302,9 @@ def main() -> None:
             crps=table["crps"].map("{:.4f}".format), coverage_90=table["coverage_90"].map("{:.2f}".format)
         )
         print(shown.round(1).to_string(index=False))
+        if (rows["split"] == "b").any():
+            print("\nHeld-out deployments: signed and absolute median error, half width of the interval [%]")
+            print(by_deployment(rows).round(2).to_string(index=False))
         if args.worst:
             print("\nWorst rows of the hierarchical model")
             print(worst(rows, args.worst).round(2).to_string(index=False))
