@@ -49,12 +49,14 @@ class BirthDeath:
 
     Attributes
     ----------
+    first : int
+        State that the first block follows; those below it have no weight to speak of.
     within : array, shape (block, WIDTH, law)
         Products of ratios from the start of each block.
     scale : array, shape (block, law)
         Weight of the state before each block, relative to the largest of them.
     reached : array, shape (block + 1, law)
-        Weight of state 0, and of all states up to the end of each block.
+        Weight of the first state, and of all states up to the end of each block.
     last : int array, shape (law,)
         Last state with an explicit weight.
     weight_last : array, shape (law,)
@@ -67,6 +69,7 @@ class BirthDeath:
         Sums of weight·n and weight·n² over states 0..last.
     """
 
+    first: int
     within: np.ndarray
     scale: np.ndarray
     reached: np.ndarray
@@ -79,7 +82,7 @@ class BirthDeath:
     @property
     def empty_probability(self) -> np.ndarray:
         """Probability of state 0, shape (law,)."""
-        return self.reached[0] / self.total
+        return self.reached[0] / self.total if self.first == 0 else np.zeros(len(self.total))
 
     def mean_and_sd(self) -> tuple[np.ndarray, np.ndarray]:
         """Compute mean and standard deviation of the state.
@@ -127,9 +130,10 @@ class BirthDeath:
         inside = self.within[block, np.arange(WIDTH)[:, None], law]
         inside *= self.scale[block, law]
         _accumulate(inside)
-        state = block * WIDTH + 1 + (inside < target - self.reached[block, law]).sum(axis=0)
-        state = np.where(below == 0, 0, np.minimum(state, self.last))
-        return np.where(target > self.reached[-1], self._tail_quantile(target), state)
+        state = self.first + block * WIDTH + 1 + (inside < target - self.reached[block, law]).sum(axis=0)
+        state = np.where(below == 0, self.first, np.minimum(state, self.last))
+        in_tail = target > self.reached[-1]
+        return np.where(in_tail, self._tail_quantile(target), state) if in_tail.any() else state
 
     def _tail_quantile(self, target: np.ndarray) -> np.ndarray:
         # P(state > last + i) ∝ weight_last·ratio^(i + 1)/(1 − ratio)
@@ -167,9 +171,9 @@ def birth_death(
     -------
     BirthDeath
     """
-    needed = _states_needed(service_s, rate, last)
-    service_s, last = service_s[:, :needed], np.minimum(last, needed)
-    within = _products(service_s, rate, last, workspace or Workspace())
+    begin, end = _states_needed(service_s, rate, last)
+    service_s, last = service_s[:, begin:end], np.minimum(last, end)
+    within = _products(service_s, rate, begin, last, workspace or Workspace())
     n_blocks, _, n_laws = within.shape
     position = np.arange(1.0, WIDTH + 1)
     zeroth, first, second = np.moveaxis(np.stack([np.ones(WIDTH), position, position**2]) @ within, 1, 0)
@@ -183,24 +187,24 @@ def birth_death(
     reached[0] = np.exp(-peak)
     mass = np.multiply(zeroth, scale, out=reached[1:]).copy()
     _accumulate(reached)
-    start = WIDTH * np.arange(n_blocks)[:, None]
-    mean_sum = (first * scale + start * mass).sum(axis=0)
-    square_sum = ((second + 2 * start * first) * scale + start**2 * mass).sum(axis=0)
+    start = begin + WIDTH * np.arange(n_blocks)[:, None]
+    mean_sum = (first * scale + start * mass).sum(axis=0) + begin * reached[0]
+    square_sum = ((second + 2 * start * first) * scale + start**2 * mass).sum(axis=0) + begin**2 * reached[0]
     law = np.arange(n_laws)
-    block = (last - 1) // WIDTH
-    weight_last = within[block, (last - 1) % WIDTH, law] * scale[block, law]
-    ratio = rate * service_s[law, last - 1] / last
+    block, place = np.divmod(last - 1 - begin, WIDTH)
+    weight_last = within[block, place, law] * scale[block, law]
+    ratio = rate * service_s[law, last - 1 - begin] / last
     total = reached[-1] + weight_last * ratio / (1.0 - ratio)
     if np.any(wait_factor != 1.0):
         ratio, moved = _stretched_tail(ratio, weight_last, wait_factor)
         in_scale = scale[block, law] > 0.0
         step = np.divide(moved, scale[block, law], out=np.zeros(n_laws), where=in_scale)
-        within[block, (last - 1) % WIDTH, law] += step
+        within[block, place, law] += step
         reached[1:] += np.where(np.arange(n_blocks)[:, None] >= block, moved, 0.0)
         weight_last = weight_last + moved
         mean_sum, square_sum = mean_sum + moved * last, square_sum + moved * last**2
     moments = np.stack([mean_sum, square_sum])
-    return BirthDeath(within, scale, reached, last, weight_last, ratio, total, moments)
+    return BirthDeath(begin, within, scale, reached, last, weight_last, ratio, total, moments)
 
 
 def _stretched_tail(
@@ -211,20 +215,26 @@ def _stretched_tail(
     return stretched, weight_last * ((1.0 - stretched) / (1.0 - ratio) - 1.0)
 
 
-def _products(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray, workspace: Workspace) -> np.ndarray:
-    """Products of ratios from the start of each block, shape (block, WIDTH, law); 0 past the last state."""
+def _products(
+    service_s: np.ndarray, rate: np.ndarray, begin: int, last: np.ndarray, workspace: Workspace
+) -> np.ndarray:
+    """Products of ratios from the start of each block, shape (block, WIDTH, law); 0 past the last state.
+
+    The curves are those of states begin + 1, begin + 2, ...
+    """
     n_laws, n_states = service_s.shape
     n_blocks = -(-n_states // WIDTH)
     # Rows 64 bytes longer than needed: at a power of two their columns would fight for the same cache lines.
     ratios = workspace.array("rows", n_laws, n_states + 8)[:, :n_states]
     same = np.all(rate == rate[0])
-    np.multiply(service_s, (rate[0] if same else 1.0) / np.arange(1, n_states + 1), out=ratios)
+    state = np.arange(begin + 1, begin + n_states + 1)
+    np.multiply(service_s, (rate[0] if same else 1.0) / state, out=ratios)
     if not same:
         ratios *= rate[:, None]
     if _may_overflow(service_s, rate):
         np.clip(ratios, _LEAST_RATIO, _LARGEST_RATIO, out=ratios)
-    if np.any(last < n_states):
-        ratios *= np.arange(1, n_states + 1) <= last[:, None]
+    if np.any(last < state[-1]):
+        ratios *= state <= last[:, None]
     within = workspace.array("products", n_blocks, WIDTH, n_laws)
     within[-1] = 0.0
     by_state = ratios.T
@@ -241,31 +251,35 @@ def _may_overflow(service_s: np.ndarray, rate: np.ndarray) -> bool:
     Latency does not fall with the number in flight by much, nor grow faster than in proportion by much.
     """
     largest = rate.max() * service_s[:, -1].max() * 1e6
-    least = rate.min() * service_s[:, 0].min() / service_s.shape[1] * 1e-6
+    least = rate.min() * service_s[:, 0].min() / 1e6 * 1e-6
     return bool(largest > _LARGEST_RATIO or least < _LEAST_RATIO)
 
 
-def _states_needed(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray) -> int:
-    """Count the states after which no law of the batch has weight to speak of.
+def _states_needed(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray) -> tuple[int, int]:
+    """Find the states that have weight to speak of in any law of the batch: those after `begin`, up to `end`.
 
     Looks at every 64th state only: with ratio r there, the weight changes by about r^64 on the way. States
-    after the weight has fallen by e^-50 from its peak, for every law and with all later ratios below 1, are
-    left to the geometric tail, whose weight there is below rounding error.
+    whose weight is below e^-50 of the peak's, for every law, are left out at the beginning; and at the end
+    if all later ratios are below 1, in favour of the geometric tail.
     """
     n_states = service_s.shape[1]
     ends = np.arange(_STRIDE, n_states, _STRIDE)
     if len(ends) < 2:
-        return n_states
+        return 0, n_states
     ratio = service_s[:, ends - 1].T * (rate / ends[:, None])
     # Past a law's last state only its tail remains.
     ratio = np.where(ends[:, None] < last, ratio, _TINY)
     log_weight = _STRIDE * np.log(ratio)
     _accumulate(log_weight)
     peak = np.maximum(log_weight.max(axis=0), 0.0)
-    matters = (log_weight - peak > _NEGLIGIBLE_LOG_WEIGHT).any(axis=1) | (ratio.max(axis=1) >= 1.0)
-    # Two strides more: the ratio falls within a stride, so its end underrates the weight.
-    last_stride = np.flatnonzero(matters)[-1] if matters.any() else -1
-    return int(min((last_stride + 3) * _STRIDE, n_states))
+    weighty = (log_weight - peak > _NEGLIGIBLE_LOG_WEIGHT).any(axis=1)
+    first_weighty = np.flatnonzero(weighty)[0] if weighty.any() else 0
+    if np.any(peak < -_NEGLIGIBLE_LOG_WEIGHT):
+        first_weighty = 0
+    rising = np.flatnonzero(weighty | (ratio.max(axis=1) >= 1.0))
+    last_weighty = rising[-1] if len(rising) else -1
+    # Two strides more on either side: the ratio falls within a stride, so its end underrates the weight.
+    return int(max(first_weighty - 2, 0) * _STRIDE), int(min((last_weighty + 3) * _STRIDE, n_states))
 
 
 def _accumulate(values: np.ndarray) -> None:
