@@ -70,45 +70,18 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
         If interrupted; nothing is returned then.
     """
     import nutpie
-    from nutpie.compiled_pyfunc import from_pyfunc
 
-    from bayes_sd.inference.density import sampled_density, to_natural
+    from bayes_sd.inference.native import compiled_model
     from bayes_sd.inference.problem import flatten
 
     problem = flatten(design, spec)
     start = to_sampled(start_vector(design, spec), problem)
     size = len(start)
-    sampled_density(start, np.empty(size), np.empty(size), problem)  # compile before chains start
-
-    def make_density():
-        natural = np.empty(size)
-
-        def call(x):
-            gradient = np.empty(size)
-            return sampled_density(x, gradient, natural, problem), gradient
-
-        return call
-
-    def make_expand(*_):
-        def call(x):
-            natural = np.empty(size)
-            to_natural(x, natural, problem)
-            return {"parameters": natural}
-
-        return call
 
     def first_point(seed):
         return start + START_JITTER * np.random.default_rng(seed).normal(size=size)
 
-    compiled = from_pyfunc(
-        size,
-        make_density,
-        make_expand,
-        ["float64"],
-        [(size,)],
-        ["parameters"],
-        make_initial_point_fn=first_point,
-    )
+    compiled = compiled_model(problem, size, first_point)
     trace = nutpie.sample(
         compiled,
         draws=settings.draws,

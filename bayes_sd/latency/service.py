@@ -141,7 +141,9 @@ def step_s(costs: StageCosts, work: Work, in_flight: Any, coverage: Any, kernel_
         Seconds per cycle.
     """
     verify = verify_fixed_s(costs, coverage) + in_flight * verify_per_request_s(costs, work)
-    draft = draft_steps(costs, work) * costs.draft_fixed_s + work.draft_length * in_flight * costs.draft_token_s
+    draft = (
+        draft_steps(costs, work) * costs.draft_fixed_s + work.draft_length * in_flight * costs.draft_token_s
+    )
     return verify * kernel_factor + draft
 
 

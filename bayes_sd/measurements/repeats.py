@@ -58,7 +58,9 @@ def average_repeats(frame: pd.DataFrame) -> pd.DataFrame:
         One row a cell, in order of first appearance, with the number of rows averaged in ``n_repeats``; other columns
         are the first repeat's.
     """
-    steps = [np.round(SHAPE_STEPS_PER_DOUBLING * np.log2(frame[c])) for c in ("prompt_tokens", "output_tokens")]
+    steps = [
+        np.round(SHAPE_STEPS_PER_DOUBLING * np.log2(frame[c])) for c in ("prompt_tokens", "output_tokens")
+    ]
     keyed = frame.assign(shape=[f"{p:g}x{g:g}" for p, g in zip(*steps, strict=True)])
     groups = keyed.groupby([c for c in CELL if c in keyed], dropna=False, sort=False)
     cells = groups.head(1).copy()

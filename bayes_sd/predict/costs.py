@@ -117,7 +117,7 @@ def costs_for(posterior: Posterior, conditions: Conditions, cards: Cards, seed: 
             prefill_fixed_s=cost["prefill_fixed"],
             prefill_token_s=cost["prefill_token"],
             verify_fixed_s=cost["verify"],
-            verify_expert_s=np.where(sparse > 0, cost.get("expert", 0.0), 0.0),
+            verify_expert_s=np.where(sparse > 0, cost.get("expert", np.zeros_like(token)), 0.0),
             sequence_s=cost["request"] - token,
             token_s=token,
             kv_token_s=cost["kv"],
