@@ -8,7 +8,9 @@ times. Compiled once and cached on disk, a call costs some tens of microseconds 
 import math
 
 import numpy as np
-from numba import njit
+from numba import carray, cfunc, njit, types
+
+from bayes_sd.inference.problem import Problem
 
 # Positions of the parameters in the vector, in the order of bayes_sd.model.parameters.parameters.
 (
@@ -35,16 +37,18 @@ from numba import njit
     KERNEL_RAW,
     ROUTING,
     OVERLAP,
+    MISFIT_SCALE,
+    MISFIT,
     LATENCY_NOISE,
     TTFT_NOISE,
     SHARE_NOISE,
-) = range(26)
+) = range(28)
 (P_PREFILL, P_TOKEN, P_LINK, P_WEIGHTS, P_LAUNCH, P_ALLREDUCE, P_SEQUENCE, P_EXPERTS, P_KV, P_FIXED) = range(
     10
 )
 (C_PREFILL, C_VERIFY, C_REQUEST, C_KV, C_FIXED, C_EXPERT) = range(6)
 (I_COMPUTE, I_LINK, I_WEIGHTS, I_EXPERTS, I_KV, I_LAYERS) = range(6)
-(R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE) = range(6)
+(R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE, R_SHAPE) = range(7)
 (F_PROMPT, F_OUTPUT, F_K, F_E, F_LOAD, F_LATENCY, F_TTFT, F_CAP, F_HELD, F_EXPERTS, F_TOP_K, F_QUIET) = range(
     12
 )
@@ -443,6 +447,13 @@ def density(x, grad, problem):
     share_slope = np.empty((n_dep, 3))
     value += _hierarchy(x, grad, problem, share, share_slope)
     value += _drafting(x, grad, problem)
+    log_scale = x[o[MISFIT_SCALE]]
+    inverse = math.exp(-log_scale)
+    for i in range(o[MISFIT], o[MISFIT + 1]):
+        z = x[i] * inverse
+        value -= 0.5 * z * z + log_scale
+        grad[i] -= z * inverse
+        grad[o[MISFIT_SCALE]] += z * z - 1.0
 
     n_stack = (o[KERNEL_RAW + 1] - o[KERNEL_RAW]) // n_knot
     kernel_scale = math.exp(x[o[KERNEL_SCALE]]) if settings[2] > 0 else 0.0
@@ -535,6 +546,9 @@ def density(x, grad, problem):
             number = _poisson_law(service, load, reach, weight)
             mean = math.log(number) - math.log(load)
 
+        at_misfit = o[MISFIT] + row_int[r, R_SHAPE]
+        mean += x[at_misfit]
+
         noise = o_noise + row_int[r, R_NOISE]
         # Noise is a row's own multiple of its group's: see bayes_sd.model.build.noise_factor.
         v, slope, noise_slope = _student(
@@ -564,6 +578,7 @@ def density(x, grad, problem):
             g_service_last = s1 * scale
             g_mean -= s1 * decoding
 
+        grad[at_misfit] += g_mean
         for j in range(count):
             at = start + j * even if count == 2 and r >= closed else start + j
             g_service = g_mean * weight[j] / service[j]
@@ -612,3 +627,93 @@ def density(x, grad, problem):
                     for j in range(n_knot):
                         grad[o[KERNEL_RAW] + s * n_knot + j] += g * kernel_scale * knots[i, j]
     return value
+
+
+# C callbacks for bayes_sd.inference.native. They stand in this file because compiled code on disk is renewed when its own
+# file changes, and not when what it calls does.
+
+HEADER = 3
+"""Words per field before the data of a block: where it starts, its rows, its columns (0 for a vector)."""
+NOT_FINITE = 3
+_LOGP = types.int64(
+    types.uint64,
+    types.CPointer(types.double),
+    types.CPointer(types.double),
+    types.CPointer(types.double),
+    types.voidptr,
+)
+_EXPAND = types.int64(
+    types.uint64, types.uint64, types.CPointer(types.double), types.CPointer(types.double), types.voidptr
+)
+
+
+@njit(cache=True, error_model="numpy")
+def _vector(words, values, field):
+    start, rows = words[1 + HEADER * field], words[2 + HEADER * field]
+    return values[start : start + rows]
+
+
+@njit(cache=True, error_model="numpy")
+def _matrix(words, values, field):
+    start, rows, columns = words[1 + HEADER * field], words[2 + HEADER * field], words[3 + HEADER * field]
+    return values[start : start + rows * columns].reshape((rows, columns))
+
+
+@njit(cache=True, error_model="numpy")
+def unpack(words, values):
+    """Give the problem of a block, as views: `words` its integers, `values` the same memory as floats."""
+    return Problem(
+        _vector(words, words, 0),
+        _vector(words, values, 1),
+        _vector(words, values, 2),
+        _vector(words, words, 3),
+        _vector(words, values, 4),
+        _matrix(words, values, 5),
+        _vector(words, values, 6),
+        _matrix(words, words, 7),
+        _vector(words, words, 8),
+        _matrix(words, words, 9),
+        _matrix(words, values, 10),
+        _vector(words, words, 11),
+        _vector(words, values, 12),
+        _vector(words, words, 13),
+        _vector(words, values, 14),
+        _matrix(words, values, 15),
+        _vector(words, words, 16),
+        _vector(words, words, 17),
+        _vector(words, values, 18),
+        _vector(words, values, 19),
+        _vector(words, values, 20),
+        _matrix(words, values, 21),
+        _vector(words, words, 22),
+        _vector(words, words, 23),
+        _vector(words, words, 24),
+        _vector(words, values, 25),
+    )
+
+
+@cfunc(_LOGP, cache=True, error_model="numpy")
+def logp_callback(size, x_, gradient_, value_, block_):
+    length = carray(block_, (1,), np.int64)[0]
+    words = carray(block_, (length,), np.int64)
+    values = carray(block_, (length,), np.float64)
+    x = carray(x_, (size,))
+    gradient = carray(gradient_, (size,))
+    value = carray(value_, (1,))
+    natural = np.empty(x.size)
+    value[0] = sampled_density(x, gradient, natural, unpack(words, values))
+    if not np.isfinite(value[0]):
+        return NOT_FINITE
+    for g in gradient:
+        if not np.isfinite(g):
+            return NOT_FINITE
+    return 0
+
+
+@cfunc(_EXPAND, cache=True, error_model="numpy")
+def expand_callback(size, expanded, x_, out_, block_):
+    length = carray(block_, (1,), np.int64)[0]
+    words = carray(block_, (length,), np.int64)
+    values = carray(block_, (length,), np.float64)
+    to_natural(carray(x_, (size,)), carray(out_, (expanded,)), unpack(words, values))
+    return 0

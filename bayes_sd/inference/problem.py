@@ -38,7 +38,7 @@ Problem = namedtuple(
 )
 Problem.__doc__ = "Flat arrays of a fit; see :func:`flatten`."
 
-ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine")
+ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine", "shape")
 ROW_FLOATS = (
     "prompt",
     "output",

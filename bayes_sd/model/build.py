@@ -66,7 +66,9 @@ def build_model(design: Design, spec: ModelSpec) -> pm.Model:
         covered = _coverage(design, spec, points, in_flight, free)
         step = step_s(costs_at, work, in_flight, covered, _kernel_factor(design, spec, points, free))
         service = service_latency_s(costs_at, work, in_flight, step)
-        log_latency = pt.concatenate(_protocol_means(design, points, service, in_flight))
+        scale = pt.exp(free["log_misfit_scale"])
+        misfit = pm.Normal("misfit", 0.0, scale, dims="shape")[design.rows["shape"]]
+        log_latency = pt.concatenate(_protocol_means(design, points, service, in_flight)) + misfit
         overlap = pt.sigmoid(free["logit_overlap"])[design.rows["source"][points.row]]
         first = first_token_s(costs_at, work, in_flight, step, overlap)
         _observe(design, spec, points, log_latency, service, first, free)

@@ -132,6 +132,13 @@ def cell_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
     )
 
 
+def shape_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
+    """Name the shape of a row: its deployment, drafter, draft length, and lengths to a quarter of a doubling."""
+    steps = [round(4.0 * np.log2(row[c])) / 4.0 for c in ("prompt_tokens", "output_tokens")]
+    speculation = f"{drafter} k={row['k']:g}" if drafter else "none"
+    return f"{deployment.key} | {speculation} | {2 ** steps[0]:.0f}+{2 ** steps[1]:.0f}"
+
+
 def measured_committed(frame: pd.DataFrame) -> np.ndarray:
     """Take E, tokens committed per cycle, from what a row states: mean length, counts, or accepted over drafted.
 
@@ -203,6 +210,12 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
     pair_names = [f"{d.key} | {n}" if n else "" for d, n in zip(deployments, drafters, strict=True)]
     rows["pair"], pairs = codes(pair_names)
     rows["drafter"], drafter_names = codes(drafters)
+    rows["shape"], shapes = codes(
+        [
+            shape_name(row, d, n)
+            for (_, row), d, n in zip(frame.iterrows(), deployments, drafters, strict=True)
+        ]
+    )
     cell_names = [
         cell_name(row, d, n) if n else ""
         for (_, row), d, n in zip(frame.iterrows(), deployments, drafters, strict=True)
@@ -220,6 +233,7 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
         "pair": pairs,
         "drafter": drafter_names,
         "cell": cells,
+        "shape": shapes,
     }
     return Design(
         levels=levels,

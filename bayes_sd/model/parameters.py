@@ -103,6 +103,9 @@ def parameters(design: Design, spec: ModelSpec) -> list[Parameter]:
     add("logit_routing", (), logit(prior["independence_median"]), prior["independence_logit_sd"])
     prior = spec.priors["overlap"]
     add("logit_overlap", ("source",), logit(prior["median"]), prior["logit_sd"])
+    prior = spec.priors["misfit"]
+    add("log_misfit_scale", (), np.log(prior["scale_median"]), prior["scale_log_sd"])
+    add("misfit", ("shape",))
     prior = spec.priors["noise"]
     add("log_latency_noise", ("noise",), np.log(prior["latency_median"]), prior["latency_log_sd"])
     add("log_ttft_noise", ("source",), np.log(prior["ttft_median"]), prior["ttft_log_sd"])
@@ -161,6 +164,7 @@ def start_vector(design: Design, spec: ModelSpec) -> np.ndarray:
         "log_draft_cost": draft_ideal_log_s(design, spec),
         "log_draft_share": np.full(len(design.pair_drafter), np.log(prior["draft"]["token_share_median"])),
         "acceptance_drafter": np.full(len(design.coords["drafter"]), prior["acceptance"]["logit_mean"]),
+        "misfit": np.zeros(len(design.coords["shape"])),
         "acceptance_cell": np.full(len(design.cell_drafter), prior["acceptance"]["logit_mean"]),
     }
     pieces = [centres[p.name] if p.mean is None else p.mean for p in parameters(design, spec)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of
-from bayes_sd.model.design import cell_name, measured_committed
+from bayes_sd.model.design import cell_name, measured_committed, shape_name
 from bayes_sd.model.spec import KINDS
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Conditions:
     k, committed, prompt, output, load, cap : array, shape (condition,)
         `committed` is NaN where acceptance must be predicted; `cap` is inf where unknown.
     open_loop, poisson : bool array, shape (condition,)
+    shape : list of str
+        Deployment, drafter, draft length and rounded lengths.
     extrapolates : list of str
         What is new about each condition, empty if nothing.
     """
@@ -55,6 +57,7 @@ class Conditions:
     cap: np.ndarray
     open_loop: np.ndarray
     poisson: np.ndarray
+    shape: list[str]
     extrapolates: list[str]
 
     def __len__(self) -> int:
@@ -125,6 +128,10 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
         cap=np.nan_to_num(cap, nan=np.inf),
         open_loop=(frame["load_kind"] == "rate").to_numpy(),
         poisson=arrivals == "poisson",
+        shape=[
+            shape_name(row, d, n)
+            for (_, row), d, n in zip(frame.iterrows(), deployments, drafter, strict=True)
+        ],
         extrapolates=[],
     )
     conditions.extrapolates.extend(_extrapolates(conditions, posterior))

@@ -41,6 +41,8 @@ class PredictedCosts:
         0 for dense verifiers.
     cache_requests : array
         Requests that the key-value cache holds.
+    misfit : array
+        What the formula gets wrong at this shape [log].
     noise : array
         Scale of a new measurement's log latency.
     overlap : array
@@ -55,6 +57,7 @@ class PredictedCosts:
     n_experts: np.ndarray
     top_k_experts: np.ndarray
     cache_requests: np.ndarray
+    misfit: np.ndarray
     noise: np.ndarray
     overlap: np.ndarray
 
@@ -132,6 +135,7 @@ def costs_for(posterior: Posterior, conditions: Conditions, cards: Cards, seed: 
         n_experts=sparse,
         top_k_experts=ideal["top_k_experts"][index],
         cache_requests=held / (conditions.prompt + (0.5 + 0.5 * reserve) * conditions.output),
+        misfit=_misfit(posterior, conditions, unknown),
         noise=_noise(posterior, conditions, seed),
         overlap=_overlap(posterior, conditions, unknown),
     )
@@ -254,6 +258,16 @@ def _cache(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> n
         centre, spread = np.log(prior["efficiency_median"]), prior["efficiency_log_sd"]
         new = centre + spread * unknown.normal("cache", engine_base(deployment.engine))
         columns.append(np.exp(learned[:, at] if at is not None else new))
+    return np.stack(columns, axis=1)
+
+
+def _misfit(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> np.ndarray:
+    shapes = {name: i for i, name in enumerate(posterior.names("shape"))}
+    learned, scale = posterior.draws("misfit"), np.exp(posterior.draws("log_misfit_scale"))
+    columns = []
+    for shape in conditions.shape:
+        at = shapes.get(shape)
+        columns.append(learned[:, at] if at is not None else scale * unknown.normal("misfit", shape))
     return np.stack(columns, axis=1)
 
 

@@ -162,6 +162,7 @@ def predict(
     for i in range(len(conditions)):
         one = _open_loop if conditions.open_loop[i] else _closed_loop
         latency[:, i], ttft[:, i], flight[:, i], noise[:, i] = one(found, conditions, i, posterior.spec.moe)
+        latency[:, i] *= np.exp(found.misfit[:, i])
         stable[i] = np.isfinite(latency[:, i]).mean()
     rng = np.random.default_rng([seed, 11])
     tails = posterior.spec.priors["noise"]["tails"]
