@@ -694,6 +694,7 @@ def unpack(words, values):
 
 @cfunc(_LOGP, cache=True, error_model="numpy")
 def logp_callback(size, x_, gradient_, value_, block_):
+    """Compute log density and gradient; 0, or a code where they are not finite."""
     length = carray(block_, (1,), np.int64)[0]
     words = carray(block_, (length,), np.int64)
     values = carray(block_, (length,), np.float64)
@@ -712,6 +713,7 @@ def logp_callback(size, x_, gradient_, value_, block_):
 
 @cfunc(_EXPAND, cache=True, error_model="numpy")
 def expand_callback(size, expanded, x_, out_, block_):
+    """Compute the model's parameters; 0."""
     length = carray(block_, (1,), np.int64)[0]
     words = carray(block_, (length,), np.int64)
     values = carray(block_, (length,), np.float64)
