@@ -79,11 +79,10 @@ def test_batches_of_curves_equal_one_by_one():
     np.testing.assert_allclose(law.mean_latency_s[stable], mean[stable], rtol=1e-9)
 
 
-def test_many_small_chunks_and_threads_change_nothing(monkeypatch):
+def test_many_small_chunks_change_nothing(monkeypatch):
     service = 1.0 + np.linspace(0.01, 0.03, 300)[:, None] * np.arange(1.0, 200)
     whole = queue.in_flight_law(service, "poisson", 20.0)
     monkeypatch.setattr(queue.law, "_CHUNK_ELEMENTS", 4000)
-    monkeypatch.setattr(queue.law, "_THREADED_ELEMENTS", 1)
     split = queue.in_flight_law(service, "poisson", 20.0)
     np.testing.assert_allclose(split.mean, whole.mean, rtol=1e-13)
     np.testing.assert_array_equal(split.quantiles, whole.quantiles)
@@ -159,6 +158,7 @@ def test_bad_input_is_refused_in_one_line():
         (service, "poisson", 1.0, {"work_cv": -0.5}),
         (np.array([]), "poisson", 1.0, {}),
         (np.array([1.0, np.nan]), "poisson", 1.0, {}),
+        (np.array([1.0, np.inf, 1.0]), "poisson", 1.0, {}),
         (np.array([1.0, -1.0]), "even", 1.0, {}),
     ]
     for curve, protocol, load, more in bad:

@@ -12,11 +12,14 @@ import numpy as np
 
 WIDTH = 16
 _STRIDE = 4 * WIDTH
+LANES = 128
+_POSITION = np.arange(1.0, WIDTH + 1)
+_POWERS = np.stack([np.ones(WIDTH), _POSITION, _POSITION**2])
 _TINY = 1e-300
 # Within a block up to 16 ratios are multiplied: beyond these bounds the product leaves double precision. A
 # ratio is rate × latency / number in flight, so no server comes near them.
 _LEAST_RATIO, _LARGEST_RATIO = 1e-18, 1e18
-_NEGLIGIBLE_LOG_WEIGHT = -50.0
+_NEGLIGIBLE_LOG_WEIGHT = -40.0
 
 
 @dataclass
@@ -51,8 +54,8 @@ class BirthDeath:
     ----------
     first : int
         State that the first block follows; those below it have no weight to speak of.
-    within : array, shape (block, WIDTH, law)
-        Products of ratios from the start of each block.
+    within : array, shape (batch, WIDTH, block, lane)
+        Products of ratios from the start of each block; law i stands in batch i // LANES, lane i % LANES.
     scale : array, shape (block, law)
         Weight of the state before each block, relative to the largest of them.
     reached : array, shape (block + 1, law)
@@ -127,7 +130,7 @@ class BirthDeath:
         below = (self.reached < target).sum(axis=0)
         block = np.clip(below - 1, 0, len(self.scale) - 1)
         law = np.arange(len(target))
-        inside = self.within[block, np.arange(WIDTH)[:, None], law]
+        inside = np.ascontiguousarray(self.within[law // LANES, :, block, law % LANES].T)
         inside *= self.scale[block, law]
         _accumulate(inside)
         state = self.first + block * WIDTH + 1 + (inside < target - self.reached[block, law]).sum(axis=0)
@@ -173,33 +176,38 @@ def birth_death(
     """
     begin, end = _states_needed(service_s, rate, last)
     service_s, last = service_s[:, begin:end], np.minimum(last, end)
-    within = _products(service_s, rate, begin, last, workspace or Workspace())
-    n_blocks, _, n_laws = within.shape
-    position = np.arange(1.0, WIDTH + 1)
-    zeroth, first, second = np.moveaxis(np.stack([np.ones(WIDTH), position, position**2]) @ within, 1, 0)
-    scale = np.zeros((n_blocks, n_laws))
-    np.log(np.maximum(within[:-1, -1], _TINY), out=scale[1:])
+    workspace = workspace or Workspace()
+    within, sums = _products(service_s, rate, begin, last, workspace)
+    _, n_blocks, n_laws = sums.shape
+    scale = workspace.array("scale", n_blocks, n_laws)
+    scale[0] = 0.0
+    whole_blocks = (
+        within[:, -1, :-1].transpose(1, 0, 2).reshape(n_blocks - 1, len(within) * LANES)[:, :n_laws]
+    )
+    np.log(np.maximum(whole_blocks, _TINY), out=scale[1:])
     _accumulate(scale)
     peak = scale.max(axis=0)
     scale -= peak
     np.exp(scale, out=scale)
-    reached = np.empty((n_blocks + 1, n_laws))
+    sums *= scale
+    reached = workspace.array("reached", n_blocks + 1, n_laws)
     reached[0] = np.exp(-peak)
-    mass = np.multiply(zeroth, scale, out=reached[1:]).copy()
+    reached[1:] = sums[0]
     _accumulate(reached)
-    start = begin + WIDTH * np.arange(n_blocks)[:, None]
-    mean_sum = (first * scale + start * mass).sum(axis=0) + begin * reached[0]
-    square_sum = ((second + 2 * start * first) * scale + start**2 * mass).sum(axis=0) + begin**2 * reached[0]
+    start = begin + WIDTH * np.arange(n_blocks)
+    mean_sum = sums[1].sum(axis=0) + start @ sums[0] + begin * reached[0]
+    square_sum = sums[2].sum(axis=0) + 2 * start @ sums[1] + start**2 @ sums[0] + begin**2 * reached[0]
     law = np.arange(n_laws)
     block, place = np.divmod(last - 1 - begin, WIDTH)
-    weight_last = within[block, place, law] * scale[block, law]
+    at_last = (law // LANES, place, block, law % LANES)
+    weight_last = within[at_last] * scale[block, law]
     ratio = rate * service_s[law, last - 1 - begin] / last
     total = reached[-1] + weight_last * ratio / (1.0 - ratio)
     if np.any(wait_factor != 1.0):
         ratio, moved = _stretched_tail(ratio, weight_last, wait_factor)
         in_scale = scale[block, law] > 0.0
         step = np.divide(moved, scale[block, law], out=np.zeros(n_laws), where=in_scale)
-        within[block, place, law] += step
+        within[at_last] += step
         reached[1:] += np.where(np.arange(n_blocks)[:, None] >= block, moved, 0.0)
         weight_last = weight_last + moved
         mean_sum, square_sum = mean_sum + moved * last, square_sum + moved * last**2
@@ -217,32 +225,49 @@ def _stretched_tail(
 
 def _products(
     service_s: np.ndarray, rate: np.ndarray, begin: int, last: np.ndarray, workspace: Workspace
-) -> np.ndarray:
-    """Products of ratios from the start of each block, shape (block, WIDTH, law); 0 past the last state.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Products of ratios from the start of each block, 0 past the last state, and their moments in each block.
 
     The curves are those of states begin + 1, begin + 2, ...
+
+    Returns
+    -------
+    within : array, shape (batch, WIDTH, block, lane)
+    moments : array, shape (3, block, law)
+        Sums over a block of the products, times the position in it to the power 0, 1 and 2.
     """
     n_laws, n_states = service_s.shape
     n_blocks = -(-n_states // WIDTH)
-    # Rows 64 bytes longer than needed: at a power of two their columns would fight for the same cache lines.
-    ratios = workspace.array("rows", n_laws, n_states + 8)[:, :n_states]
-    same = np.all(rate == rate[0])
     state = np.arange(begin + 1, begin + n_states + 1)
-    np.multiply(service_s, (rate[0] if same else 1.0) / state, out=ratios)
-    if not same:
-        ratios *= rate[:, None]
-    if _may_overflow(service_s, rate):
-        np.clip(ratios, _LEAST_RATIO, _LARGEST_RATIO, out=ratios)
-    if np.any(last < state[-1]):
-        ratios *= state <= last[:, None]
-    within = workspace.array("products", n_blocks, WIDTH, n_laws)
-    within[-1] = 0.0
-    by_state = ratios.T
-    within[:, 0] = by_state[::WIDTH]
-    for i in range(1, WIDTH):
-        step = by_state[i::WIDTH]
-        np.multiply(within[: len(step), i - 1], step, out=within[: len(step), i])
-    return within
+    same = np.all(rate == rate[0])
+    factor = (rate[0] if same else 1.0) / state
+    ends = np.any(last < state[-1])
+    overflows = _may_overflow(service_s, rate)
+    n_batches = -(-n_laws // LANES)
+    within = workspace.array("products", n_batches, WIDTH, n_blocks, LANES)
+    moments = workspace.array("moments", 3, n_blocks, n_batches, LANES)
+    # Rows are 64 bytes longer than needed: at a power of two their columns would fight for the same cache lines.
+    rows = workspace.array("rows", LANES, n_blocks * WIDTH + 8)[:, : n_blocks * WIDTH]
+    rows[:] = 0.0
+    sums = np.empty((3, n_blocks * LANES))
+    for batch in range(n_batches):
+        laws = slice(batch * LANES, min((batch + 1) * LANES, n_laws))
+        ratios = rows[: laws.stop - laws.start, :n_states]
+        np.multiply(service_s[laws], factor, out=ratios)
+        if not same:
+            ratios *= rate[laws, None]
+        if overflows:
+            np.clip(ratios, _LEAST_RATIO, _LARGEST_RATIO, out=ratios)
+        if ends:
+            ratios *= state <= last[laws, None]
+        products = within[batch]
+        for i in range(WIDTH):
+            products[i] = rows.T[i::WIDTH]
+        for i in range(1, WIDTH):
+            products[i] *= products[i - 1]
+        np.matmul(_POWERS, products.reshape(WIDTH, -1), out=sums)
+        moments[:, :, batch] = sums.reshape(3, n_blocks, LANES)
+    return within, moments.reshape(3, n_blocks, -1)[:, :, :n_laws]
 
 
 def _may_overflow(service_s: np.ndarray, rate: np.ndarray) -> bool:
@@ -259,7 +284,7 @@ def _states_needed(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray) ->
     """Find the states that have weight to speak of in any law of the batch: those after `begin`, up to `end`.
 
     Looks at every 64th state only: with ratio r there, the weight changes by about r^64 on the way. States
-    whose weight is below e^-50 of the peak's, for every law, are left out at the beginning; and at the end
+    whose weight is below e^-40 of the peak's, for every law, are left out at the beginning; and at the end
     if all later ratios are below 1, in favour of the geometric tail.
     """
     n_states = service_s.shape[1]

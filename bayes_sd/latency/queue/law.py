@@ -1,8 +1,6 @@
 """The stationary law of the number in flight: mean latency, effective batch size and its spread."""
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +17,9 @@ from bayes_sd.latency.queue.protocol import (
     checked_service,
 )
 
-# A megabyte a chunk stays in a core's cache, which is worth a factor of two.
-_CHUNK_ELEMENTS = 131_072
-_THREADED_ELEMENTS = 1_000_000
+# Large enough for NumPy's overhead per call not to matter. Threads did not pay: the calls between the long ones hold
+# the interpreter, and the long ones wait for memory.
+_CHUNK_ELEMENTS = 2_097_152
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,8 @@ def in_flight_law(
     something does; for other work say its `work_cv`. Even arrivals of equal requests: two neighbouring
     numbers. Closed loop: always the number of clients.
 
-    Four thousand draws of a hundred conditions with 512 states take a second or two; memory beyond the
-    result is a few megabytes a thread, so large inputs may be memory maps.
+    Four thousand draws of a hundred conditions with 512 states take about two seconds. Memory beyond the
+    result is some 40 MB however many curves there are, so large inputs may be memory maps.
 
     Parameters
     ----------
@@ -139,15 +137,17 @@ def in_flight_law(
     factors = np.broadcast_to(factor, shape).ravel()
     solve = {"closed": _closed, "even": _even, "poisson": _poisson}[protocol]
 
-    def fill(rows: slice, workspace: Workspace) -> None:
-        chunk = checked_service(curve_of(rows))
-        for name, value in solve(
-            chunk, loads[rows], caps[rows], factors[rows], result.levels, workspace
-        ).items():
+    size = max(_CHUNK_ELEMENTS // n_states, 16)
+    workspace = Workspace()
+    for start in range(0, loads.size, size):
+        rows = slice(start, min(start + size, loads.size))
+        chunk = curve_of(rows)
+        if not chunk.min() > 0:
+            checked_service(chunk)
+        found = solve(chunk, loads[rows], caps[rows], factors[rows], result.levels, workspace)
+        for name, value in found.items():
             target = getattr(result, name)
             target.reshape(loads.size, *target.shape[len(shape) :])[rows] = value
-
-    _for_chunks(fill, loads.size, n_states)
     return result
 
 
@@ -162,7 +162,10 @@ def _poisson(
     limit = cap / service[np.arange(len(cap)), cap - 1]
     stable = rate < limit
     # Rows without a law get that of half the limit here, and their own values below.
-    law = birth_death(service, np.where(stable, rate, 0.5 * limit), cap, factor, workspace)
+    with np.errstate(over="ignore", invalid="ignore"):
+        law = birth_death(service, np.where(stable, rate, 0.5 * limit), cap, factor, workspace)
+    if not np.all(np.isfinite(law.total)):
+        checked_service(service)
     mean, sd = law.mean_and_sd()
     running, sd_running = law.mean_and_sd_held()
     quantiles = np.empty((len(cap), len(levels)))
@@ -298,21 +301,3 @@ def _row_reader(service: np.ndarray, shape: tuple[int, ...]) -> Callable[[slice]
         return lambda rows: flat[rows]
     broadcast = np.broadcast_to(service, (*shape, n_states))
     return lambda rows: broadcast[np.unravel_index(np.arange(rows.start, rows.stop), shape)]
-
-
-def _for_chunks(fill: Callable[[slice, Workspace], None], n_rows: int, n_states: int) -> None:
-    size = max(_CHUNK_ELEMENTS // n_states, 16)
-    chunks = [slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size)]
-    n_workers = min(os.cpu_count() or 1, len(chunks)) if n_rows * n_states >= _THREADED_ELEMENTS else 1
-
-    def work(share: list[slice]) -> None:
-        workspace = Workspace()
-        for rows in share:
-            fill(rows, workspace)
-
-    if n_workers == 1:
-        work(chunks)
-        return
-    # NumPy lets go of the interpreter inside its loops, so threads do help.
-    with ThreadPoolExecutor(n_workers) as pool:
-        list(pool.map(work, [chunks[i::n_workers] for i in range(n_workers)]))
