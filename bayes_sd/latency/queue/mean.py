@@ -161,12 +161,12 @@ def mean_latency_open_poisson(
     weight = xp.exp(log_weight[..., :-1] - shift[..., None])
     tail = xp.exp(log_tail - shift)
     total = xp.exp(-shift) + xp.sum(weight, axis=-1) + tail
-    cap = len(n) if n_max is None else np.minimum(checked_cap(n_max), len(n))
-    waiting = np.maximum(n[:-1] - np.asarray(cap)[..., None], 0)
-    longer = wait_factor(work_cv) - 1.0
     moment = xp.sum(weight * n[:-1], axis=-1) + tail * (len(n) + load / (1.0 - load))
-    queued = xp.sum(weight * waiting, axis=-1) + tail * (len(n) - cap + load / (1.0 - load))
-    moment = moment + longer * queued
+    if not (isinstance(work_cv, float | int) and work_cv == 1.0):
+        cap = len(n) if n_max is None else np.minimum(checked_cap(n_max), len(n))
+        waiting = np.maximum(n[:-1] - np.asarray(cap)[..., None], 0)
+        queued = xp.sum(weight * waiting, axis=-1) + tail * (len(n) - cap + load / (1.0 - load))
+        moment = moment + (wait_factor(work_cv) - 1.0) * queued
     return mark_beyond(moment / total / rate, rate_rps, limit, xp, beyond)
 
 
