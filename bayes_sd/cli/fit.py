@@ -36,7 +36,7 @@ NOT_CONVERGED = 3
 )
 @click.option(
     "--target-accept",
-    default=0.8,
+    default=0.9,
     show_default=True,
     type=click.FloatRange(0.5, 0.999),
     help="Tuning target.",

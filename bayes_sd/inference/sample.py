@@ -40,7 +40,7 @@ class SamplerSettings:
     chains: int = 4
     cores: int = 2
     seed: int = 20260515
-    target_accept: float = 0.8
+    target_accept: float = 0.9
     max_depth: int = 10
 
     def to_dict(self) -> dict[str, Any]:
