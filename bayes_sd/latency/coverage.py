@@ -274,9 +274,11 @@ def routed_share(n_experts: Any, n_active: Any) -> np.ndarray:
         If m > M or m < 1.
     """
     n_experts, n_active = np.asarray(n_experts, dtype=float), np.asarray(n_active, dtype=float)
-    if not np.all((n_active >= 1) & (n_active <= n_experts)):
+    wrong = ~((n_active >= 1) & (n_active <= n_experts))
+    if np.any(wrong):
+        total, active = (np.broadcast_to(x, wrong.shape)[wrong].flat[0] for x in (n_experts, n_active))
         raise ConditionError(
-            f"{n_active} experts routed per token out of {n_experts}: "
+            f"{active:g} experts routed per token out of {total:g}: "
             "it takes at least 1 and no more than there are"
         )
     return n_active / n_experts
