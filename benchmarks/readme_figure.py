@@ -16,7 +16,7 @@ LOADS = np.unique(np.round(np.geomspace(1, 64, 25)))
 
 
 def main() -> None:
-    posterior = load_posterior(HERE / "traces" / "llama.nc", accept_unconverged=True)
+    posterior = load_posterior(HERE / "traces" / "llama.nc")
     rows = posterior.observed
     rows = rows[(rows["workload"] == "humaneval") & (rows["precision"] == "w:fp16 kv:fp16")]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
