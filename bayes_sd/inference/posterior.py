@@ -110,7 +110,7 @@ def describe(design: Design, spec: ModelSpec) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "family": spec.family,
-        "spec": spec.__dict__,
+        "spec": json.loads(spec.to_json()),
         "coords": {name: list(values) for name, values in design.coords.items()},
         "cell_drafter": design.cell_drafter.tolist(),
         "pair_roofline_s": design.pair_roofline_s.tolist(),
