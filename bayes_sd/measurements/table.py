@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,46 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     keep = [name if name not in results else "" for name in header]
     frame = _frame(path, keep, _parse(path, keep, rows, needed=needed))
     return frame.drop(columns=[*results, "latency_s", "latency_statistic"])
+
+
+def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
+    """Check one condition that comes from options or a program instead of a file.
+
+    Parameters
+    ----------
+    values : mapping
+        Column name to value; None, NaN and "" mean blank.
+    where : str
+        Where it comes from, for messages.
+
+    Returns
+    -------
+    DataFrame
+        One row, as from :func:`read_conditions`.
+
+    Raises
+    ------
+    DataError
+        Naming the column, for a value that a conditions table may not hold.
+    """
+    given = {name: _text(value) for name, value in values.items()}
+    unknown = next((name for name in given if name not in BY_NAME), None)
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, BY_NAME, n=1)
+        raise DataError(f"{where}: no column {unknown!r}" + (f": did you mean {near[0]!r}?" if near else ""))
+    results = {c.name for c in COLUMNS if c.condition == "result"}
+    needed = [c.name for c in COLUMNS if c.condition == "required"]
+    keep = [name for name in dict.fromkeys([*given, *needed]) if name not in results]
+    path = Path(where)
+    records = _parse(path, keep, [(1, [given.get(name, "") for name in keep])], needed=needed)
+    frame = _frame(path, keep, records)
+    return frame.drop(columns=[*results, "latency_s", "latency_statistic"])
+
+
+def _text(value: object) -> str:
+    if value is None or (isinstance(value, float) and value != value):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
 
 
 def _check_header(path: Path, header: list[str], required: Iterable[str]) -> None:
