@@ -39,6 +39,32 @@ def knot_position(tokens: Any) -> tuple[np.ndarray, np.ndarray]:
     return left, position - left
 
 
+def kernel_deviation(knots: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+    """Interpolate deviations between the knots.
+
+    Parameters
+    ----------
+    knots : array, shape (draw, knot)
+        Log deviation of step time at the knots.
+    tokens : array, shape (1, n) or (draw, n)
+        Tokens in a verify step; one row where all draws share them, which is several times faster.
+
+    Returns
+    -------
+    array, shape (draw, n)
+        δ, the log deviation of step time.
+    """
+    left, weight = knot_position(tokens)
+    if len(tokens) == 1:
+        column = np.arange(tokens.shape[1])
+        share = np.zeros((len(KNOTS), tokens.shape[1]))
+        share[left[0], column] = 1.0 - weight[0]
+        share[left[0] + 1, column] = weight[0]
+        return knots @ share
+    row = np.arange(len(knots))[:, None]
+    return knots[row, left] * (1.0 - weight) + knots[row, left + 1] * weight
+
+
 def knot_factor(length_doublings: float) -> np.ndarray:
     """Give the matrix that turns independent standard normals into correlated ones at the knots.
 

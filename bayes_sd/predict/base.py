@@ -55,7 +55,8 @@ def start_from_file(path: Path, row: int) -> tuple[dict[str, Any], list[str]]:
     if row > len(frame):
         raise ConditionError(f"{path}: it has {len(frame)} row(s) and --row is {row}: name one of them")
     words = [f"Row {row} of the {len(frame)} in {path} (--row N for another)."] if len(frame) > 1 else []
-    values = frame.drop(columns=["file", "row"]).iloc[row - 1].to_dict()
+    one = frame.drop(columns=["file", "row"]).iloc[row - 1]
+    values = {str(name): value for name, value in one.items()}
     if values["load_kind"] == "concurrency":
         values["arrivals"] = None
     return values, words
@@ -190,9 +191,8 @@ def _typical(rows: pd.DataFrame, given: dict[str, Any]) -> dict[str, Any]:
         values[name] = round(float(chosen[name].median()), 1)
     if first["load_kind"] == "concurrency":
         values["arrivals"] = None
-    caps = chosen["max_num_seqs"].dropna() if "max_num_seqs" in chosen else []
-    if len(caps):
-        values["max_num_seqs"] = int(caps.max())
+    if "max_num_seqs" in chosen:
+        values["max_num_seqs"] = chosen["max_num_seqs"].max()
     for name in ("tp", "k", "max_num_seqs"):
         if name in values and values[name] == values[name]:
             values[name] = int(values[name])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.latency.coverage import coverage, effective_tokens
-from bayes_sd.latency.kernel import knot_position
+from bayes_sd.latency.kernel import kernel_deviation
 from bayes_sd.latency.queue import Protocol, in_flight_law
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.model.build import QUEUED_NOISE, smooth_minimum
@@ -108,15 +108,12 @@ def curve(
         draft_length=conditions.k[i],
         committed=found.committed[:, [i]],
     )
-    n = np.broadcast_to(in_flight, (len(found.routing), np.shape(in_flight)[-1]))
+    n = np.atleast_2d(in_flight)
     covered: np.ndarray | float = 0.0
     if found.n_experts[i] > 0:
         tokens = effective_tokens(n, conditions.k[i], found.routing[:, None])
         covered = 1.0 if moe == "dense" else coverage(tokens, found.n_experts[i], found.top_k_experts[i])
-    left, weight = knot_position(n * (conditions.k[i] + 1.0))
-    row = np.arange(len(n))[:, None]
-    knots = found.kernel[:, i]
-    deviation = knots[row, left] * (1.0 - weight) + knots[row, left + 1] * weight
+    deviation = kernel_deviation(found.kernel[:, i], n * (conditions.k[i] + 1.0))
     step = step_s(costs, work, n, covered, np.exp(deviation))
     service = service_latency_s(costs, work, n, step)
     return service, step, first_token_s(costs, work, n, step, found.overlap[:, [i]])
