@@ -34,3 +34,7 @@ class ConditionError(BayesSdError):
 
 class OutputError(BayesSdError):
     """A result cannot be written where it was asked for."""
+
+
+class TargetError(BayesSdError):
+    """A server that is to be measured refuses, does not answer, answers nonsense, or stops."""
