@@ -12,6 +12,8 @@ class Hardware(Card):
     ----------
     memory_gb, bandwidth_gb_per_s, link_gb_per_s : float
         Memory (10^9 bytes), its peak bandwidth, and the scale-up link in one direction (10^9 bytes/s).
+    link_peers : int
+        Peers that a direct link each adds up to `link_gb_per_s`; None where a switch gives a pair of GPUs all of it.
     fp16_tflops, fp8_tflops, fp4_tflops, int8_tops : float
         Peak dense matrix rates (10^12/s); None where the chip has no such unit.
     """
@@ -23,6 +25,7 @@ class Hardware(Card):
     fp4_tflops: Positive | None = None
     int8_tops: Positive | None = None
     link_gb_per_s: Positive
+    link_peers: int | None = None
 
     @property
     def memory_bytes(self) -> float:
@@ -34,10 +37,21 @@ class Hardware(Card):
         """Peak memory bandwidth of one GPU, bytes/s."""
         return self.bandwidth_gb_per_s * GIGA
 
-    @property
-    def link_bytes_per_s(self) -> float:
-        """Scale-up link of one GPU to its peers, one direction, bytes/s."""
-        return self.link_gb_per_s * GIGA
+    def link_bytes_per_s(self, gpus: int) -> float:
+        """Give the scale-up link of one GPU to the others of a group, one direction.
+
+        Parameters
+        ----------
+        gpus : int
+            GPUs in the group. Where every pair has a link of its own, a small group cannot use them all.
+
+        Returns
+        -------
+        float
+            Bytes/s.
+        """
+        used = 1.0 if self.link_peers is None else min(1.0, max(gpus - 1, 1) / self.link_peers)
+        return self.link_gb_per_s * GIGA * used
 
     def native(self, compute: Compute) -> bool:
         """Say whether the chip has a matrix unit for a format."""

@@ -16,11 +16,11 @@ from bayes_sd.inference.problem import Problem
 (
     PART,
     SLOPE,
-    EFFECT_SCALE,
     EFFECT,
     DEPLOYMENT_SCALE,
     COST,
     DRAFT_LEVEL,
+    DRAFT_FORMAT,
     DRAFT_EXTRA,
     DRAFT_TOKEN_SHARE,
     DRAFT_SCALE,
@@ -33,32 +33,32 @@ from bayes_sd.inference.problem import Problem
     ACCEPT_SLOPE,
     ACCEPT_RUN,
     CACHE_EFFICIENCY,
+    CACHE_STACK,
     KERNEL_SCALE,
     KERNEL_RAW,
     ROUTING,
+    SKEW,
+    BUSIEST,
     OVERLAP,
     MISFIT_SCALE,
     MISFIT,
     LATENCY_NOISE,
     TTFT_NOISE,
     SHARE_NOISE,
-) = range(28)
+) = range(31)
 (P_PREFILL, P_TOKEN, P_LINK, P_WEIGHTS, P_LAUNCH, P_ALLREDUCE, P_SEQUENCE, P_EXPERTS, P_KV, P_FIXED) = range(
     10
 )
 (C_PREFILL, C_VERIFY, C_REQUEST, C_KV, C_FIXED, C_EXPERT) = range(6)
 (I_COMPUTE, I_LINK, I_WEIGHTS, I_EXPERTS, I_KV, I_LAYERS) = range(6)
-(R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE, R_SHAPE) = range(7)
-(F_PROMPT, F_OUTPUT, F_K, F_E, F_LOAD, F_LATENCY, F_TTFT, F_CAP, F_HELD, F_EXPERTS, F_TOP_K, F_QUIET) = range(
-    12
-)
-# What a point's service latency depends on, and the slots of its derivatives.
-(S_PREFILL, S_VERIFY, S_REQUEST, S_KV, S_FIXED, S_EXPERT, S_SHARE, S_KERNEL, S_DRAFT, S_DSHARE, S_EXTRA) = (
-    range(11)
-)
-(S_FLIGHT, S_E, S_PSI, S_OVERLAP) = range(11, 15)
-N_SLOTS = 15
-STACK_KIND = 4
+(R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE, R_SHAPE, R_STACK, R_SPARSE) = range(9)
+(F_PROMPT, F_OUTPUT, F_K, F_E, F_LOAD, F_LATENCY, F_TTFT, F_CAP, F_HELD, F_QUIET) = range(10)
+# What the duration of a step depends on: the slots of its derivatives.
+(D_VERIFY, D_REQUEST, D_KV, D_EXPERT, D_SHARE, D_KERNEL, D_DRAFT, D_DSHARE, D_EXTRA) = range(9)
+(D_PSI, D_SKEW, D_BUSIEST, D_FLIGHT) = range(9, 13)
+N_SLOTS = 13
+# What a step's experts depend on: share touched and wait for the busiest, and their slopes in tokens and log skew.
+(X_TOUCHED, X_TOUCHED_TOKENS, X_TOUCHED_SKEW, X_BUSIEST, X_BUSIEST_TOKENS, X_BUSIEST_SKEW) = range(6)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -77,78 +77,119 @@ def _student(residual, log_sigma, precision, tails):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _point(
+def _popularity(x, problem, log_missed, log_missed_skew, busiest, busiest_skew):
+    """Per verifier with experts: log of an expert's chance to be missed by a token at the nodes of popularity, the busiest
+    expert's surface at the skew, and the slopes of both in log skew (see latency.coverage and latency.expert_load)."""
+    o = problem.offset
+    nodes, surface = problem.popularity_nodes, problem.busiest_surface
+    n_degree, n_skew = int(problem.settings[9]), int(problem.settings[10])
+    largest = problem.settings[11]
+    for i in range(log_missed.shape[0]):
+        skew = math.exp(x[o[SKEW] + i])
+        centre = problem.sparse[i, 2]
+        root = math.sqrt(1.0 + skew * skew)
+        for j in range(nodes.size):
+            argument = root * centre + skew * nodes[j]
+            chosen = min(0.5 * math.erfc(-argument / math.sqrt(2.0)), 1.0 - 2.0**-53)
+            slope = math.exp(-0.5 * argument * argument) / math.sqrt(2.0 * math.pi)
+            slope *= skew * centre / root + nodes[j]
+            log_missed[i, j] = math.log1p(-chosen)
+            log_missed_skew[i, j] = -slope / (1.0 - chosen) * skew
+        at = min(max(2.0 * skew / largest - 1.0, -1.0 + 1e-12), 1.0 - 1e-12)
+        inside = 2.0 * skew / largest if skew < largest else 0.0
+        for a in range(n_degree):
+            value, slope = 0.0, 0.0
+            before, now, slope_before, slope_now = 1.0, at, 0.0, 1.0
+            for b in range(n_skew):
+                c = surface[i, a * n_skew + b]
+                value += c * before
+                slope += c * slope_before
+                after, slope_after = 2.0 * at * now - before, 2.0 * now + 2.0 * at * slope_now - slope_before
+                before, now, slope_before, slope_now = now, after, slope_now, slope_after
+            busiest[i, a] = value
+            busiest_skew[i, a] = slope * inside
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _experts_at(tokens, weights, missed, missed_skew, surface, surface_skew, most, log_largest, out):
+    """Share of the experts that a step of some tokens touches and the busiest one's load, with their slopes."""
+    touched, in_tokens, in_skew = 0.0, 0.0, 0.0
+    for j in range(weights.size):
+        beside = math.expm1(tokens * missed[j])
+        touched -= weights[j] * beside
+        left = weights[j] * (beside + 1.0)
+        in_tokens -= left * missed[j]
+        in_skew -= left * tokens * missed_skew[j]
+    out[X_TOUCHED], out[X_TOUCHED_TOKENS], out[X_TOUCHED_SKEW] = touched, in_tokens, in_skew
+    log_tokens = min(max(math.log(tokens), 0.0), log_largest)
+    at = min(max(2.0 * log_tokens / log_largest - 1.0, -1.0 + 1e-12), 1.0 - 1e-12)
+    value, slope, in_skew = 0.0, 0.0, 0.0
+    before, now, slope_before, slope_now = 1.0, at, 0.0, 1.0
+    for a in range(surface.size):
+        value += surface[a] * before
+        slope += surface[a] * slope_before
+        in_skew += surface_skew[a] * before
+        after, slope_after = 2.0 * at * now - before, 2.0 * now + 2.0 * at * slope_now - slope_before
+        before, now, slope_before, slope_now = now, after, slope_now, slope_after
+    load = math.exp(value)
+    free = 1.0 if 1.0 < load < most else 0.0
+    out[X_BUSIEST] = min(max(load, 1.0), most)
+    out[X_BUSIEST_SKEW] = free * load * in_skew
+    moving = free if 0.0 < log_tokens < log_largest else 0.0
+    out[X_BUSIEST_TOKENS] = moving * load * slope * 2.0 / log_largest / tokens
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _step(
     n,
-    costs,
+    verify,
+    request,
+    kv,
+    expert,
     share,
     kernel,
     draft,
     dshare,
     extra,
-    prompt,
-    output,
+    context,
     k,
-    committed,
+    wait_share,
+    spread,
+    spread_psi,
     experts,
-    top_k,
-    psi,
-    overlap,
     sparse,
-    covers,
-    ds,
-    df,
+    d,
 ):
-    """Service latency and time to first token at n in flight; their derivatives go to ds and df."""
-    prefill, verify, request, kv, fixed, expert = costs
-    touched, touched_n, touched_psi = 0.0, 0.0, 0.0
-    if sparse:
-        touched = 1.0
-        if covers:
-            spread = 1.0 + psi * k
-            log_miss = math.log1p(-top_k / experts) if top_k < experts else -700.0
-            miss = math.exp(n * spread * log_miss)
-            touched = 1.0 - miss
-            touched_n = -miss * log_miss * spread
-            touched_psi = -miss * log_miss * n * k
+    """Seconds of a step with n in flight; its derivatives in the logs of costs, and in n, go to d."""
     factor = math.exp(kernel)
-    context = prompt + 0.5 * output
-    per_request = request * (1.0 + k * share) + context * kv
+    wait, touched = 1.0, 0.0
+    if sparse:
+        touched = experts[X_TOUCHED]
+        wait = 1.0 + wait_share * (experts[X_BUSIEST] - 1.0)
+    by_token = request * share * wait
+    one = request * (1.0 - share) + (k + 1.0) * by_token
+    per_request = one + context * kv
     stage = verify + touched * expert + n * per_request
     steps = k + extra if k > 0 else 0.0
     draft_each = k * dshare * request * share
-    step = stage * factor + steps * draft + n * draft_each
-    cycles = output / committed
-    step_n = (per_request + expert * touched_n) * factor + draft_each
-    for j in range(N_SLOTS):
-        ds[j] = 0.0
-        df[j] = 0.0
-    dstep = df  # filled as derivatives of the step first
-    dstep[S_VERIFY] = verify * factor
-    dstep[S_REQUEST] = n * request * (1.0 + k * share) * factor + n * draft_each
-    dstep[S_KV] = n * context * kv * factor
-    dstep[S_EXPERT] = touched * expert * factor
-    dstep[S_SHARE] = n * request * k * factor + n * k * dshare * request
-    dstep[S_KERNEL] = stage * factor
-    dstep[S_DRAFT] = steps * draft
-    dstep[S_DSHARE] = n * draft_each
-    dstep[S_EXTRA] = extra * draft if k > 0 else 0.0
-    dstep[S_FLIGHT] = step_n
-    dstep[S_PSI] = expert * touched_psi * factor
-    for j in range(N_SLOTS):
-        ds[j] = cycles * dstep[j]
-        df[j] = 0.5 * dstep[j]
-    own = prompt * prefill
-    service = fixed + own * n + cycles * step
-    ds[S_PREFILL] = own * n
-    ds[S_FIXED] = fixed
-    ds[S_FLIGHT] += own
-    ds[S_E] = -cycles / committed * step
-    first = fixed + own * (1.0 + overlap * (n - 1.0)) + 0.5 * step
-    df[S_PREFILL] = own * (1.0 + overlap * (n - 1.0))
-    df[S_FIXED] = fixed
-    df[S_FLIGHT] += own * overlap
-    df[S_OVERLAP] = own * (n - 1.0)
-    return service, first
+    d[D_VERIFY] = verify * factor
+    d[D_REQUEST] = n * one * factor + n * draft_each
+    d[D_KV] = n * context * kv * factor
+    d[D_EXPERT] = touched * expert * factor
+    d[D_SHARE] = n * request * ((k + 1.0) * wait - 1.0) * factor + n * k * dshare * request
+    d[D_KERNEL] = stage * factor
+    d[D_DRAFT] = steps * draft
+    d[D_DSHARE] = n * draft_each
+    d[D_EXTRA] = extra * draft if k > 0 else 0.0
+    d[D_FLIGHT] = per_request * factor + draft_each
+    if sparse:
+        waited = n * (k + 1.0) * request * share * factor
+        in_tokens = waited * wait_share * experts[X_BUSIEST_TOKENS] + expert * factor * experts[X_TOUCHED_TOKENS]
+        d[D_PSI] = in_tokens * n * spread_psi
+        d[D_FLIGHT] += in_tokens * spread
+        d[D_SKEW] = waited * wait_share * experts[X_BUSIEST_SKEW] + expert * factor * experts[X_TOUCHED_SKEW]
+        d[D_BUSIEST] = waited * (experts[X_BUSIEST] - 1.0)
+    return stage * factor + steps * draft + n * draft_each
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -162,18 +203,10 @@ def to_natural(x, natural, problem):
 
     What a deployment's rows inform is the total slope of latency in load at their typical request, not its summands:
     log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
-    the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. Effects of stacks, which
-    several deployments inform, are moved in log units and not in units of their scale (centred), and pairs' token
-    shares, which hardly any data inform, as offsets from their centre.
-
-    Returns
-    -------
-    float
-        Log of the volume change, to add to the density.
+    the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. Pairs' token shares, which
+    hardly any data inform, are moved as offsets from their centre.
     """
-    o = problem.offset
-    n_coef, n_dep, n_level, n_kind = problem.sizes[0], problem.sizes[1], problem.sizes[2], problem.sizes[3]
-    volume = 0.0
+    o, n_dep = problem.offset, problem.sizes[1]
     for i in range(x.size):
         natural[i] = x[i]
     base = o[COST]
@@ -191,21 +224,12 @@ def to_natural(x, natural, problem):
     for i in range(problem.pair_ideal.size):
         natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
         natural[o[DRAFT_SHARE] + i] += x[o[DRAFT_TOKEN_SHARE]]
-    for c in range(n_coef):
-        log_scale = x[o[EFFECT_SCALE] + c * n_kind + STACK_KIND]
-        inverse = math.exp(-log_scale)
-        for level in range(n_level):
-            if problem.kind_of[level] == STACK_KIND:
-                natural[o[EFFECT] + c * n_level + level] *= inverse
-                volume -= log_scale
-    return volume
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pull_back(x, grad, natural, problem):
+def _pull_back(x, grad, problem):
     """Turn a gradient in the model's parameters into one in what the sampler moves."""
-    o = problem.offset
-    n_coef, n_dep, n_level, n_kind = problem.sizes[0], problem.sizes[1], problem.sizes[2], problem.sizes[3]
+    o, n_dep = problem.offset, problem.sizes[1]
     base = o[COST]
     for d in range(n_dep):
         at_prefill, at_request, at_kv = (
@@ -222,22 +246,14 @@ def _pull_back(x, grad, natural, problem):
     for i in range(problem.pair_ideal.size):
         grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)
         grad[o[DRAFT_TOKEN_SHARE]] += grad[o[DRAFT_SHARE] + i]
-    for c in range(n_coef):
-        at = o[EFFECT_SCALE] + c * n_kind + STACK_KIND
-        inverse = math.exp(-x[at])
-        for level in range(n_level):
-            if problem.kind_of[level] == STACK_KIND:
-                i = o[EFFECT] + c * n_level + level
-                grad[at] -= grad[i] * natural[i] + 1.0
-                grad[i] *= inverse
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def sampled_density(x, grad, natural, problem):
     """Compute :func:`density` and its gradient in the coordinates that a sampler moves (see :func:`to_natural`)."""
-    volume = to_natural(x, natural, problem)
-    value = density(natural, grad, problem) + volume
-    _pull_back(x, grad, natural, problem)
+    to_natural(x, natural, problem)
+    value = density(natural, grad, problem)
+    _pull_back(x, grad, problem)
     return value
 
 
@@ -246,16 +262,15 @@ def _hierarchy(x, grad, problem, share, share_slope):
     """Deployment costs round their rooflines; fills the token share and its slope in log(tokens/sequence)."""
     o, ideal = problem.offset, problem.ideal
     n_coef, n_dep, n_level, n_kind = problem.sizes[0], problem.sizes[1], problem.sizes[2], problem.sizes[3]
+    scales = problem.effect_scale
     pooled = problem.settings[1] > 0
     part = np.exp(x[o[PART] : o[PART] + 10])
     g_part = grad[o[PART] : o[PART] + 10]
     value = 0.0
     base = np.empty(6)
-    scales = np.exp(x[o[EFFECT_SCALE] : o[EFFECT_SCALE + 1]])
     effects = x[o[EFFECT] : o[EFFECT + 1]]
     inverses = np.exp(-x[o[DEPLOYMENT_SCALE] : o[DEPLOYMENT_SCALE + 1]])
     g_effect = grad[o[EFFECT] : o[EFFECT + 1]]
-    g_scale = grad[o[EFFECT_SCALE] : o[EFFECT_SCALE + 1]]
     level_of, kind_of, log2_tp = problem.level_of, problem.kind_of, problem.log2_tp
     o_cost, o_residual, o_slope = o[COST], o[DEPLOYMENT_SCALE], o[SLOPE]
     alone = math.log(problem.settings[7])
@@ -297,7 +312,6 @@ def _hierarchy(x, grad, problem, share, share_slope):
                     level = level_of[d, i]
                     at = c * n_kind + kind_of[level]
                     g_effect[c * n_level + level] += slope * scales[at]
-                    g_scale[at] += slope * scales[at] * effects[c * n_level + level]
             if c == C_PREFILL:
                 g_part[P_PREFILL] += slope * prefill / (prefill + link)
                 g_part[P_LINK] += slope * link / (prefill + link)
@@ -331,10 +345,13 @@ def _drafting(x, grad, problem):
     value = 0.0
     log_scale = x[o[DRAFT_SCALE]]
     for i in range(problem.pair_ideal.size):
-        z = (x[o[DRAFT_COST] + i] - problem.pair_ideal[i] - x[o[DRAFT_LEVEL]]) * math.exp(-log_scale)
+        small = problem.pair_small_cache[i]
+        expected = problem.pair_ideal[i] + x[o[DRAFT_LEVEL]] + small * x[o[DRAFT_FORMAT]]
+        z = (x[o[DRAFT_COST] + i] - expected) * math.exp(-log_scale)
         value += -0.5 * z * z - log_scale
         grad[o[DRAFT_COST] + i] -= z * math.exp(-log_scale)
         grad[o[DRAFT_LEVEL]] += z * math.exp(-log_scale)
+        grad[o[DRAFT_FORMAT]] += small * z * math.exp(-log_scale)
         grad[o[DRAFT_SCALE]] += z * z - 1.0
         sd = problem.settings[4]
         z = (x[o[DRAFT_SHARE] + i] - x[o[DRAFT_TOKEN_SHARE]]) / sd
@@ -377,12 +394,14 @@ def _latent_committed(x, problem, r):
     o = problem.offset
     k = problem.row_float[r, F_K]
     doublings = math.log(k / problem.settings[8])
-    alpha = _sigmoid(x[o[ACCEPT_CELL] + problem.row_int[r, R_CELL]] + x[o[ACCEPT_SLOPE]] * doublings)
+    cell = problem.row_int[r, R_CELL]
+    level = x[o[ACCEPT_CELL] + cell] + x[o[ACCEPT_SLOPE]] * doublings
     committed, slope = 1.0, 0.0
-    for _ in range(int(k)):
-        slope = committed + alpha * slope
+    for j in range(int(k) - 1, -1, -1):
+        alpha = _sigmoid(level + problem.cell_profile[cell, min(j, problem.cell_profile.shape[1] - 1)])
+        slope = alpha * ((1.0 - alpha) * committed + slope)
         committed = 1.0 + alpha * committed
-    return committed, slope * alpha * (1.0 - alpha), doublings
+    return committed, slope, doublings
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -441,8 +460,8 @@ def density(x, grad, problem):
     covers, curved, sharpness = settings[3] > 0, settings[2] > 0, settings[6]
     o_cost, o_noise, o_ttft, o_share = o[COST], o[LATENCY_NOISE], o[TTFT_NOISE], o[SHARE_NOISE]
     o_draft, o_dshare, o_extra, o_overlap = o[DRAFT_COST], o[DRAFT_SHARE], o[DRAFT_EXTRA], o[OVERLAP]
-    o_cell, o_slope, o_routing = o[ACCEPT_CELL], o[ACCEPT_SLOPE], o[ROUTING]
-    o_efficiency = o[CACHE_EFFICIENCY]
+    o_cell, o_slope, o_routing, o_busiest = o[ACCEPT_CELL], o[ACCEPT_SLOPE], o[ROUTING], o[BUSIEST]
+    o_efficiency, o_stack, o_skew = o[CACHE_EFFICIENCY], o[CACHE_STACK], o[SKEW]
     share = np.empty(n_dep)
     share_slope = np.empty((n_dep, 3))
     value += _hierarchy(x, grad, problem, share, share_slope)
@@ -470,16 +489,25 @@ def density(x, grad, problem):
     g_share = np.zeros(n_dep)
     extra = math.exp(x[o[DRAFT_EXTRA]])
     psi = _sigmoid(x[o[ROUTING]])
+    wait_share = _sigmoid(x[o[BUSIEST]])
     local = np.zeros((max(2, reach), N_SLOTS))
-    first_local = np.zeros(N_SLOTS)
+    steps = np.empty(max(2, reach))
     service = np.empty(max(2, reach))
     weight = np.empty(max(2, reach))
-    costs = np.zeros(6)
+    n_sparse, n_node = problem.sparse.shape[0], problem.popularity_nodes.size
+    missed, missed_skew = np.empty((n_sparse, n_node)), np.empty((n_sparse, n_node))
+    surface, surface_skew = np.empty((n_sparse, int(settings[9]))), np.empty((n_sparse, int(settings[9])))
+    experts = np.zeros(6)
+    log_largest = math.log(settings[12])
+    if covers:
+        _popularity(x, problem, missed, missed_skew, surface, surface_skew)
 
     draft_cost = np.exp(x[o[DRAFT_COST] : o[DRAFT_COST + 1]])
     draft_share = np.exp(x[o[DRAFT_SHARE] : o[DRAFT_SHARE + 1]])
     overlaps = 1.0 / (1.0 + np.exp(-x[o[OVERLAP] : o[OVERLAP + 1]]))
     efficiencies = np.exp(x[o[CACHE_EFFICIENCY] : o[CACHE_EFFICIENCY + 1]])
+    stack_cache = np.exp(x[o[CACHE_STACK] : o[CACHE_STACK + 1]])
+    routed_less = settings[13]
     precision = np.exp(-x[o[LATENCY_NOISE] : o[SHARE_NOISE + 1]])
     n_rows = row_int.shape[0]
     for r in range(n_rows):
@@ -488,7 +516,8 @@ def density(x, grad, problem):
         prompt, output = row_float[r, F_PROMPT], row_float[r, F_OUTPUT]
         k, committed = row_float[r, F_K], row_float[r, F_E]
         load, y = row_float[r, F_LOAD], row_float[r, F_LATENCY]
-        experts, top_k = row_float[r, F_EXPERTS], row_float[r, F_TOP_K]
+        sparse = row_int[r, R_SPARSE]
+        sees = sparse >= 0 and covers
         latent = math.isnan(committed)
         committed_slope, doublings = 0.0, 0.0
         if latent:
@@ -496,40 +525,64 @@ def density(x, grad, problem):
         draft, dshare = 0.0, 0.0
         if pair >= 0:
             draft, dshare = draft_cost[pair], draft_share[pair]
-        for c in range(n_coef):
-            costs[c] = cost[c * n_dep + d]
+        prefill, verify = cost[C_PREFILL * n_dep + d], cost[C_VERIFY * n_dep + d]
+        request, kv = cost[C_REQUEST * n_dep + d], cost[C_KV * n_dep + d]
+        fixed = cost[C_FIXED * n_dep + d]
+        expert = 0.0
+        if sparse >= 0:
+            expert = cost[C_EXPERT * n_dep + d]
         overlap = overlaps[source]
+        context, own, cycles = prompt + 0.5 * output, prompt * prefill, output / committed
+        spread_psi = max(k - routed_less, 0.0)
+        spread = 1.0 + psi * spread_psi
+        if not covers:
+            experts[X_TOUCHED] = 1.0
+            experts[X_BUSIEST] = 1.0
 
         if r < closed:
-            start, count = r, 1
+            start, count, gap = r, 1, 0
         elif r < closed + even:
-            start, count = r, 2
+            start, count, gap = r, 2, even
         else:
-            start, count = closed + 2 * even + (r - closed - even) * reach, reach
-        n_of_closed, flight_slope = 0.0, 0.0
-        first = 0.0
+            start, count, gap = closed + 2 * even + (r - closed - even) * reach, reach, 1
+        running, flight_slope = 0.0, 0.0
         for j in range(count):
-            at = start + j * even if count == 2 and r >= closed and r < closed + even else start + j
+            at = start + j * gap
             n = point_in_flight[at]
             if r < closed:
-                engine = row_int[r, R_ENGINE]
-                held = efficiencies[engine] * row_float[r, F_HELD]
+                held = efficiencies[row_int[r, R_ENGINE]] * stack_cache[row_int[r, R_STACK]] * row_float[r, F_HELD]
                 offered = min(row_float[r, F_CAP], n)
                 ratio = offered / held
-                ratio = 0.0 if ratio < 0.2 else ratio**sharpness
-                n = offered * (1.0 + ratio) ** (-1.0 / sharpness) if ratio > 0.0 else offered
-                n_of_closed = n
-                flight_slope = n * ratio / (1.0 + ratio)  # dn / d log held
-            left, w = point_start[at], point_weight[at]
-            kernel = kernel_scale * (curve[left] * (1.0 - w) + curve[left + 1] * w)
-            service[j], first = _point(
-                n, costs, share[d], kernel, draft, dshare, extra, prompt, output, k, committed, experts, top_k, psi,
-                overlap, experts > 0, covers, local[j], first_local,
+                if ratio >= 0.2:
+                    ratio = ratio**sharpness
+                    n = offered * (1.0 + ratio) ** (-1.0 / sharpness)
+                    flight_slope = n * ratio / (1.0 + ratio)  # dn / d log held
+                else:
+                    n = offered
+            running = n
+            kernel = 0.0
+            if curved:
+                left, w = point_start[at], point_weight[at]
+                kernel = kernel_scale * (curve[left] * (1.0 - w) + curve[left + 1] * w)
+            if sees:
+                most = problem.sparse[sparse, 0] / problem.sparse[sparse, 1]
+                _experts_at(
+                    n * spread, problem.popularity_weights, missed[sparse], missed_skew[sparse], surface[sparse],
+                    surface_skew[sparse], most, log_largest, experts,
+                )  # fmt: skip
+            steps[j] = _step(
+                n, verify, request, kv, expert, share[d], kernel, draft, dshare, extra, context, k, wait_share, spread,
+                spread_psi, experts, sparse >= 0, local[j],
             )  # fmt: skip
+            service[j] = fixed + own * n + cycles * steps[j]
+        last = count - 1 if count == 2 else 0
+        if count > 2:
+            running = 1.0
+        first = fixed + own * (1.0 + overlap * (running - 1.0)) + 0.5 * steps[last]
 
         # Mean log latency by protocol, and its slope in log S at each point.
         if r < closed:
-            mean = math.log(service[0] * load / n_of_closed)
+            mean = math.log(service[0] * load / running)
             weight[0] = 1.0
         elif r < closed + even:
             measured = load * math.exp(y)
@@ -537,14 +590,13 @@ def density(x, grad, problem):
             x0, x1 = below / service[0], (below + 1.0) / service[1]
             part = measured - below
             through = x0 + part * (x1 - x0)
-            gap = math.log(load) - math.log(through)
+            miss = math.log(load) - math.log(through)
             span = measured * (x1 - x0)
-            mean = y + gap * through / span
-            weight[0] = -x0 * ((1.0 - part) * (gap - 1.0) / span + gap * through * measured / (span * span))
-            weight[1] = -x1 * (part * (gap - 1.0) / span - gap * through * measured / (span * span))
+            mean = y + miss * through / span
+            weight[0] = -x0 * ((1.0 - part) * (miss - 1.0) / span + miss * through * measured / (span * span))
+            weight[1] = -x1 * (part * (miss - 1.0) / span - miss * through * measured / (span * span))
         else:
-            number = _poisson_law(service, load, reach, weight)
-            mean = math.log(number) - math.log(load)
+            mean = math.log(_poisson_law(service, load, reach, weight)) - math.log(load)
 
         at_misfit = o[MISFIT] + row_int[r, R_SHAPE]
         mean += x[at_misfit]
@@ -557,7 +609,6 @@ def density(x, grad, problem):
         value += v
         grad[noise] += noise_slope
 
-        last = count - 1 if count == 2 else 0
         g_first, g_service_last, g_mean = 0.0, 0.0, slope
         if ttft_slot[r] == 1 and count <= 2:
             sigma = o_ttft + source
@@ -580,39 +631,48 @@ def density(x, grad, problem):
 
         grad[at_misfit] += g_mean
         for j in range(count):
-            at = start + j * even if count == 2 and r >= closed else start + j
+            at = start + j * gap
             g_service = g_mean * weight[j] / service[j]
-            g1 = 0.0
+            g_start = 0.0
             if j == last:
                 g_service += g_service_last
-                g1 = g_first
-            if g_service == 0.0 and g1 == 0.0:
+                g_start = g_first
+            if g_service == 0.0 and g_start == 0.0:
                 continue
+            n = running if r < closed else point_in_flight[at]
+            g = g_service * cycles + 0.5 * g_start
             slots = local[j]
-            for c in range(n_coef):
-                grad[o_cost + c * n_dep + d] += g_service * slots[c] + g1 * first_local[c]
-            g_share[d] += g_service * slots[S_SHARE] + g1 * first_local[S_SHARE]
+            shared = 1.0 + overlap * (n - 1.0)
+            grad[o_cost + C_PREFILL * n_dep + d] += own * (g_service * n + g_start * shared)
+            grad[o_cost + C_VERIFY * n_dep + d] += g * slots[D_VERIFY]
+            grad[o_cost + C_REQUEST * n_dep + d] += g * slots[D_REQUEST]
+            grad[o_cost + C_KV * n_dep + d] += g * slots[D_KV]
+            grad[o_cost + C_FIXED * n_dep + d] += (g_service + g_start) * fixed
+            g_share[d] += g * slots[D_SHARE]
             if curved:
                 left, w = point_start[at], point_weight[at]
-                g = g_service * slots[S_KERNEL] + g1 * first_local[S_KERNEL]
-                g_curve[left] += g * (1.0 - w)
-                g_curve[left + 1] += g * w
+                g_curve[left] += g * slots[D_KERNEL] * (1.0 - w)
+                g_curve[left + 1] += g * slots[D_KERNEL] * w
             if pair >= 0:
-                grad[o_draft + pair] += g_service * slots[S_DRAFT] + g1 * first_local[S_DRAFT]
-                grad[o_dshare + pair] += g_service * slots[S_DSHARE] + g1 * first_local[S_DSHARE]
-                grad[o_extra] += g_service * slots[S_EXTRA] + g1 * first_local[S_EXTRA]
+                grad[o_draft + pair] += g * slots[D_DRAFT]
+                grad[o_dshare + pair] += g * slots[D_DSHARE]
+                grad[o_extra] += g * slots[D_EXTRA]
             if latent:
-                g = g_service * slots[S_E] * committed_slope
-                grad[o_cell + row_int[r, R_CELL]] += g
-                grad[o_slope] += g * doublings
-            if experts > 0:
-                grad[o_routing] += (g_service * slots[S_PSI] + g1 * first_local[S_PSI]) * psi * (1.0 - psi)
-            grad[o_overlap + source] += g1 * first_local[S_OVERLAP] * overlap * (1.0 - overlap)
-            if r < closed:
-                g = g_service * slots[S_FLIGHT] + g1 * first_local[S_FLIGHT] - g_mean / n_of_closed
-                g *= flight_slope
-                engine = row_int[r, R_ENGINE]
-                grad[o_efficiency + engine] += g
+                g_level = -g_service * cycles / committed * steps[j] * committed_slope
+                grad[o_cell + row_int[r, R_CELL]] += g_level
+                grad[o_slope] += g_level * doublings
+            if sparse >= 0:
+                grad[o_cost + C_EXPERT * n_dep + d] += g * slots[D_EXPERT]
+            if sees:
+                grad[o_routing] += g * slots[D_PSI] * psi * (1.0 - psi)
+                grad[o_skew + sparse] += g * slots[D_SKEW]
+                grad[o_busiest] += g * slots[D_BUSIEST] * wait_share * (1.0 - wait_share)
+            grad[o_overlap + source] += g_start * own * (n - 1.0) * overlap * (1.0 - overlap)
+            if flight_slope != 0.0:
+                g_n = g * slots[D_FLIGHT] + own * (g_service + g_start * overlap) - g_mean / running
+                g_n *= flight_slope
+                grad[o_efficiency + row_int[r, R_ENGINE]] += g_n
+                grad[o_stack + row_int[r, R_STACK]] += g_n
 
     for d in range(n_dep):
         grad[o[PART] + P_TOKEN] += g_share[d] * share_slope[d, 0]
@@ -689,6 +749,13 @@ def unpack(words, values):
         _vector(words, words, 23),
         _vector(words, words, 24),
         _vector(words, values, 25),
+        _vector(words, values, 26),
+        _vector(words, values, 27),
+        _matrix(words, values, 28),
+        _matrix(words, values, 29),
+        _vector(words, values, 30),
+        _vector(words, values, 31),
+        _matrix(words, values, 32),
     )
 
 

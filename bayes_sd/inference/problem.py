@@ -10,6 +10,8 @@ from collections import namedtuple
 
 import numpy as np
 
+from bayes_sd.latency.coverage import popularity_nodes, popularity_threshold
+from bayes_sd.latency.expert_load import LARGEST_SKEW, LARGEST_TOKENS, SURFACE_DEGREES, busiest_surface
 from bayes_sd.latency.kernel import KNOTS, knot_factor
 from bayes_sd.model.build import (
     CACHE_SHARPNESS,
@@ -25,6 +27,7 @@ from bayes_sd.model.parameters import (
     NO_POOLING_LOG_SD,
     active_coefficients,
     draft_ideal_log_s,
+    effect_scales,
     parameters,
 )
 from bayes_sd.model.points import place_points
@@ -34,11 +37,12 @@ Problem = namedtuple(
     "Problem",
     "offset prior_mean prior_sd sizes settings ideal log2_tp level_of kind_of "
     "row_int row_float point_row point_in_flight point_start point_weight "
-    "knot_factor ttft_slot share_slot share_value pair_ideal pair_length typical pair_drafter cell_drafter accept_row accept_logit",
+    "knot_factor ttft_slot share_slot share_value pair_ideal pair_length typical pair_drafter cell_drafter accept_row accept_logit "
+    "effect_scale pair_small_cache cell_profile sparse popularity_nodes popularity_weights busiest_surface",
 )
 Problem.__doc__ = "Flat arrays of a fit; see :func:`flatten`."
 
-ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine", "shape")
+ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine", "shape", "stack", "sparse")
 ROW_FLOATS = (
     "prompt",
     "output",
@@ -49,8 +53,6 @@ ROW_FLOATS = (
     "log_ttft",
     "cap",
     "held",
-    "n_experts",
-    "top_k_experts",
     "quiet",
 )
 IDEALS = ("compute_token_s", "link_token_s", "weights_s", "experts_s", "kv_token_s", "layers")
@@ -74,18 +76,19 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
     sizes = np.array([p.size for p in listed])
     rows, points = design.rows, place_points(design.rows)
     deployment = rows["deployment"]
+    integers = dict(rows) | {"sparse": design.deployment_sparse[deployment]}
+    sparse = _sparse_verifiers(design)
+    nodes, weights = popularity_nodes()
     floats = dict(rows) | {
         "log_latency": np.log(rows["latency_s"]),
         "log_ttft": np.log(rows["ttft_s"]),
         "held": cached_requests(0.0, rows["reserve"], rows["cache_tokens"], rows["prompt"], rows["output"]),
         "quiet": 1.0 / noise_factor(design, points),
-        "n_experts": design.levels.roofline["n_experts"][deployment],
-        "top_k_experts": design.levels.roofline["top_k_experts"][deployment],
     }
     n_rows = len(deployment)
     ttft, share = timed_rows(design, points)
     start, weight = kernel_index(design, points)
-    logits = acceptance_logit(rows["committed"], rows["k"])
+    logits = acceptance_logit(rows["committed"], rows["k"], design.row_profile())
     member = design.levels.member
     return Problem(
         offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
@@ -118,13 +121,17 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
                 CACHE_SHARPNESS,
                 NO_POOLING_LOG_SD,
                 REFERENCE_DRAFT_LENGTH,
+                *SURFACE_DEGREES,
+                LARGEST_SKEW,
+                LARGEST_TOKENS,
+                float(spec.routed == "k"),
             ]
         ),
         ideal=np.stack([design.levels.roofline[name] for name in IDEALS]),
         log2_tp=design.levels.log2_tp.astype(float),
         level_of=np.stack([np.flatnonzero(row) for row in member]).astype(np.int64),
         kind_of=design.levels.kind.astype(np.int64),
-        row_int=np.stack([rows[name] for name in ROW_INTS], axis=1).astype(np.int64),
+        row_int=np.stack([integers[name] for name in ROW_INTS], axis=1).astype(np.int64),
         row_float=np.stack([floats[name] for name in ROW_FLOATS], axis=1).astype(float),
         point_row=points.row.astype(np.int64),
         point_in_flight=points.in_flight.astype(float),
@@ -143,7 +150,26 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
         cell_drafter=design.cell_drafter.astype(np.int64),
         accept_row=np.flatnonzero(np.isfinite(logits)).astype(np.int64),
         accept_logit=logits,
+        effect_scale=effect_scales(active_coefficients(design), spec).ravel(),
+        pair_small_cache=design.pair_small_cache.astype(float),
+        cell_profile=design.cell_profile,
+        sparse=sparse,
+        popularity_nodes=nodes,
+        popularity_weights=weights,
+        busiest_surface=np.array([busiest_surface(int(m[0]), int(m[1])).ravel() for m in sparse]).reshape(
+            len(sparse), int(np.prod(SURFACE_DEGREES))
+        ),
     )
+
+
+def _sparse_verifiers(design: Design) -> np.ndarray:
+    """Experts, experts per token and the popularity law's centre of each verifier that has some, shape (verifier, 3)."""
+    found = np.empty((len(design.coords["sparse_verifier"]), 3))
+    for i in range(len(found)):
+        own = np.flatnonzero(design.deployment_sparse == i)[0]
+        total, active = (design.levels.roofline[name][own] for name in ("n_experts", "top_k_experts"))
+        found[i] = total, active, popularity_threshold(total, active, 0.0)
+    return found
 
 
 def _typical(rows: dict[str, np.ndarray], n: int) -> np.ndarray:

@@ -123,9 +123,6 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     cost[layout.C_PREFILL] = np.logaddexp(prefill, decode)
     cost[layout.C_REQUEST] = prefill - decode
     cost[layout.C_KV] = kv - request
-    effect = x[offset[layout.EFFECT] : offset[layout.EFFECT + 1]].reshape(problem.sizes[0], -1)
-    scale = x[offset[layout.EFFECT_SCALE] : offset[layout.EFFECT_SCALE + 1]].reshape(problem.sizes[0], -1)
-    effect[:, problem.kind_of == layout.STACK_KIND] *= np.exp(scale[:, [layout.STACK_KIND]])
     x[offset[layout.DRAFT_SHARE] : offset[layout.DRAFT_SHARE + 1]] -= x[offset[layout.DRAFT_TOKEN_SHARE]]
     extra = np.exp(x[offset[layout.DRAFT_EXTRA]])
     x[offset[layout.DRAFT_COST] : offset[layout.DRAFT_COST + 1]] += np.log(problem.pair_length + extra)

@@ -93,6 +93,40 @@ def expected_committed(alpha_by_position: Any, k: Any = None, xp: ModuleType = n
     return committed if positions else xp.ones_like(xp.sum(alpha, axis=-1))
 
 
+def expected_committed_profile(level: Any, profile: np.ndarray, k: Any, xp: ModuleType = np) -> Any:
+    """Compute the expected tokens committed per cycle when the log odds of acceptance are a level plus a profile.
+
+    logit α_j = level + profile_j; positions beyond the profile's are like its last.
+
+    Parameters
+    ----------
+    level : array or tensor, shape (...)
+        Log odds that hold for a workload and drafter.
+    profile : array, shape (..., position)
+        How log odds differ by draft position, plain numbers.
+    k : int array, broadcastable to (...)
+        Draft length in tokens.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    array or tensor, shape (...)
+        E in tokens per cycle.
+
+    Raises
+    ------
+    ConditionError
+        If `k` is not a whole number ≥ 0.
+    """
+    k = _checked_draft_length(k)
+    committed = 1.0
+    for j in range(int(k.max(initial=0)) - 1, -1, -1):
+        alpha = 1.0 / (1.0 + xp.exp(-(level + profile[..., min(j, profile.shape[-1] - 1)])))
+        committed = 1.0 + xp.where(k > j, alpha, 0.0) * committed
+    return committed if k.max(initial=0) > 0 else xp.ones_like(level)
+
+
 def committed_variance(alpha_by_position: Any, k: int | None = None) -> Any:
     """Compute the variance of the tokens committed in one cycle.
 

@@ -34,8 +34,8 @@ _NODE_RANGE = 5.5
 _ALMOST_ONE = 1.0 - 2.0**-53
 
 
-def effective_tokens(in_flight: Any, k: Any, psi: Any = 1.0) -> Any:
-    """Count the independent tokens in a verify step, T = b(1 + ψk).
+def effective_tokens(in_flight: Any, k: Any, psi: Any = 1.0, routed: str = "k+1") -> Any:
+    """Count the independent tokens in a verify step, T = b(1 + ψk), or T = b(1 + ψ(k − 1)).
 
     Each request brings its last token and k draft tokens; tokens of one sequence route alike, so a draft
     token counts as ψ of an independent one. ψ = 1 makes it b(k + 1), ψ = 0 makes it b.
@@ -48,13 +48,17 @@ def effective_tokens(in_flight: Any, k: Any, psi: Any = 1.0) -> Any:
         Draft length in tokens.
     psi : array or tensor
         Worth of a draft token in independent tokens, in [0, 1].
+    routed : {"k+1", "k"}
+        Tokens of a request that a verify step routes: its drafts and the token before them, or its drafts only
+        (where there are any). The paper writes both.
 
     Returns
     -------
     array or tensor
         T in tokens per step.
     """
-    return in_flight * (1.0 + psi * k)
+    further = k if routed == "k+1" else np.maximum(k - 1.0, 0.0)
+    return in_flight * (1.0 + psi * further)
 
 
 def coverage(tokens: Any, n_experts: Any, n_active: Any, xp: ModuleType = np) -> Any:

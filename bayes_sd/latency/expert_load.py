@@ -19,7 +19,8 @@ LARGEST_TOKENS = 4096.0
 LARGEST_SKEW = 1.5
 """Skews above this are taken as this one; the busiest of 128 experts then takes part in most tokens."""
 
-_DEGREES = (16, 12)
+SURFACE_DEGREES = (16, 12)
+"""Chebyshev polynomials in log T and in the skew."""
 
 
 def busiest_expert_load(
@@ -57,9 +58,9 @@ def busiest_expert_load(
     as_array = np.asarray if xp is np else xp.as_tensor_variable
     log_tokens = xp.log(xp.clip(as_array(tokens), 1.0, LARGEST_TOKENS)) / np.log(LARGEST_TOKENS)
     relative_skew = xp.clip(as_array(skew), 0.0, LARGEST_SKEW) / LARGEST_SKEW
-    basis_tokens = _chebyshev(2.0 * log_tokens - 1.0, _DEGREES[0], xp)
-    basis_skew = _chebyshev(2.0 * relative_skew - 1.0, _DEGREES[1], xp)
-    surface = _surface(int(n_experts), int(n_active))
+    basis_tokens = _chebyshev(2.0 * log_tokens - 1.0, SURFACE_DEGREES[0], xp)
+    basis_skew = _chebyshev(2.0 * relative_skew - 1.0, SURFACE_DEGREES[1], xp)
+    surface = busiest_surface(int(n_experts), int(n_active))
     log_ratio = xp.sum(xp.dot(basis_tokens, surface) * basis_skew, axis=-1)
     return xp.clip(xp.exp(log_ratio), 1.0, n_experts / n_active)
 
@@ -117,16 +118,16 @@ def busiest_expert_load_exact(
 
 
 @lru_cache(maxsize=64)
-def _surface(n_experts: int, n_active: int) -> np.ndarray:
+def busiest_surface(n_experts: int, n_active: int) -> np.ndarray:
     """Chebyshev coefficients of the log ratio, shape (tokens, skew), by interpolation."""
     routed_share(n_experts, n_active)
-    points = [np.cos(np.pi * (np.arange(degree) + 0.5) / degree) for degree in _DEGREES]
+    points = [np.cos(np.pi * (np.arange(degree) + 0.5) / degree) for degree in SURFACE_DEGREES]
     tokens = LARGEST_TOKENS ** ((points[0] + 1.0) / 2.0)
     skews = LARGEST_SKEW * (points[1] + 1.0) / 2.0
     log_ratio = np.log(
         [[busiest_expert_load_exact(t, n_experts, n_active, s) for s in skews] for t in tokens]
     )
-    to_tokens, to_skew = (np.linalg.inv(_chebyshev(p, d, np)) for p, d in zip(points, _DEGREES, strict=True))
+    to_tokens, to_skew = (np.linalg.inv(_chebyshev(p, d, np)) for p, d in zip(points, SURFACE_DEGREES, strict=True))
     return to_tokens @ log_ratio @ to_skew.T
 
 

@@ -72,7 +72,7 @@ def roofline(verifier: Verifier, hardware: Hardware, precision: Precision, tp: i
     room = MEMORY_FOR_ENGINE * hardware.memory_bytes - verifier.weight_bytes(precision) / tp - RESERVED_BYTES
     return Roofline(
         compute_token_s=flop / (tp * hardware.flop_rate(precision.compute)),
-        link_token_s=volume * 2.0 * (tp - 1) / tp / hardware.link_bytes_per_s,
+        link_token_s=volume * 2.0 * (tp - 1) / tp / hardware.link_bytes_per_s(tp),
         weights_s=verifier.dense_step_bytes(precision) / bandwidth,
         experts_s=verifier.expert_bytes(precision) / bandwidth,
         kv_token_s=kv_bytes / hardware.bandwidth_bytes_per_s,

@@ -6,10 +6,10 @@ scales with requests, with tokens in the step and with cached tokens, so that pr
 draft length are inputs instead of new coefficients::
 
     S(b) = c1p + p·b·t_pre + (g/E)·step(b)
-    step(b) = [c1v + φ·c1x + b·(t_seq + (k+1)·t_tok + (p + g/2)·t_kv)]·exp(δ) + overhead(k)·(c1d + b·t_dtok)
+    step(b) = [c1v + φ·c1x + b·(t_seq + (k+1)·w·t_tok + (p + g/2)·t_kv)]·exp(δ) + overhead(k)·(c1d + b·t_dtok)
 
 with p prompt and g output tokens, k the draft length, E the tokens committed per cycle, φ the share of experts that
-the step touches and δ the kernels' deviation from a straight line at this batch size.
+the step touches, w the wait for the busiest of them and δ the kernels' deviation from a straight line at this batch size.
 
 Every function works alike on numbers, numpy arrays and PyTensor tensors: it uses operators only, so what is sampled
 and what is predicted are one formula.
@@ -115,13 +115,38 @@ def verify_fixed_s(costs: StageCosts, coverage: Any) -> Any:
     return costs.verify_fixed_s + coverage * costs.verify_expert_s
 
 
-def verify_per_request_s(costs: StageCosts, work: Work) -> Any:
-    """Cost that one more request in flight adds to a verify step [s/request]."""
-    tokens = (work.draft_length + 1.0) * costs.token_s
+def verify_per_request_s(costs: StageCosts, work: Work, wait: Any = 1.0) -> Any:
+    """Cost that one more request in flight adds to a verify step, its tokens' work times `wait` [s/request]."""
+    tokens = (work.draft_length + 1.0) * costs.token_s * wait
     return costs.sequence_s + tokens + work.context_tokens * costs.kv_token_s
 
 
-def step_s(costs: StageCosts, work: Work, in_flight: Any, coverage: Any, kernel_factor: Any = 1.0) -> Any:
+def busiest_wait(share: Any, busiest: Any) -> Any:
+    """Compute how much longer a step's work per token takes because part of it waits for the busiest expert.
+
+    Parameters
+    ----------
+    share : array
+        Part of the work per token that waits, in [0, 1].
+    busiest : array
+        Load of the busiest expert over the mean load (:mod:`bayes_sd.latency.expert_load`), at least 1.
+
+    Returns
+    -------
+    array
+        Factor on the cost per token, at least 1.
+    """
+    return 1.0 + share * (busiest - 1.0)
+
+
+def step_s(
+    costs: StageCosts,
+    work: Work,
+    in_flight: Any,
+    coverage: Any,
+    kernel_factor: Any = 1.0,
+    wait: Any = 1.0,
+) -> Any:
     """Compute the duration of one draft-verify cycle.
 
     Parameters
@@ -134,13 +159,15 @@ def step_s(costs: StageCosts, work: Work, in_flight: Any, coverage: Any, kernel_
         φ at this b, 0 for a dense verifier.
     kernel_factor : array
         exp(δ), how far kernels deviate from the straight line at this batch size.
+    wait : array
+        Factor on the work per token, from :func:`busiest_wait`; 1 for a dense verifier.
 
     Returns
     -------
     array
         Seconds per cycle.
     """
-    verify = verify_fixed_s(costs, coverage) + in_flight * verify_per_request_s(costs, work)
+    verify = verify_fixed_s(costs, coverage) + in_flight * verify_per_request_s(costs, work, wait)
     draft = (
         draft_steps(costs, work) * costs.draft_fixed_s + work.draft_length * in_flight * costs.draft_token_s
     )

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.latency.acceptance import expected_committed_iid
-from bayes_sd.latency.coverage import coverage, effective_tokens
+from bayes_sd.latency.acceptance import expected_committed_profile
+from bayes_sd.latency.coverage import coverage_skewed, effective_tokens
+from bayes_sd.latency.expert_load import busiest_expert_load
 from bayes_sd.latency.kernel import KNOTS, knot_factor, knot_position
-from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
+from bayes_sd.latency.service import StageCosts, Work, busiest_wait, first_token_s, service_latency_s, step_s
 from bayes_sd.model.costs import cached_requests, expected_log_costs, token_share
 from bayes_sd.model.design import Design, acceptance_logit
 from bayes_sd.model.parameters import (
     NO_POOLING_LOG_SD,
     active_coefficients,
     draft_ideal_log_s,
+    effect_scales,
     model_coords,
     parameters,
 )
@@ -63,8 +65,8 @@ def build_model(design: Design, spec: ModelSpec) -> pm.Model:
         in_flight = _in_flight(design, points, free)
         prompt, output, k = (design.rows[c][points.row] for c in ("prompt", "output", "k"))
         work = Work(prompt, output, k, committed[points.row])
-        covered = _coverage(design, spec, points, in_flight, free)
-        step = step_s(costs_at, work, in_flight, covered, _kernel_factor(design, spec, points, free))
+        covered, wait = _experts(design, spec, points, in_flight, free)
+        step = step_s(costs_at, work, in_flight, covered, _kernel_factor(design, spec, points, free), wait)
         service = service_latency_s(costs_at, work, in_flight, step)
         scale = pt.exp(free["log_misfit_scale"])
         misfit = pm.Normal("misfit", 0.0, scale, dims="shape")[design.rows["shape"]]
@@ -85,7 +87,7 @@ def _deployment_costs(design: Design, spec: ModelSpec, part: dict[str, Any], fre
     expected = pt.stack([base[c] for c in active_coefficients(design)])
     if not spec.pooled:
         return pm.Normal("log_cost", expected, NO_POOLING_LOG_SD, dims=("coefficient", "deployment"))
-    scale = pt.exp(free["log_effect_scale"])[:, levels.kind]
+    scale = effect_scales(active_coefficients(design), spec)[:, levels.kind]
     shift = pt.dot(free["effect"] * scale, levels.member.T)
     expected = expected + free["tp_slope"][:, None] * levels.log2_tp + shift
     residual = pt.exp(free["log_deployment_scale"])[:, None]
@@ -126,6 +128,7 @@ def _draft_costs(design: Design, spec: ModelSpec, points: Points, free: dict[str
 
     prior = spec.priors["draft"]
     ideal = draft_ideal_log_s(design, spec) + free["draft_level"]
+    ideal = ideal + free["draft_cache_format"] * design.pair_small_cache
     log_fixed = pm.Normal("log_draft_cost", ideal, pt.exp(free["log_draft_scale"]), dims="pair")
     sd = prior["pair_token_share_log_sd"]
     log_share = pm.Normal("log_draft_share", free["log_draft_token_share"], sd, dims="pair")
@@ -150,8 +153,9 @@ def _committed(design: Design, spec: ModelSpec, free: dict[str, Any]) -> Any:
     spread = pt.exp(free["log_acceptance_scale"])
     cell = pm.Normal("acceptance_cell", drafter[design.cell_drafter], spread, dims="cell")
     doublings = np.log(np.maximum(rows["k"], 1.0) / REFERENCE_DRAFT_LENGTH)
+    profile = design.row_profile()
     logits = cell[np.maximum(rows["cell"], 0)] + free["acceptance_length_slope"] * doublings
-    measured = acceptance_logit(rows["committed"], rows["k"])
+    measured = acceptance_logit(rows["committed"], rows["k"], profile)
     seen = np.flatnonzero(np.isfinite(measured))
     sigma = pt.exp(free["log_acceptance_run"])
     pm.StudentT(
@@ -159,7 +163,7 @@ def _committed(design: Design, spec: ModelSpec, free: dict[str, Any]) -> Any:
     )
     if not unknown.any():
         return rows["committed"]
-    latent = expected_committed_iid(pt.sigmoid(logits), rows["k"].astype(int), pt)
+    latent = expected_committed_profile(logits, profile, rows["k"].astype(int), pt)
     return pt.where(unknown, latent, np.nan_to_num(rows["committed"], nan=1.0))
 
 
@@ -170,23 +174,35 @@ def _in_flight(design: Design, points: Points, free: dict[str, Any]) -> Any:
     rows, n = design.rows, points.closed
     engine = rows["engine"][:n]
     lengths = (rows["reserve"][:n], rows["cache_tokens"][:n], rows["prompt"][:n], rows["output"][:n])
-    held = cached_requests(free["log_cache_efficiency"][engine], *lengths)
+    efficiency = free["log_cache_efficiency"][engine] + free["cache_stack"][rows["stack"][:n]]
+    held = cached_requests(efficiency, *lengths)
     running = smooth_minimum(held, np.minimum(rows["cap"][:n], points.in_flight[:n]))
     return pt.concatenate([running, points.in_flight[n:]]) if len(points.in_flight) > n else running
 
 
-def _coverage(design: Design, spec: ModelSpec, points: Points, in_flight: Any, free: dict[str, Any]) -> Any:
-    """Share of routed experts that each point's step touches."""
+def _experts(
+    design: Design, spec: ModelSpec, points: Points, in_flight: Any, free: dict[str, Any]
+) -> tuple[Any, Any]:
+    """Share of the experts that each point's step touches (0 for dense verifiers), and the wait for the busiest."""
     import pytensor.tensor as pt
 
     deployment = design.rows["deployment"][points.row]
-    experts = design.levels.roofline["n_experts"][deployment]
-    if not (experts > 0).any() or spec.moe == "dense":
-        return (experts > 0).astype(float)
-    top_k = design.levels.roofline["top_k_experts"][deployment]
-    tokens = effective_tokens(in_flight, design.rows["k"][points.row], pt.sigmoid(free["logit_routing"]))
-    touched = coverage(tokens, np.maximum(experts, 2.0), np.maximum(top_k, 1.0), pt)
-    return touched * (experts > 0)
+    sparse = design.deployment_sparse[deployment]
+    if (sparse < 0).all() or spec.moe == "dense":
+        return (sparse >= 0).astype(float), 1.0
+    psi = pt.sigmoid(free["logit_routing"])
+    share = pt.sigmoid(free["logit_busiest_share"])
+    tokens = effective_tokens(in_flight, design.rows["k"][points.row], psi, spec.routed)
+    covered, wait = 0.0, 1.0
+    for i in range(len(design.coords["sparse_verifier"])):
+        own = design.deployment_sparse == i
+        total, active = (int(design.levels.roofline[n][own][0]) for n in ("n_experts", "top_k_experts"))
+        skew = pt.exp(free["log_popularity_skew"][i])
+        here = (sparse == i).astype(float)
+        covered = covered + here * coverage_skewed(tokens, total, active, skew, pt)
+        busiest = busiest_expert_load(tokens, total, active, skew, pt)
+        wait = wait + here * (busiest_wait(share, busiest) - 1.0)
+    return covered, wait
 
 
 def _kernel_factor(design: Design, spec: ModelSpec, points: Points, free: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_sd.errors import ModelError
-from bayes_sd.latency.acceptance import alpha_iid_from_committed
+from bayes_sd.latency.acceptance import expected_committed_profile
 from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of, drafter_roofline_s, rooflines
 from bayes_sd.model.points import protocol_order
 from bayes_sd.model.spec import KINDS
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 RESERVED_OUTPUT = {"trtllm": 1.0}
 """Share of the output that an engine sets aside in the cache when it admits a request. TensorRT-LLM's default scheduler
 never evicts and so reserves all of it; vLLM and SGLang admit by what is used now, and evict."""
+LARGEST_LOGIT = 7.0
+"""Log odds of acceptance beyond which one is as good as none or all."""
+PROFILE_POSITIONS = 16
+"""Draft positions that an acceptance profile tells apart; those beyond are like the last."""
 LEAST_COMMITTED = 1.02
 """Tokens per cycle below which a measured acceptance is not told apart from none (its logit would be infinite)."""
 
@@ -68,8 +72,14 @@ class Design:
     coords : dict of str to list
         Names along each dim.
     pair_roofline_s, pair_deployment, pair_drafter : array, shape (pair,)
+    pair_small_cache : bool array, shape (pair,)
+        Whether the pair's key-value cache has fewer than 16 bits.
+    deployment_sparse : int array, shape (deployment,)
+        Which of the verifiers with routed experts, -1 for a dense one.
     cell_drafter : array, shape (cell,)
         Drafter of each acceptance cell (verifier, drafter, workload).
+    cell_profile : array, shape (cell, position)
+        How the log odds of acceptance differ by draft position, by the cell's method.
     frame : DataFrame
         The observations.
     """
@@ -79,8 +89,16 @@ class Design:
     coords: dict[str, list[Any]]
     pair_roofline_s: np.ndarray
     pair_drafter: np.ndarray
+    pair_small_cache: np.ndarray
+    deployment_sparse: np.ndarray
     cell_drafter: np.ndarray
+    cell_profile: np.ndarray
     frame: pd.DataFrame
+
+    def row_profile(self) -> np.ndarray:
+        """Give each observation the acceptance profile of its cell, shape (observation, position)."""
+        padded = np.vstack([self.cell_profile, np.zeros((1, PROFILE_POSITIONS))])
+        return padded[self.rows["cell"]]
 
 
 def build_levels(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) -> Levels:
@@ -190,10 +208,17 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
     first = [int(np.flatnonzero(index == i)[0]) for i in range(len(keys))]
     levels = build_levels(frame.iloc[first], [deployments[i] for i in first], cards)
     engines, engine_of = levels.index("engine")
-    stacks, _ = levels.index("stack")
+    stacks, stack_of = levels.index("stack")
+    sparse, sparse_names = codes(
+        [
+            d.verifier if n > 0 else ""
+            for d, n in zip(levels.deployments, levels.roofline["n_experts"], strict=True)
+        ]
+    )
     rows = {name: column[order] for name, column in plain.items()}
     rows["deployment"] = index
     rows["engine"] = engine_of[index]
+    rows["stack"] = stack_of[index]
     rows["cache_tokens"] = levels.roofline["cache_tokens"][index]
     rows["reserve"] = np.array(
         [RESERVED_OUTPUT.get(deployments[i].engine_base, 0.0) for i in range(len(frame))]
@@ -234,6 +259,7 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
         "drafter": drafter_names,
         "cell": cells,
         "shape": shapes,
+        "sparse_verifier": sparse_names,
     }
     return Design(
         levels=levels,
@@ -243,17 +269,42 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
             [drafter_roofline_s(frame.iloc[i], deployments[i], cards) for i in pair_row]
         ),
         pair_drafter=np.array([rows["drafter"][i] for i in pair_row], dtype=int),
+        pair_small_cache=np.array([cache_is_small(deployments[i], cards) for i in pair_row], dtype=bool),
+        deployment_sparse=sparse,
         cell_drafter=np.array([rows["drafter"][cell_names.index(c)] for c in cells], dtype=int),
+        cell_profile=np.zeros((len(cells), PROFILE_POSITIONS)),
         frame=frame,
     )
 
 
-def acceptance_logit(committed: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Give the logit of the i.i.d. acceptance that commits E tokens per cycle of draft length k; NaN where unknown."""
+def cache_is_small(deployment: Deployment, cards: Cards) -> bool:
+    """Say whether a deployment's key-value cache has fewer than 16 bits per element."""
+    return cards.precision(deployment.precision, deployment.verifier).kv.bytes_per_element < 2.0
+
+
+def acceptance_logit(committed: np.ndarray, k: np.ndarray, profile: np.ndarray) -> np.ndarray:
+    """Find the level of acceptance that commits E tokens per cycle of draft length k.
+
+    Parameters
+    ----------
+    committed, k : array, shape (row,)
+        E [tokens/cycle], NaN where unknown, and draft length [tokens].
+    profile : array, shape (row, position)
+        How log odds differ by position.
+
+    Returns
+    -------
+    array, shape (row,)
+        Log odds at which :func:`~bayes_sd.latency.acceptance.expected_committed_profile` gives E; NaN where unknown.
+    """
     logits = np.full(len(k), np.nan)
-    known = (k > 0) & np.isfinite(committed)
-    alpha = np.clip(alpha_iid_from_committed(committed[known], k[known].astype(int)), 1e-3, 1 - 1e-3)
-    logits[known] = np.log(alpha) - np.log1p(-alpha)
+    known = np.flatnonzero((k > 0) & np.isfinite(committed))
+    lower, upper = np.full(len(known), -LARGEST_LOGIT), np.full(len(known), LARGEST_LOGIT)
+    for _ in range(60):
+        middle = 0.5 * (lower + upper)
+        above = expected_committed_profile(middle, profile[known], k[known].astype(int)) > committed[known]
+        lower, upper = np.where(above, lower, middle), np.where(above, middle, upper)
+    logits[known] = 0.5 * (lower + upper)
     return logits
 
 

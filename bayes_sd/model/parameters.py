@@ -60,6 +60,11 @@ def active_coefficients(design: Design) -> list[str]:
     return [c for c in COEFFICIENTS if sparse or c != "expert"]
 
 
+def effect_scales(coefficients: list[str], spec: ModelSpec) -> np.ndarray:
+    """Standard deviation of the effects of each kind of level, log scale, shape (coefficient, kind)."""
+    return np.array([[spec.priors["spread"][c][kind] for kind in KINDS] for c in coefficients])
+
+
 def model_coords(design: Design) -> dict[str, list]:
     """Names along every dim of the model."""
     return dict(design.coords) | {
@@ -96,11 +101,15 @@ def parameters(design: Design, spec: ModelSpec) -> list[Parameter]:
     _draft_parameters(spec, add)
     prior = spec.priors["cache"]
     add("log_cache_efficiency", ("engine",), np.log(prior["efficiency_median"]), prior["efficiency_log_sd"])
+    add("cache_stack", ("stack",), 0.0, prior["stack_log_sd"])
     prior = spec.priors["kernel"]
     add("log_kernel_scale", (), np.log(prior["scale_median"]), prior["scale_log_sd"])
     add("kernel_raw", ("stack", "knot"), 0.0, 1.0)
     prior = spec.priors["routing"]
     add("logit_routing", (), logit(prior["independence_median"]), prior["independence_logit_sd"])
+    prior = spec.priors["popularity"]
+    add("log_popularity_skew", ("sparse_verifier",), np.log(prior["skew_median"]), prior["skew_log_sd"])
+    add("logit_busiest_share", (), logit(prior["busiest_share_median"]), prior["busiest_share_logit_sd"])
     prior = spec.priors["overlap"]
     add("logit_overlap", ("source",), logit(prior["median"]), prior["logit_sd"])
     prior = spec.priors["misfit"]
@@ -117,18 +126,17 @@ def _cost_parameters(spec: ModelSpec, coords: dict[str, list], add) -> None:
     part = spec.priors["part"]
     add("log_part", ("part",), np.log([part[n]["median"] for n in PARTS]), [part[n]["log_sd"] for n in PARTS])
     spread, active = spec.priors["spread"], coords["coefficient"]
-    widths = np.array([[spread[c][kind] for kind in (*KINDS, "deployment")] for c in active])
+    widths = [spread[c]["deployment"] for c in active]
     add("tp_slope", ("coefficient",), 0.0, [spread[c]["tp_slope"] for c in active])
-    log_sd = spread["scale_log_sd"]
-    add("log_effect_scale", ("coefficient", "kind"), np.log(widths[:, :-1]), log_sd)
     add("effect", ("coefficient", "level"), 0.0, 1.0)
-    add("log_deployment_scale", ("coefficient",), np.log(widths[:, -1]), log_sd)
+    add("log_deployment_scale", ("coefficient",), np.log(widths), spread["scale_log_sd"])
     add("log_cost", ("coefficient", "deployment"))
 
 
 def _draft_parameters(spec: ModelSpec, add) -> None:
     draft, acceptance = spec.priors["draft"], spec.priors["acceptance"]
     add("draft_level", (), 0.0, draft["fixed_log_sd"])
+    add("draft_cache_format", (), draft["cache_format_mean"], draft["cache_format_sd"])
     add("log_draft_extra_steps", (), np.log(draft["extra_steps_median"]), draft["extra_steps_log_sd"])
     add("log_draft_token_share", (), np.log(draft["token_share_median"]), draft["token_share_log_sd"])
     add("log_draft_scale", (), np.log(draft["pair_log_sd"]), SCALE_OF_SCALES)

@@ -39,6 +39,9 @@ class ModelSpec:
         Name of the family that is fitted.
     moe : {"coverage", "dense"}
         Whether expert-weight time follows the share of experts that a step touches, or is always paid in full.
+    routed : {"k+1", "k"}
+        Whether a verify step routes the draft tokens and the one before them, T = b(1 + ψk), or the draft tokens only,
+        T = b(1 + ψ(k − 1)); the paper writes both.
     kernel : bool
         Whether step time may leave the straight line by a deviation per stack and batch size.
     pooled : bool
@@ -49,6 +52,7 @@ class ModelSpec:
 
     family: str = "llama"
     moe: Literal["coverage", "dense"] = "coverage"
+    routed: Literal["k+1", "k"] = "k+1"
     kernel: bool = True
     pooled: bool = True
     priors: dict[str, Any] = field(default_factory=lambda: read_priors())

@@ -40,7 +40,7 @@ def test_common_gpus_are_listed(cards, name):
     assert (
         gpu.flop_rate("fp16") < 3e15
     )  # no listed chip is denser: a larger figure would be one with sparsity
-    assert gpu.link_bytes_per_s < gpu.bandwidth_bytes_per_s
+    assert gpu.link_bytes_per_s(8) < gpu.bandwidth_bytes_per_s
 
 
 def test_a_chip_without_the_unit_computes_at_its_16_bit_rate(cards):
