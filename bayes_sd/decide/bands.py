@@ -139,7 +139,7 @@ def latency_bands(
         "stage_upper": stage_high,
         "stage_share": mean / total,
     }
-    variables = {name: (("load",), values) for name, values in per_load.items()}
+    variables: dict = {name: (("load",), values) for name, values in per_load.items()}
     variables |= {name: (("load", "stage"), values) for name, values in per_stage.items()}
     variables |= _measured(posterior, configuration, cards, seed)
     open_loop = configuration.condition["load_kind"].iloc[0] == "rate"

@@ -27,7 +27,7 @@ def plot_collapse(collapse: xr.Dataset, title: str = "Universal collapse") -> Fi
     Figure
     """
     names = list(dict.fromkeys(str(v) for v in collapse["configuration"].to_numpy()))
-    top = float(max(collapse["x_upper"].max(), 0.5))
+    top = max(float(collapse["x_upper"].max()), 0.5)
     edge = min(0.985, top * 1.04)
     line = np.linspace(0.0, edge, 300)
     with styled():

@@ -41,7 +41,7 @@ STAGE_COLOURS = {
 FORMATS = (".png", ".svg")
 DPI = 150
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: Any = {
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "savefig.facecolor": PAPER,
@@ -190,7 +190,9 @@ def label_ends(axes: Axes, ends: Iterable[tuple[float, float, str, str]], points
         labels.append((min(max(float(height), 0.0), 1.0), text, colour))
     labels.sort(key=lambda label: label[0])
     # A line's height as a share of the axes, which take most of the figure (the layout comes later).
-    line = 1.3 * points / 72.0 / (0.8 * axes.get_figure().get_size_inches()[1] / axes.get_gridspec().nrows)
+    figure: Any = axes.get_figure()
+    grid: Any = axes.get_gridspec()
+    line = 1.3 * points / 72.0 / (0.8 * figure.get_size_inches()[1] / grid.nrows)
     rooms = [line * (text.count("\n") + 1.35) for _, text, _ in labels]
     for (_, text, colour), height in zip(labels, _spread([label[0] for label in labels], rooms), strict=True):
         axes.text(
