@@ -11,6 +11,7 @@ from bayes_sd.errors import BayesSdError
 COMMANDS = {
     "fit": ("bayes_sd.cli.fit", "Fit a family's measurements and save the posterior."),
     "predict": ("bayes_sd.cli.predict", "Predict latency for a table of conditions."),
+    "bands": ("bayes_sd.cli.bands", "Latency over load: bands, measured points, collapse, stages."),
     "ingest": ("bayes_sd.cli.ingest", "Read what benchmark tools wrote into a measurement table."),
     "simulate": ("bayes_sd.cli.simulate", "Simulate a continuous-batching server with speculation."),
 }

@@ -32,6 +32,7 @@ from bayes_sd.latency.queue.linear import (
     mean_latency_fluid_linear,
     mean_latency_poisson_linear,
 )
+from bayes_sd.latency.queue.loads import LoadMeans, mean_over_loads
 from bayes_sd.latency.queue.mean import (
     mean_latency_closed,
     mean_latency_open_even,
@@ -43,6 +44,7 @@ from bayes_sd.latency.queue.protocol import PROTOCOLS, Protocol, protocol_of
 __all__ = [
     "PROTOCOLS",
     "InFlightLaw",
+    "LoadMeans",
     "Protocol",
     "adaptive_grid",
     "capped_curve",
@@ -55,6 +57,7 @@ __all__ = [
     "mean_latency_open_even",
     "mean_latency_open_poisson",
     "mean_latency_poisson_linear",
+    "mean_over_loads",
     "poisson_pmf",
     "protocol_of",
     "stability_limit",

@@ -1,0 +1,76 @@
+"""``bands``: latency bands over load with the measured points, the collapse, and latency by stage."""
+
+from pathlib import Path
+
+import click
+
+from bayes_sd.cli.condition import trace_options
+
+
+@click.command()
+@trace_options
+@click.option(
+    "--match",
+    metavar="WORDS",
+    help="Measured configurations whose name has all of these words.  [default: the speculating deployment with the most rows]",
+)
+@click.option(
+    "--list", "listing", is_flag=True, help="Print the names of the measured configurations and stop."
+)
+@click.option(
+    "--conditions",
+    type=click.Path(path_type=Path),
+    help="CSV of conditions of your own instead of measured ones; their loads make the curve.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for the table (bands.csv) and all figures.",
+)
+@click.option("--figure", type=click.Path(path_type=Path), help="Bands over load: FILE.png or FILE.svg.")
+@click.option("--collapse-figure", type=click.Path(path_type=Path), help="Universal collapse.")
+@click.option("--stages-figure", type=click.Path(path_type=Path), help="Latency by stage.")
+@click.option(
+    "--ci",
+    default=0.9,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Probability of the bands.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def bands(
+    trace, match, listing, conditions, output, figure, collapse_figure, stages_figure, ci, models, seed,
+    accept_unconverged, as_json,
+):  # fmt: skip
+    r"""Draw latency over load: bands, measured points, collapse, and where the time goes.
+
+    \b
+    Example:  python -m bayes_sd bands traces/llama.nc --match "eagle3 humaneval" --output bands/
+    """
+    from bayes_sd.cards import load_cards
+    from bayes_sd.cli.bands_files import named_figures, print_bands, write_bands
+    from bayes_sd.decide.bands import collapse, latency_bands, thinned
+    from bayes_sd.decide.configurations import configurations_of, measured_configurations, select
+    from bayes_sd.errors import ConditionError
+    from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.measurements import read_conditions
+
+    if match is not None and conditions is not None:
+        raise ConditionError(
+            "--match selects measured configurations and --conditions gives others: keep one"
+        )
+    files = named_figures(figure, collapse_figure, stages_figure)
+    cards = load_cards(models)
+    posterior = thinned(load_posterior(trace, accept_unconverged))
+    if conditions is not None:
+        found = configurations_of(read_conditions(conditions), cards)
+    else:
+        found = measured_configurations(posterior, cards)
+        if listing:
+            click.echo("\n".join(f"{c.name} ({len(c.rows)} rows)" for c in found))
+            return
+        found = select(found, match)
+    results = [latency_bands(posterior, c, cards, ci=ci, seed=seed) for c in found]
+    measured = collapse(posterior, found, cards, ci, seed) if conditions is None else None
+    written = write_bands(results, measured, output, files)
+    print_bands(results, written, as_json)

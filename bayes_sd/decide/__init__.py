@@ -1,0 +1,1 @@
+"""Decisions and their evidence, each computed per draw of a posterior."""
