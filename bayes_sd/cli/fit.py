@@ -25,7 +25,7 @@ NOT_CONVERGED = 3
     "--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain."
 )
 @click.option(
-    "--tune", default=700, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
+    "--tune", default=300, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
 )
 @click.option("--chains", default=4, show_default=True, type=click.IntRange(1), help="Chains.")
 @click.option(

@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numba import carray, cfunc, njit, types
 
-from bayes_sd.inference.problem import Problem
+from bayes_sd.inference.problem import Frame, Problem
 
 # Positions of the parameters in the vector, in the order of bayes_sd.model.parameters.parameters.
 (
@@ -22,7 +22,7 @@ from bayes_sd.inference.problem import Problem
     DRAFT_LEVEL,
     DRAFT_FORMAT,
     DRAFT_EXTRA,
-    DRAFT_TOKEN_SHARE,
+    DRAFT_TOKEN_FACTOR,
     DRAFT_SCALE,
     DRAFT_COST,
     DRAFT_SHARE,
@@ -199,18 +199,27 @@ def _log_sigmoid(x):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def to_natural(x, natural, problem):
-    """Turn what a sampler moves into the model's parameters; the volume is unchanged, so densities are equal.
+    """Turn coordinates that the data inform into the model's parameters.
 
     What a deployment's rows inform is the total slope of latency in load at their typical request, not its summands:
     log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
-    the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. Pairs' token shares, which
-    hardly any data inform, are moved as offsets from their centre.
+    the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
+    left as it is: there the prior rules, which is straight in the summands.) Kernel curves are moved in log
+    units and not in units of their scale where rows inform them (centred), pairs' token shares, which hardly any data inform, as offsets
+    from their centre.
+
+    Returns
+    -------
+    float
+        Log of the volume change, to add to the density.
     """
     o, n_dep = problem.offset, problem.sizes[1]
     for i in range(x.size):
         natural[i] = x[i]
     base = o[COST]
     for d in range(n_dep):
+        if not problem.summed[d]:
+            continue
         total, first, second = (
             x[base + C_PREFILL * n_dep + d],
             x[base + C_REQUEST * n_dep + d],
@@ -223,15 +232,23 @@ def to_natural(x, natural, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
-        natural[o[DRAFT_SHARE] + i] += x[o[DRAFT_TOKEN_SHARE]]
+        natural[o[DRAFT_SHARE] + i] += x[o[DRAFT_TOKEN_FACTOR]]
+    inverse, volume = math.exp(-x[o[KERNEL_SCALE]]), 0.0
+    for i in range(problem.kernel_centred.size):
+        if problem.kernel_centred[i]:
+            natural[o[KERNEL_RAW] + i] *= inverse
+            volume -= x[o[KERNEL_SCALE]]
+    return volume
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pull_back(x, grad, problem):
-    """Turn a gradient in the model's parameters into one in what the sampler moves."""
+def _pull_back(x, grad, natural, problem):
+    """Turn a gradient in the model's parameters into one in the coordinates that the data inform."""
     o, n_dep = problem.offset, problem.sizes[1]
     base = o[COST]
     for d in range(n_dep):
+        if not problem.summed[d]:
+            continue
         at_prefill, at_request, at_kv = (
             base + C_PREFILL * n_dep + d,
             base + C_REQUEST * n_dep + d,
@@ -245,16 +262,50 @@ def _pull_back(x, grad, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)
-        grad[o[DRAFT_TOKEN_SHARE]] += grad[o[DRAFT_SHARE] + i]
+        grad[o[DRAFT_TOKEN_FACTOR]] += grad[o[DRAFT_SHARE] + i]
+    inverse, scale = math.exp(-x[o[KERNEL_SCALE]]), o[KERNEL_SCALE]
+    for i in range(problem.kernel_centred.size):
+        if problem.kernel_centred[i]:
+            at = o[KERNEL_RAW] + i
+            grad[scale] -= grad[at] * natural[at] + 1.0
+            grad[at] *= inverse
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def sampled_density(x, grad, natural, problem):
-    """Compute :func:`density` and its gradient in the coordinates that a sampler moves (see :func:`to_natural`)."""
-    to_natural(x, natural, problem)
-    value = density(natural, grad, problem)
-    _pull_back(x, grad, problem)
+def informed_density(x, grad, natural, problem):
+    """Compute :func:`density` and its gradient in the coordinates that the data inform (see :func:`to_natural`)."""
+    volume = to_natural(x, natural, problem)
+    value = density(natural, grad, problem) + volume
+    _pull_back(x, grad, natural, problem)
     return value
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def from_frame(z, x, work, frame):
+    """Turn a frame's coordinates into those that the data inform: x = shift + L^-T z."""
+    n = z.size
+    for i in range(n):
+        work[i] = z[i]
+    for i in range(n - 1, -1, -1):
+        last = frame.start[i + 1] - 1
+        solved = work[i] / frame.entry[last]
+        x[frame.order[i]] = solved + frame.shift[frame.order[i]]
+        for e in range(frame.start[i], last):
+            work[frame.column[e]] -= frame.entry[e] * solved
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def to_frame_gradient(grad, work, frame):
+    """Turn a gradient in the coordinates that the data inform into one in the frame's, in place."""
+    n = grad.size
+    for i in range(n):
+        last = frame.start[i + 1] - 1
+        total = grad[frame.order[i]]
+        for e in range(frame.start[i], last):
+            total -= frame.entry[e] * work[frame.column[e]]
+        work[i] = total / frame.entry[last]
+    for i in range(n):
+        grad[i] = work[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -354,10 +405,10 @@ def _drafting(x, grad, problem):
         grad[o[DRAFT_FORMAT]] += small * z * math.exp(-log_scale)
         grad[o[DRAFT_SCALE]] += z * z - 1.0
         sd = problem.settings[4]
-        z = (x[o[DRAFT_SHARE] + i] - x[o[DRAFT_TOKEN_SHARE]]) / sd
+        z = (x[o[DRAFT_SHARE] + i] - problem.pair_log_share[i] - x[o[DRAFT_TOKEN_FACTOR]]) / sd
         value += -0.5 * z * z
         grad[o[DRAFT_SHARE] + i] -= z / sd
-        grad[o[DRAFT_TOKEN_SHARE]] += z / sd
+        grad[o[DRAFT_TOKEN_FACTOR]] += z / sd
     for i in range(o[ACCEPT_DRAFTER + 1] - o[ACCEPT_DRAFTER]):
         sd = problem.settings[5]
         z = (x[o[ACCEPT_DRAFTER] + i] - x[o[ACCEPT_LEVEL]]) / sd
@@ -695,6 +746,7 @@ def density(x, grad, problem):
 HEADER = 3
 """Words per field before the data of a block: where it starts, its rows, its columns (0 for a vector)."""
 NOT_FINITE = 3
+N_FIELDS = len(Problem._fields)
 _LOGP = types.int64(
     types.uint64,
     types.CPointer(types.double),
@@ -756,20 +808,37 @@ def unpack(words, values):
         _vector(words, values, 30),
         _vector(words, values, 31),
         _matrix(words, values, 32),
+        _vector(words, words, 33),
+        _vector(words, values, 34),
+        _vector(words, words, 35),
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def unpack_frame(words, values):
+    """Give the frame of a block, as views."""
+    return Frame(
+        _vector(words, values, N_FIELDS),
+        _vector(words, words, N_FIELDS + 1),
+        _vector(words, words, N_FIELDS + 2),
+        _vector(words, words, N_FIELDS + 3),
+        _vector(words, values, N_FIELDS + 4),
     )
 
 
 @cfunc(_LOGP, cache=True, error_model="numpy")
-def logp_callback(size, x_, gradient_, value_, block_):
-    """Compute log density and gradient; 0, or a code where they are not finite."""
+def logp_callback(size, z_, gradient_, value_, block_):
+    """Compute log density and gradient in a frame's coordinates; 0, or a code where they are not finite."""
     length = carray(block_, (1,), np.int64)[0]
     words = carray(block_, (length,), np.int64)
     values = carray(block_, (length,), np.float64)
-    x = carray(x_, (size,))
+    frame = unpack_frame(words, values)
     gradient = carray(gradient_, (size,))
     value = carray(value_, (1,))
-    natural = np.empty(x.size)
-    value[0] = sampled_density(x, gradient, natural, unpack(words, values))
+    x, work = np.empty(gradient.size), np.empty(gradient.size)
+    from_frame(carray(z_, (size,)), x, work, frame)
+    value[0] = informed_density(x, gradient, work, unpack(words, values))
+    to_frame_gradient(gradient, work, frame)
     if not np.isfinite(value[0]):
         return NOT_FINITE
     for g in gradient:
@@ -779,10 +848,11 @@ def logp_callback(size, x_, gradient_, value_, block_):
 
 
 @cfunc(_EXPAND, cache=True, error_model="numpy")
-def expand_callback(size, expanded, x_, out_, block_):
-    """Compute the model's parameters; 0."""
+def expand_callback(size, expanded, z_, out_, block_):
+    """Compute the coordinates that the data inform, which chains are kept in; 0."""
     length = carray(block_, (1,), np.int64)[0]
     words = carray(block_, (length,), np.int64)
     values = carray(block_, (length,), np.float64)
-    to_natural(carray(x_, (size,)), carray(out_, (expanded,)), unpack(words, values))
+    out = carray(out_, (expanded,))
+    from_frame(carray(z_, (size,)), out, np.empty(out.size), unpack_frame(words, values))
     return 0

@@ -11,25 +11,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.inference.density import HEADER, expand_callback, logp_callback
-from bayes_sd.inference.problem import Problem
+from bayes_sd.inference.problem import Frame, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def pack(problem: Problem) -> np.ndarray:
-    """Lay a problem out as one block of 8-byte words.
+def pack(problem: Problem, frame: Frame) -> np.ndarray:
+    """Lay a problem and a frame out as one block of 8-byte words.
 
     Parameters
     ----------
     problem : Problem
+    frame : Frame
 
     Returns
     -------
     int64 array
         Total length, headers, then all fields; floats keep their bits.
     """
-    fields = [np.ascontiguousarray(field) for field in problem]
+    fields = [np.ascontiguousarray(field) for field in (*problem, *frame)]
     start = 1 + HEADER * len(fields)
     header, pieces = [], []
     for field in fields:
@@ -40,25 +41,26 @@ def pack(problem: Problem) -> np.ndarray:
     return np.concatenate([[start], header, *pieces]).astype(np.int64)
 
 
-def compiled_model(problem: Problem, size: int, first_point: Callable[[int], np.ndarray]) -> Any:
+def compiled_model(problem: Problem, frame: Frame, first_point: Callable[[int], np.ndarray]) -> Any:
     """Make what ``nutpie.sample`` takes.
 
     Parameters
     ----------
     problem : Problem
-    size : int
-        Unknowns.
+    frame : Frame
+        Coordinates that the sampler moves.
     first_point : callable
-        From a seed to a starting vector.
+        From a seed to a starting vector in the frame's coordinates.
 
     Returns
     -------
     nutpie compiled model
-        With one variable, ``parameters``: the model's parameters as one vector.
+        With one variable, ``parameters``: what the data inform, as one vector (see
+        :func:`~bayes_sd.inference.density.to_natural`).
     """
     from nutpie.compile_pymc import CompiledPyMCModel
 
-    block = pack(problem)
+    block, size = pack(problem, frame), len(frame.shift)
     return CompiledPyMCModel(
         dims={},
         compiled_logp_func=logp_callback,

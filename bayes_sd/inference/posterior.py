@@ -75,7 +75,7 @@ class Posterior:
         array, shape (draw, ...)
         """
         values = self.tree["posterior"][name].to_numpy().astype(float)
-        return values.reshape(-1, *values.shape[2:])
+        return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
     @property
     def n_draws(self) -> int:

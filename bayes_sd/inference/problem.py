@@ -38,10 +38,14 @@ Problem = namedtuple(
     "offset prior_mean prior_sd sizes settings ideal log2_tp level_of kind_of "
     "row_int row_float point_row point_in_flight point_start point_weight "
     "knot_factor ttft_slot share_slot share_value pair_ideal pair_length typical pair_drafter cell_drafter accept_row accept_logit "
-    "effect_scale pair_small_cache cell_profile sparse popularity_nodes popularity_weights busiest_surface",
+    "effect_scale pair_small_cache cell_profile sparse popularity_nodes popularity_weights busiest_surface summed pair_log_share kernel_centred",
 )
 Problem.__doc__ = "Flat arrays of a fit; see :func:`flatten`."
+Frame = namedtuple("Frame", "shift order start column entry")
+Frame.__doc__ = "Linear coordinates of a sampler; see :mod:`bayes_sd.inference.frame`."
 
+FEW_ROWS = 4
+"""Rows from which a deployment's total slope in load is what its rows inform, see density.to_natural."""
 ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine", "shape", "stack", "sparse")
 ROW_FLOATS = (
     "prompt",
@@ -159,6 +163,9 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
         busiest_surface=np.array([busiest_surface(int(m[0]), int(m[1])).ravel() for m in sparse]).reshape(
             len(sparse), int(np.prod(SURFACE_DEGREES))
         ),
+        summed=(np.bincount(deployment, minlength=len(design.levels.deployments)) >= FEW_ROWS).astype(np.int64),
+        pair_log_share=np.log(design.pair_parameter_share),
+        kernel_centred=_informed_knots(start, len(design.coords["stack"])),
     )
 
 
@@ -184,6 +191,15 @@ def _typical(rows: dict[str, np.ndarray], n: int) -> np.ndarray:
         found[d] = own[:, np.argmax(own[0] - own[1])]
         found[d, 2] = own[2].mean()
     return found
+
+
+def _informed_knots(start: np.ndarray, n_stacks: int) -> np.ndarray:
+    """Flag the knots that the observations inform: up to the last one that a point of the stack stands next to."""
+    flags = np.zeros((n_stacks, len(KNOTS)), dtype=np.int64)
+    stack, left = np.divmod(start, len(KNOTS))
+    for s in range(n_stacks):
+        flags[s, : left[stack == s].max(initial=-2) + 2] = 1
+    return flags.ravel()
 
 
 def _flags(index: np.ndarray, n: int) -> np.ndarray:

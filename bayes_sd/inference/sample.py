@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.model.parameters import Parameter, model_coords, parameters, start_vector
+from bayes_sd.model.parameters import Parameter, model_coords, parameters
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayes_sd.inference.problem import Problem
+    from bayes_sd.inference.problem import Frame, Problem
     from bayes_sd.model.design import Design
     from bayes_sd.model.spec import ModelSpec
 
-START_JITTER = 0.05
+START_SPREAD = 0.3
+"""Spread of the chains' starts in the frame's coordinates, in which the posterior has a spread of about one."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class SamplerSettings:
     """
 
     draws: int = 1000
-    tune: int = 700
+    tune: int = 300
     chains: int = 4
     cores: int = 2
     seed: int = 20260515
@@ -50,6 +51,9 @@ class SamplerSettings:
 
 def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress: bool = False) -> xr.DataTree:
     """Draw from the posterior.
+
+    A short pilot finds coordinates in which the posterior is about round (:mod:`bayes_sd.inference.frame`); then all
+    chains are run in those, with a warm-up of their own.
 
     Parameters
     ----------
@@ -69,21 +73,55 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     KeyboardInterrupt
         If interrupted; nothing is returned then.
     """
-    import nutpie
-
-    from bayes_sd.inference.native import compiled_model
+    from bayes_sd.inference.density import to_natural
+    from bayes_sd.inference.pilot import find_frame
     from bayes_sd.inference.problem import flatten
 
     problem = flatten(design, spec)
-    start = to_sampled(start_vector(design, spec), problem)
-    size = len(start)
+    frame = find_frame(problem, design, spec, settings)
+    trace, drawn = run_chains(problem, frame, settings, progress)
+    natural = np.empty_like(drawn)
+    for chain in range(len(drawn)):
+        for draw in range(drawn.shape[1]):
+            to_natural(drawn[chain, draw], natural[chain, draw], problem)
+    return _named(natural, trace, design, spec)
+
+
+def run_chains(
+    problem: Problem, frame: Frame, settings: SamplerSettings, progress: bool = False
+) -> tuple[Any, np.ndarray]:
+    """Run nutpie's NUTS in a frame.
+
+    Parameters
+    ----------
+    problem : Problem
+    frame : Frame
+    settings : SamplerSettings
+    progress : bool
+
+    Returns
+    -------
+    trace : DataTree
+        With ``sample_stats``.
+    drawn : array, shape (chain, draw, parameter)
+        In the coordinates that the data inform.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If interrupted.
+    """
+    import nutpie
+
+    from bayes_sd.inference.native import compiled_model
+
+    size = len(frame.shift)
 
     def first_point(seed):
-        return start + START_JITTER * np.random.default_rng(seed).normal(size=size)
+        return START_SPREAD * np.random.default_rng(seed).normal(size=size)
 
-    compiled = compiled_model(problem, size, first_point)
     trace = nutpie.sample(
-        compiled,
+        compiled_model(problem, frame, first_point),
         draws=settings.draws,
         tune=settings.tune,
         chains=settings.chains,
@@ -97,7 +135,7 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     drawn = trace.posterior["parameters"].to_numpy()
     if drawn.shape[:2] != (settings.chains, settings.draws) or not np.isfinite(drawn[:, -1]).all():
         raise KeyboardInterrupt
-    return _named(drawn, trace, design, spec)
+    return trace, drawn
 
 
 def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
@@ -120,10 +158,13 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     prefill = cost[layout.C_PREFILL] + prompt
     request, kv = cost[layout.C_REQUEST].copy(), cost[layout.C_KV] + context
     decode = np.logaddexp(request, kv) + output
-    cost[layout.C_PREFILL] = np.logaddexp(prefill, decode)
-    cost[layout.C_REQUEST] = prefill - decode
-    cost[layout.C_KV] = kv - request
-    x[offset[layout.DRAFT_SHARE] : offset[layout.DRAFT_SHARE + 1]] -= x[offset[layout.DRAFT_TOKEN_SHARE]]
+    summed = problem.summed > 0
+    cost[layout.C_PREFILL, summed] = np.logaddexp(prefill, decode)[summed]
+    cost[layout.C_REQUEST, summed] = (prefill - decode)[summed]
+    cost[layout.C_KV, summed] = (kv - request)[summed]
+    scale = np.exp(x[offset[layout.KERNEL_SCALE]])
+    x[offset[layout.KERNEL_RAW] : offset[layout.KERNEL_RAW + 1]] *= np.where(problem.kernel_centred, scale, 1.0)
+    x[offset[layout.DRAFT_SHARE] : offset[layout.DRAFT_SHARE + 1]] -= x[offset[layout.DRAFT_TOKEN_FACTOR]]
     extra = np.exp(x[offset[layout.DRAFT_EXTRA]])
     x[offset[layout.DRAFT_COST] : offset[layout.DRAFT_COST + 1]] += np.log(problem.pair_length + extra)
     return x

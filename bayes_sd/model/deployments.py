@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
 
 UNKNOWN = "unknown"
+LEAST_SHARE = 0.005
+"""Parameters of a drafter in units of the verifier's where it has none or they are not known: lookups cost little."""
 ROOFLINE_FIELDS = tuple(f.name for f in fields(Roofline))
 
 
@@ -68,8 +70,12 @@ class Deployment:
 
 
 def engine_base(engine: str) -> str:
-    """Strip an engine's release and options: ``vllm-0.11.0 +batch_size`` is ``vllm``."""
-    return re.split(r"[-\s(]", engine.strip(), maxsplit=1)[0].lower() or UNKNOWN
+    """Strip an engine's release and options: ``vllm-0.11.0 +batch_size`` is ``vllm``.
+
+    vLLM's first engine ("V0"), whose scheduler and workers were rewritten as "V1", counts as an engine of its own.
+    """
+    base = re.split(r"[-\s(]", engine.strip(), maxsplit=1)[0].lower() or UNKNOWN
+    return "vllm-v0" if base == "vllm" and re.search(r"\bv0\b", engine.lower()) else base
 
 
 def engine_label(row: pd.Series) -> str:
@@ -157,3 +163,10 @@ def drafter_roofline_s(row: pd.Series, deployment: Deployment, cards: Cards) -> 
     return (
         0.0 if drafter is None else draft_step_s(drafter, cards.hardware(deployment.hardware), deployment.tp)
     )
+
+
+def parameter_share(row: pd.Series, cards: Cards) -> float:
+    """Give the parameters that a draft step works through for a token, in units of the verifier's active ones."""
+    drafter = cards.drafter_from_row(row)
+    own = 0.0 if drafter is None else drafter.active_params_b + drafter.shared_params_b
+    return max(own / cards.verifier_from_row(row).active_params_b, LEAST_SHARE)

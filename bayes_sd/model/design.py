@@ -10,7 +10,14 @@ import pandas as pd
 
 from bayes_sd.errors import ModelError
 from bayes_sd.latency.acceptance import expected_committed_profile
-from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of, drafter_roofline_s, rooflines
+from bayes_sd.model.deployments import (
+    Deployment,
+    deployment_of,
+    drafter_of,
+    drafter_roofline_s,
+    parameter_share,
+    rooflines,
+)
 from bayes_sd.model.points import protocol_order
 from bayes_sd.model.spec import KINDS
 
@@ -72,6 +79,8 @@ class Design:
     coords : dict of str to list
         Names along each dim.
     pair_roofline_s, pair_deployment, pair_drafter : array, shape (pair,)
+    pair_parameter_share : array, shape (pair,)
+        Parameters that a draft step works through for a token, in units of the verifier's.
     pair_small_cache : bool array, shape (pair,)
         Whether the pair's key-value cache has fewer than 16 bits.
     deployment_sparse : int array, shape (deployment,)
@@ -89,6 +98,7 @@ class Design:
     coords: dict[str, list[Any]]
     pair_roofline_s: np.ndarray
     pair_drafter: np.ndarray
+    pair_parameter_share: np.ndarray
     pair_small_cache: np.ndarray
     deployment_sparse: np.ndarray
     cell_drafter: np.ndarray
@@ -269,12 +279,20 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
             [drafter_roofline_s(frame.iloc[i], deployments[i], cards) for i in pair_row]
         ),
         pair_drafter=np.array([rows["drafter"][i] for i in pair_row], dtype=int),
+        pair_parameter_share=np.array([parameter_share(frame.iloc[i], cards) for i in pair_row]),
         pair_small_cache=np.array([cache_is_small(deployments[i], cards) for i in pair_row], dtype=bool),
         deployment_sparse=sparse,
         cell_drafter=np.array([rows["drafter"][cell_names.index(c)] for c in cells], dtype=int),
-        cell_profile=np.zeros((len(cells), PROFILE_POSITIONS)),
+        cell_profile=np.array(
+            [method_profile(frame["method"].iloc[cell_names.index(c)]) for c in cells]
+        ).reshape(len(cells), PROFILE_POSITIONS),
         frame=frame,
     )
+
+
+def method_profile(method: object) -> np.ndarray:
+    """Give how the log odds of acceptance differ by draft position for a speculation method, shape (position,)."""
+    return np.zeros(PROFILE_POSITIONS)
 
 
 def cache_is_small(deployment: Deployment, cards: Cards) -> bool:

@@ -138,7 +138,7 @@ def _draft_parameters(spec: ModelSpec, add) -> None:
     add("draft_level", (), 0.0, draft["fixed_log_sd"])
     add("draft_cache_format", (), draft["cache_format_mean"], draft["cache_format_sd"])
     add("log_draft_extra_steps", (), np.log(draft["extra_steps_median"]), draft["extra_steps_log_sd"])
-    add("log_draft_token_share", (), np.log(draft["token_share_median"]), draft["token_share_log_sd"])
+    add("log_draft_token_factor", (), np.log(draft["token_factor_median"]), draft["token_factor_log_sd"])
     add("log_draft_scale", (), np.log(draft["pair_log_sd"]), SCALE_OF_SCALES)
     add("log_draft_cost", ("pair",))
     add("log_draft_share", ("pair",))
@@ -170,7 +170,7 @@ def start_vector(design: Design, spec: ModelSpec) -> np.ndarray:
     centres = {
         "log_cost": np.stack([expected[c] for c in active_coefficients(design)]),
         "log_draft_cost": draft_ideal_log_s(design, spec),
-        "log_draft_share": np.full(len(design.pair_drafter), np.log(prior["draft"]["token_share_median"])),
+        "log_draft_share": np.log(prior["draft"]["token_factor_median"] * design.pair_parameter_share),
         "acceptance_drafter": np.full(len(design.coords["drafter"]), prior["acceptance"]["logit_mean"]),
         "misfit": np.zeros(len(design.coords["shape"])),
         "acceptance_cell": np.full(len(design.cell_drafter), prior["acceptance"]["logit_mean"]),

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.latency.acceptance import expected_committed_iid
+from bayes_sd.latency.acceptance import expected_committed_profile
 from bayes_sd.latency.kernel import KNOTS, knot_factor
 from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.build import REFERENCE_DRAFT_LENGTH
 from bayes_sd.model.costs import expected_log_costs, token_share
-from bayes_sd.model.deployments import drafter_roofline_s, engine_base, rooflines
-from bayes_sd.model.parameters import NO_POOLING_LOG_SD
+from bayes_sd.model.deployments import drafter_roofline_s, engine_base, parameter_share, rooflines
+from bayes_sd.model.design import cache_is_small, method_profile
+from bayes_sd.model.parameters import NO_POOLING_LOG_SD, effect_scales
 from bayes_sd.model.spec import KINDS, PARTS
+
+from bayes_sd.predict.experts import Experts
 
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
@@ -35,8 +38,8 @@ class PredictedCosts:
         Log-odds sd of acceptance from run to run.
     kernel : array, shape (draw, condition, knot)
         Log deviation of step time at the knots.
-    routing : array, shape (draw,)
-        ψ, how independently tokens of one sequence route.
+    experts : Experts
+        What routed experts do to a step.
     n_experts, top_k_experts : array, shape (condition,)
         0 for dense verifiers.
     cache_requests : array
@@ -53,7 +56,7 @@ class PredictedCosts:
     committed: np.ndarray
     committed_run_sd: np.ndarray
     kernel: np.ndarray
-    routing: np.ndarray
+    experts: Experts
     n_experts: np.ndarray
     top_k_experts: np.ndarray
     cache_requests: np.ndarray
@@ -131,7 +134,7 @@ def costs_for(posterior: Posterior, conditions: Conditions, cards: Cards, seed: 
         committed=_committed(posterior, conditions, unknown),
         committed_run_sd=np.exp(posterior.draws("log_acceptance_run")),
         kernel=_kernel(posterior, conditions, unknown),
-        routing=sigmoid(posterior.draws("logit_routing")),
+        experts=_experts(posterior, conditions, unknown),
         n_experts=sparse,
         top_k_experts=ideal["top_k_experts"][index],
         cache_requests=held / (conditions.prompt + (0.5 + 0.5 * reserve) * conditions.output),
@@ -154,7 +157,7 @@ def _log_costs(posterior, deployments, ideal, part, unknown: Unknowns) -> dict[s
     learned = posterior.draws("log_cost")
     expected = expected_log_costs(part, ideal)
     names = {name: i for i, name in enumerate(posterior.levels.names)}
-    effect, scale = posterior.draws("effect"), np.exp(posterior.draws("log_effect_scale"))
+    effect, scale = posterior.draws("effect"), effect_scales(coefficients, posterior.spec)
     slope, residual = posterior.draws("tp_slope"), np.exp(posterior.draws("log_deployment_scale"))
     if not posterior.spec.pooled:
         residual = np.full_like(residual, NO_POOLING_LOG_SD)
@@ -171,10 +174,28 @@ def _log_costs(posterior, deployments, ideal, part, unknown: Unknowns) -> dict[s
                 for kind_index, kind in enumerate(KINDS):
                     level = deployment.level(kind)
                     raw = effect[:, c, names[level]] if level in names else unknown.normal(level, coefficient)
-                    value += raw * scale[:, c, kind_index]
+                    value += raw * scale[c, kind_index]
             draws[:, i] = value + residual[:, c] * unknown.normal(deployment.key, coefficient)
         found[coefficient] = draws
     return found
+
+
+def _experts(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> Experts:
+    """How experts load a step, with skews of verifiers that were not measured from the prior."""
+    known = {name: i for i, name in enumerate(posterior.names("sparse_verifier"))}
+    learned = np.exp(posterior.draws("log_popularity_skew"))
+    prior = posterior.spec.priors["popularity"]
+    skew = {}
+    for name in {d.verifier for d in conditions.deployments}:
+        new = prior["skew_median"] * np.exp(prior["skew_log_sd"] * unknown.normal("skew", name))
+        skew[name] = learned[:, known[name]] if name in known else new
+    return Experts(
+        routing=sigmoid(posterior.draws("logit_routing")),
+        skew=skew,
+        busiest_share=sigmoid(posterior.draws("logit_busiest_share")),
+        moe=posterior.spec.moe,
+        routed=posterior.spec.routed,
+    )
 
 
 def _kernel(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> np.ndarray:
@@ -202,7 +223,7 @@ def _draft(posterior, conditions, cards, unknown: Unknowns) -> tuple[np.ndarray,
     pairs = {name: i for i, name in enumerate(posterior.names("pair"))}
     prior = posterior.spec.priors["draft"]
     level, scale = posterior.draws("draft_level"), np.exp(posterior.draws("log_draft_scale"))
-    centre = posterior.draws("log_draft_token_share")
+    centre = posterior.draws("log_draft_token_factor")
     for i, pair in enumerate(conditions.pair):
         if not pair:
             continue
@@ -213,9 +234,12 @@ def _draft(posterior, conditions, cards, unknown: Unknowns) -> tuple[np.ndarray,
             continue
         ideal_s = drafter_roofline_s(conditions.frame.iloc[i], conditions.deployments[i], cards)
         ideal = np.log(prior["fixed_median"] * ideal_s + prior["fixed_launch_s"])
+        if cache_is_small(conditions.deployments[i], cards):
+            ideal = ideal + posterior.draws("draft_cache_format")
         cost[:, i] = np.exp(ideal + level + scale * unknown.normal("draft cost", pair))
         spread = prior["pair_token_share_log_sd"]
-        share[:, i] = np.exp(centre + spread * unknown.normal("draft share", pair))
+        expected = centre + np.log(parameter_share(conditions.frame.iloc[i], cards))
+        share[:, i] = np.exp(expected + spread * unknown.normal("draft share", pair))
     return cost, share
 
 
@@ -228,8 +252,9 @@ def _committed(posterior: Posterior, conditions: Conditions, unknown: Unknowns) 
         logits = cell_logits(posterior, conditions.cell[i], conditions.drafter[i], unknown)
         k = int(conditions.k[i])
         slope = posterior.draws("acceptance_length_slope")
-        alpha = sigmoid(logits + slope * np.log(k / REFERENCE_DRAFT_LENGTH))
-        committed[:, i] = expected_committed_iid(alpha, np.full(len(alpha), k))
+        level = logits + slope * np.log(k / REFERENCE_DRAFT_LENGTH)
+        profile = method_profile(conditions.frame.iloc[i].get("method"))
+        committed[:, i] = expected_committed_profile(level, profile, np.array(k))
     return committed
 
 
@@ -251,13 +276,17 @@ def _cache(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> n
     """Share of the nominal cache that running requests fill."""
     engines = {name: i for i, name in enumerate(posterior.names("engine"))}
     prior = posterior.spec.priors["cache"]
-    learned = posterior.draws("log_cache_efficiency")
+    learned, by_stack = posterior.draws("log_cache_efficiency"), posterior.draws("cache_stack")
+    stacks = {name: i for i, name in enumerate(posterior.names("stack"))}
     columns = []
     for deployment in conditions.deployments:
         at = engines.get(deployment.level("engine"))
         centre, spread = np.log(prior["efficiency_median"]), prior["efficiency_log_sd"]
         new = centre + spread * unknown.normal("cache", engine_base(deployment.engine))
-        columns.append(np.exp(learned[:, at] if at is not None else new))
+        stack = deployment.level("stack")
+        own = stacks.get(stack)
+        other = prior["stack_log_sd"] * unknown.normal("cache", stack)
+        columns.append(np.exp((learned[:, at] if at is not None else new) + (by_stack[:, own] if own is not None else other)))
     return np.stack(columns, axis=1)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.latency.coverage import coverage, effective_tokens
 from bayes_sd.latency.kernel import kernel_deviation
 from bayes_sd.latency.queue import Protocol, in_flight_law
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
@@ -142,12 +141,11 @@ def service_curve(
         Seconds.
     """
     costs, work, n = take(found.costs, i), _work(found, conditions, i), np.atleast_2d(in_flight)
-    covered: np.ndarray | float = 0.0
-    if found.n_experts[i] > 0:
-        tokens = effective_tokens(n, conditions.k[i], found.routing[:, None])
-        covered = 1.0 if moe == "dense" else coverage(tokens, found.n_experts[i], found.top_k_experts[i])
+    covered, wait = found.experts.at(
+        conditions.deployments[i].verifier, found.n_experts[i], found.top_k_experts[i], conditions.k[i], n
+    )
     deviation = kernel_deviation(found.kernel[:, i], n * (conditions.k[i] + 1.0))
-    step = step_s(costs, work, n, covered, np.exp(deviation))
+    step = step_s(costs, work, n, covered, np.exp(deviation), wait)
     return service_latency_s(costs, work, n, step), step
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayes_sd.inference.density import density, sampled_density
+from bayes_sd.inference.density import density, informed_density
 from bayes_sd.inference.problem import flatten
 from bayes_sd.inference.sample import to_sampled
 from bayes_sd.model.build import build_model
@@ -69,14 +69,14 @@ def test_gradient_is_the_slope_of_the_density(case):
     x = to_sampled(start_vector(design, spec), problem)
     x = x + 0.1 * rng.normal(size=x.size)
     gradient, other, natural = (np.empty_like(x) for _ in range(3))
-    sampled_density(x, gradient, natural, problem)
+    informed_density(x, gradient, natural, problem)
     step = 1e-5
     for i in rng.choice(x.size, size=min(150, x.size), replace=False):
         above, below = x.copy(), x.copy()
         above[i] += step
         below[i] -= step
         slope = (
-            sampled_density(above, other, natural, problem) - sampled_density(below, other, natural, problem)
+            informed_density(above, other, natural, problem) - informed_density(below, other, natural, problem)
         ) / (2 * step)
         assert gradient[i] == pytest.approx(slope, rel=2e-4, abs=2e-4)
 
@@ -85,7 +85,7 @@ def test_gradient_is_finite_at_the_start(case):
     design, spec, problem = case
     x = to_sampled(start_vector(design, spec), problem)
     gradient, natural = np.empty_like(x), np.empty_like(x)
-    assert np.isfinite(sampled_density(x, gradient, natural, problem))
+    assert np.isfinite(informed_density(x, gradient, natural, problem))
     assert np.isfinite(gradient).all()
 
 

@@ -1,0 +1,97 @@
+"""The pilot: from the prior's centre to coordinates in which the posterior is about round."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayes_sd.inference.density import informed_density
+from bayes_sd.inference.frame import curvature, curved_frame
+from bayes_sd.inference.sample import run_chains, to_sampled
+from bayes_sd.model.parameters import parameters, start_vector
+
+if TYPE_CHECKING:
+    from bayes_sd.inference.problem import Frame, Problem
+    from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.model.design import Design
+    from bayes_sd.model.spec import ModelSpec
+
+SPREADS = {
+    "log_deployment_scale": "log_cost",
+    "log_draft_scale": "log_draft_cost",
+    "log_acceptance_scale": "acceptance_cell",
+    "log_kernel_scale": "kernel_raw",
+    "log_misfit_scale": "misfit",
+}
+"""Spreads of hierarchies, and what they are the spread of. A joint mode has them at zero, so they are held."""
+MOST_STEPS = 500
+PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 200, 150
+CURVATURE_POINTS = 16
+
+
+def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: SamplerSettings) -> Frame:
+    """Find a frame for a fit.
+
+    The mode with spreads held gives a first curvature; a short run in its frame gives draws, and their average
+    curvature, which is what a sampler meets, the frame.
+
+    Parameters
+    ----------
+    problem : Problem
+    design : Design
+    spec : ModelSpec
+    settings : SamplerSettings
+        For its seed and number of cores.
+
+    Returns
+    -------
+    Frame
+    """
+    first = _frame_at_mode(problem, design, spec)
+    pilot = replace(
+        settings, chains=PILOT_CHAINS, tune=PILOT_TUNE, draws=PILOT_DRAWS, seed=settings.seed + 1, max_depth=7
+    )
+    _, drawn = run_chains(problem, first, pilot)
+    draws = drawn.reshape(-1, drawn.shape[2])
+    points = draws[np.linspace(0, len(draws) - 1, CURVATURE_POINTS).astype(int)]
+    with ThreadPoolExecutor(settings.cores) as pool:
+        parts = np.array_split(points, settings.cores)
+        averages = list(pool.map(lambda part: curvature(problem, part) * len(part), parts))
+    return curved_frame(draws.mean(axis=0), np.sum(averages, axis=0) / len(points))
+
+
+def _frame_at_mode(problem: Problem, design: Design, spec: ModelSpec) -> Frame:
+    """Climb to the mode with spreads held at their priors, and take the curvature there."""
+    from scipy.optimize import minimize
+
+    start = to_sampled(start_vector(design, spec), problem)
+    listed = parameters(design, spec)
+    ends = dict(zip([p.name for p in listed], np.cumsum([p.size for p in listed]), strict=True))
+    sizes = {p.name: p.size for p in listed}
+    held, children = [], []
+    for name, child in SPREADS.items():
+        held += range(ends[name] - sizes[name], ends[name])
+        children += [sizes[child] / max(sizes[name], 1)] * sizes[name]
+    free = np.setdiff1d(np.arange(len(start)), held)
+    gradient, natural = np.empty_like(start), np.empty_like(start)
+
+    def climb(values):
+        at = start.copy()
+        at[free] = values
+        value = informed_density(at, gradient, natural, problem)
+        return (-value, -gradient[free]) if np.isfinite(value) else (1e12, np.zeros(len(free)))
+
+    found = minimize(
+        climb, start[free], jac=True, method="L-BFGS-B", options={"maxiter": MOST_STEPS, "maxcor": 30}
+    )
+    mode = start.copy()
+    mode[free] = found.x
+    bend = curvature(problem, mode[None])
+    bend[held, :] = 0.0
+    bend[:, held] = 0.0
+    # A spread with n members is known to 1/sqrt(2n).
+    bend[held, held] = 2.0 * np.array(children) + 1.0 / problem.prior_sd[held] ** 2
+    return curved_frame(mode, bend)
