@@ -111,6 +111,59 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return decorated
 
 
+class Loads(click.ParamType):
+    """Loads as ``FROM:TO:HOW-MANY`` or as numbers with commas between them."""
+
+    name = "loads"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Turn the text into a tuple of numbers, checked for their range later."""
+        if not isinstance(value, str):
+            return value
+        try:
+            if ":" not in value:
+                return tuple(float(part) for part in value.split(","))
+            low, high, count = (float(part) for part in value.split(":"))
+            if count != int(count) or count < 1 or (count > 1 and high <= low):
+                raise ValueError
+        except ValueError:
+            self.fail(f"{value!r}: write FROM:TO:HOW-MANY with FROM below TO, as 0.5:20:40, or 1,2,4", param, ctx)
+        steps = max(int(count) - 1, 1)
+        return tuple(low + (high - low) * i / steps for i in range(int(count)))
+
+
+def load_options(default_axis: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command ``--loads`` and ``--load-axis``.
+
+    Parameters
+    ----------
+    default_axis : {"rate", "in-flight", "utilisation"}
+
+    Returns
+    -------
+    callable
+        A decorator; the command gets ``loads`` (tuple of float or None) and ``load_axis``.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        axis = click.option(
+            "--load-axis",
+            type=click.Choice(["rate", "in-flight", "utilisation"]),
+            default=default_axis,
+            show_default=True,
+            help="Requests/s, requests in flight (closed loop), or share of the limit without speculation.",
+        )
+        loads = click.option(
+            "--loads",
+            type=Loads(),
+            metavar="A:B:N",
+            help="Loads from A to B, N of them, or a list A,B,C.  [default: idle to saturated]",
+        )
+        return loads(axis(command))
+
+    return decorate
+
+
 def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument TRACE and the options by which every command reads a trace."""
     for option in reversed(
@@ -136,7 +189,12 @@ def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def base_condition(
-    posterior: Posterior, cards: Cards, asked: Options, load_kind: str = "rate", load_value: float = 1.0
+    posterior: Posterior,
+    cards: Cards,
+    asked: Options,
+    load_kind: str = "rate",
+    load_value: float = 1.0,
+    speculate: bool = False,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Turn options into one checked condition.
 
@@ -149,6 +207,9 @@ def base_condition(
         Open or closed loop; replaces what a row of a file says.
     load_value : float
         Requests/s or clients; commands that sweep the load replace it.
+    speculate : bool
+        Whether the condition must have a way of drafting: where neither options nor rows name one it is that which the
+        trace measured most for the verifier.
 
     Returns
     -------
@@ -170,7 +231,8 @@ def base_condition(
     given = dict(asked.columns)
     if asked.drafters:
         given["drafter"] = asked.drafters[0]
-        given.setdefault("method", method_of(asked.drafters[0], cards))
+        if "method" not in given:
+            given["method"] = method_of(asked.drafters[0], cards)
     if asked.conditions is not None:
         values, words = start_from_file(asked.conditions, asked.row)
     else:
@@ -180,6 +242,8 @@ def base_condition(
         values = {n: v for n, v in values.items() if n not in ("acceptance", "mean_accepted_len")}
     if "method" in given and "drafter" not in given and given["method"] != values.get("method"):
         values.pop("drafter", None)
+    if speculate:
+        words += _add_drafting(values, given, posterior, cards)
     values |= given | {"load_kind": load_kind, "load_value": load_value}
     if load_kind == "concurrency":
         values["arrivals"] = "even"
@@ -194,6 +258,24 @@ def base_condition(
                 f"--{name.replace('_', '-')} is not given, and no deployment of the trace fits to take it from: add it"
             )
     return check_condition(values, OPTIONS_WORDS), words
+
+
+def _add_drafting(
+    values: dict[str, Any], given: dict[str, Any], posterior: Posterior, cards: Cards
+) -> list[str]:
+    """Fill in a way of drafting where there is none, and say which."""
+    from bayes_sd.predict.base import usual_drafting
+
+    if given.get("method", values.get("method")) not in (None, "", "none"):
+        if "k" in given or values.get("k"):
+            return []
+        values["k"] = usual_drafting(posterior, cards, str(given.get("verifier", values.get("verifier"))))["k"]
+        return [f"Draft length k={values['k']}, as most measured in the trace (--k for another)."]
+    if given.get("method") == "none" or not given.get("verifier", values.get("verifier")):
+        return []
+    usual = usual_drafting(posterior, cards, str(given.get("verifier", values.get("verifier"))))
+    values.update(usual)
+    return [f"Drafting: {usual['method']} with {usual['drafter']}, k={given.get('k', usual['k'])}, as measured elsewhere."]
 
 
 def method_of(drafter: str, cards: Cards) -> str:

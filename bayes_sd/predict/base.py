@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +106,44 @@ def start_from_trace(
         ]
     values = _typical(rows[(keys == best)], given)
     return values, words
+
+
+def usual_drafting(posterior: Posterior, cards: Cards, verifier: str) -> dict[str, Any]:
+    """Give the way of drafting for a verifier that the trace measured most.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    cards : Cards
+        For which verifiers a drafter was made.
+    verifier : str
+
+    Returns
+    -------
+    dict
+        ``method``, ``drafter`` and ``k``.
+
+    Raises
+    ------
+    ConditionError
+        If the trace has no speculative rows, or none with a drafter made for this verifier.
+    """
+    rows = posterior.observed
+    rows = rows[rows["k"] > 0]
+    wanted = "give --method, --drafter and --k to answer from what is known without them"
+    if not len(rows):
+        raise ConditionError(f"the trace has no speculative rows: {wanted}")
+    name = cards.verifier(verifier).name if cards.has("verifier", verifier) else verifier
+    groups = sorted(rows.groupby(["method", "drafter", "k"], sort=False), key=lambda g: -len(g[1]))
+    for (method, drafter, k), group in groups:
+        card = cards.drafter_from_row(group.iloc[0])
+        if card is not None and (not card.verifiers or name in map(_canonical(cards), card.verifiers)):
+            return {"method": method, "drafter": drafter, "k": int(k)}
+    raise ConditionError(f"the trace has no drafter that was made for {verifier}: {wanted}")
+
+
+def _canonical(cards: Cards) -> Callable[[str], str]:
+    return lambda name: cards.verifier(name).name if cards.has("verifier", name) else name
 
 
 def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:

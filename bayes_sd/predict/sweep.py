@@ -250,8 +250,8 @@ def sweep(
     coords: dict[str, Any] = {
         "alternative": prepared.names,
         "k": ("alternative", [a.k for a in prepared.alternatives]),
-        "drafter": ("alternative", np.array(prepared.conditions.drafter, dtype=object)),
-        "extrapolates": ("alternative", np.array(prepared.conditions.extrapolates, dtype=object)),
+        "drafter": ("alternative", np.array(prepared.conditions.drafter, dtype=str)),
+        "extrapolates": ("alternative", np.array(prepared.conditions.extrapolates, dtype=str)),
         "load": ("load", values, {"units": LOAD_UNITS[axis]}),
     }
     if protocol != "closed":
