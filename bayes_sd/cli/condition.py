@@ -127,9 +127,21 @@ class Loads(click.ParamType):
             if count != int(count) or count < 1 or (count > 1 and high <= low):
                 raise ValueError
         except ValueError:
-            self.fail(f"{value!r}: write FROM:TO:HOW-MANY with FROM below TO, as 0.5:20:40, or 1,2,4", param, ctx)
+            self.fail(
+                f"{value!r}: write FROM:TO:HOW-MANY with FROM below TO, as 0.5:20:40, or 1,2,4", param, ctx
+            )
         steps = max(int(count) - 1, 1)
         return tuple(low + (high - low) * i / steps for i in range(int(count)))
+
+
+class Axis(click.Choice):
+    """A choice that refuses in one line, as bad input does elsewhere."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the value."""
+        if value not in self.choices:
+            raise ConditionError(f"--load-axis {value!r}: say one of {', '.join(self.choices)}")
+        return value
 
 
 def load_options(default_axis: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -148,7 +160,7 @@ def load_options(default_axis: str) -> Callable[[Callable[..., Any]], Callable[.
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         axis = click.option(
             "--load-axis",
-            type=click.Choice(["rate", "in-flight", "utilisation"]),
+            type=Axis(["rate", "in-flight", "utilisation"]),
             default=default_axis,
             show_default=True,
             help="Requests/s, requests in flight (closed loop), or share of the limit without speculation.",
@@ -260,6 +272,43 @@ def base_condition(
     return check_condition(values, OPTIONS_WORDS), words
 
 
+def one_drafter(asked: Options) -> None:
+    """Refuse several drafters where a command judges one.
+
+    Raises
+    ------
+    ConditionError
+        If several are given.
+    """
+    if len(asked.drafters) > 1:
+        raise ConditionError("--drafter is given several times: keep one, or compare them with `tune`")
+
+
+def compared_drafters(asked: Options, base: pd.DataFrame, cards: Cards) -> list[tuple[str, str]]:
+    """Give the (method, drafter) pairs to compare: those asked for, or the condition's own.
+
+    Parameters
+    ----------
+    asked : Options
+    base : DataFrame
+        From :func:`base_condition`.
+    cards : Cards
+
+    Returns
+    -------
+    list of (str, str)
+
+    Raises
+    ------
+    CardError
+        If a drafter has no card that states its method.
+    """
+    own = (str(base["method"].iloc[0]), str(base["drafter"].iloc[0]))
+    if len(asked.drafters) < 2:
+        return [own]
+    return [own, *((method_of(name, cards), name) for name in asked.drafters[1:])]
+
+
 def _add_drafting(
     values: dict[str, Any], given: dict[str, Any], posterior: Posterior, cards: Cards
 ) -> list[str]:
@@ -269,13 +318,17 @@ def _add_drafting(
     if given.get("method", values.get("method")) not in (None, "", "none"):
         if "k" in given or values.get("k"):
             return []
-        values["k"] = usual_drafting(posterior, cards, str(given.get("verifier", values.get("verifier"))))["k"]
+        values["k"] = usual_drafting(posterior, cards, str(given.get("verifier", values.get("verifier"))))[
+            "k"
+        ]
         return [f"Draft length k={values['k']}, as most measured in the trace (--k for another)."]
     if given.get("method") == "none" or not given.get("verifier", values.get("verifier")):
         return []
     usual = usual_drafting(posterior, cards, str(given.get("verifier", values.get("verifier"))))
     values.update(usual)
-    return [f"Drafting: {usual['method']} with {usual['drafter']}, k={given.get('k', usual['k'])}, as measured elsewhere."]
+    return [
+        f"Drafting: {usual['method']} with {usual['drafter']}, k={given.get('k', usual['k'])}, as measured elsewhere."
+    ]
 
 
 def method_of(drafter: str, cards: Cards) -> str:

@@ -8,12 +8,15 @@ Batch sizes after the last range keep its K.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.decide.tune import judge
-from bayes_sd.errors import ConditionError
+from bayes_sd.errors import ConditionError, OutputError
+from bayes_sd.files import write_atomically
 from bayes_sd.predict.latency import DEFAULT_CAP
 from bayes_sd.predict.sweep import Prepared, sweep
 
@@ -68,9 +71,7 @@ def sweep_batch_sizes(prepared: Prepared) -> xr.Dataset:
     return sweep(prepared, batch_sizes(largest), "in-flight", ttft=False)
 
 
-def schedule(
-    swept: xr.Dataset, drafter: str | None = None, worth_a_row: float = WORTH_A_ROW
-) -> pd.DataFrame:
+def schedule(swept: xr.Dataset, drafter: str | None = None, worth_a_row: float = WORTH_A_ROW) -> pd.DataFrame:
     """Choose draft lengths by batch size: lowest expected regret, in as few rows as that is worth.
 
     Parameters
@@ -206,3 +207,51 @@ def repository_name(drafter: str, cards: Cards | None) -> str:
         return drafter
     card = cards.drafter(drafter)
     return next((name for name in card.aliases if "/" in name), drafter)
+
+
+def check_names(path: Path | None, other: Path | None = None) -> None:
+    """Find out before computing whether a table can be written, with its evidence in a .csv of the same name.
+
+    Parameters
+    ----------
+    path : Path or None
+        The table.
+    other : Path or None
+        Another file that the same run writes.
+
+    Raises
+    ------
+    OutputError
+        If its name does not end on .json, or two files would have one name.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() != ".json":
+        raise OutputError(
+            f"{path}: end the name on .json; what is known of each row goes into a .csv beside it"
+        )
+    if other is not None and other.resolve() in (path.resolve(), path.with_suffix(".csv").resolve()):
+        raise OutputError(f"{other}: the table for vLLM writes that file too; name another with --output")
+
+
+def write_schedule(path: Path, config: dict[str, Any], rows: pd.DataFrame) -> None:
+    """Write a speculative config as JSON, and its rows with their probabilities and regrets as CSV beside it.
+
+    Parameters
+    ----------
+    path : Path
+        Ends on .json; the CSV has the same name.
+    config : dict
+        From :func:`speculative_config`.
+    rows : DataFrame
+        From :func:`schedule`.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    check_names(path)
+    write_atomically(path.with_suffix(".csv"), lambda beside: rows.to_csv(beside, index=False))
+    text = json.dumps(config)
+    write_atomically(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))

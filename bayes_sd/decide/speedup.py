@@ -165,9 +165,10 @@ def default_loads(
     medians = np.median(limits, axis=0)
     plain = prepared.plain or 0
     if axis == "in-flight":
-        cap = np.median([np.median(running_cap(prepared.costs, prepared.conditions, plain))])
+        cap = np.median(running_cap(prepared.costs, prepared.conditions, plain))
         return np.unique(np.round(np.geomspace(1.0, cap, n)))
-    share = np.linspace(1.0 / n, 1.0, n) * medians.max()
+    # At the very limit a median latency has no size to speak of.
+    share = np.linspace(1.0 / n, 1.0, n) * 0.98 * medians.max()
     return share / medians[plain] if axis == "utilisation" else share
 
 

@@ -118,9 +118,41 @@ def tune(
     ConditionError, CardError
         As :func:`prepare_choices` and :func:`bayes_sd.predict.sweep.sweep`.
     """
+    prepared = prepare_choices(posterior, base, draft_lengths, drafters, cards, seed, thin)
+    return tune_prepared(posterior, prepared, loads, axis, arrivals=arrivals, ci=ci)
+
+
+def tune_prepared(
+    posterior: Posterior,
+    prepared: Prepared,
+    loads: Any = None,
+    axis: LoadAxis = "in-flight",
+    *,
+    arrivals: str | None = None,
+    ci: float = 0.9,
+) -> xr.Dataset:
+    """Compare alternatives whose costs are drawn already.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    prepared : Prepared
+        From :func:`prepare_choices`.
+    loads, axis, arrivals, ci
+        As in :func:`tune`.
+
+    Returns
+    -------
+    Dataset
+        From :func:`judge`.
+
+    Raises
+    ------
+    ConditionError
+        As :func:`bayes_sd.predict.sweep.sweep`.
+    """
     if not 0.0 < ci < 1.0:
         raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
-    prepared = prepare_choices(posterior, base, draft_lengths, drafters, cards, seed, thin)
     if loads is None:
         limits = np.ones((1, 1)) if axis == "in-flight" else stability_limits(prepared)
         loads = default_loads(prepared, limits, axis, N_LOADS)

@@ -95,7 +95,7 @@ def start_from_trace(
     known = list(dict.fromkeys(d.key for d in posterior.levels.deployments))
     fits = _named(deployment, known) if deployment else _agreeing(posterior, cards, given)
     if not fits:
-        return {}, ["The trace has no such deployment: the answer rests on what is shared with others."]
+        return _from_others(rows, keys, cards, given)
     speculating = rows["k"].to_numpy(dtype=float) > 0
     best = max(fits, key=lambda key: (int((speculating & (keys == key)).sum()), int((keys == key).sum())))
     words = [f"Deployment: {best}."]
@@ -106,6 +106,29 @@ def start_from_trace(
         ]
     values = _typical(rows[(keys == best)], given)
     return values, words
+
+
+def _from_others(
+    rows: pd.DataFrame, keys: np.ndarray, cards: Cards, given: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Take engine, lengths and drafting of a deployment that was not measured from the verifier's rows elsewhere."""
+    same = np.zeros(len(rows), dtype=bool)
+    if "verifier" in given:
+        canonical = _canonical(cards)
+        wanted = canonical(str(given["verifier"]))
+        same = np.array([canonical(str(name)) == wanted for name in rows["verifier"]], dtype=bool)
+    if not same.any():
+        return {}, [
+            "The trace has no such deployment and no such verifier: the answer rests on cards and priors."
+        ]
+    values = _typical(rows[same], given)
+    for name in ("hardware", "tp", "precision", "max_num_seqs", "source", "arrivals"):
+        values.pop(name, None)
+    like = keys[np.flatnonzero(same & (rows["workload"] == values["workload"]).to_numpy())[0]]
+    return values, [
+        "The trace has no such deployment: the answer rests on what is shared with others.",
+        f"What is not given (engine, lengths, workload, drafting) is as on {like}.",
+    ]
 
 
 def usual_drafting(posterior: Posterior, cards: Cards, verifier: str) -> dict[str, Any]:

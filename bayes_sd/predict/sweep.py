@@ -110,6 +110,11 @@ class Prepared:
         """Index of the alternative without speculation, None if there is none."""
         return next((i for i, a in enumerate(self.alternatives) if a.k == 0), None)
 
+    def written(self, drafter: str) -> tuple[str, str]:
+        """Give method and drafter as the condition wrote them, from the drafter's canonical name."""
+        row = self.conditions.frame.iloc[self.conditions.drafter.index(drafter)]
+        return str(row["method"]), str(row["drafter"])
+
 
 def prepare(
     posterior: Posterior,
