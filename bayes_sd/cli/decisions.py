@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
+ENDS = ("median", "lower", "upper")
 WIDTH = 118
 SHOWN = 12
 """Rows of a table on the terminal; a file has them all."""
@@ -44,17 +46,15 @@ def print_speedup(result: xr.Dataset, table: pd.DataFrame, summary: dict[str, An
     title = f"Speedup of {about['drafter']}, k={about['k']}, over no speculation ({_arrivals(about)})"
     rows = [
         (
-            f"{row.load:.3g}",
-            _seconds(row.plain_latency_median_s, row.plain_latency_lower_s, row.plain_latency_upper_s),
-            _seconds(
-                row.speculative_latency_median_s,
-                row.speculative_latency_lower_s,
-                row.speculative_latency_upper_s,
+            f"{row['load']:.3g}",
+            *(
+                _seconds(*(row[f"{server}_latency_{end}_s"] for end in ENDS))
+                for server in ("plain", "speculative")
             ),
-            _interval(row.speedup_median, row.speedup_lower, row.speedup_upper, ".2f"),
-            _percent(row.p_faster),
+            _interval(row["speedup_median"], row["speedup_lower"], row["speedup_upper"], ".2f"),
+            _percent(row["p_faster"]),
         )
-        for row in _thinned(table).itertuples()
+        for row in _thinned(table).to_dict("records")
     ]
     heads = (_head(about), "latency without", "latency with", "speedup", "P(faster)")
     _table(console, f"{title}, median [{level} interval]", heads, rows)
@@ -115,7 +115,7 @@ def print_tune(result: xr.Dataset, table: pd.DataFrame, rows: pd.DataFrame, word
         "its latency",
         "P(best)",
         "speed lost",
-        "most probable",
+        "likeliest",
         "P(best)",
         "runner-up",
     )
@@ -172,14 +172,14 @@ def _tune_line(result: xr.Dataset, table: pd.DataFrame, i: int, short: dict[str,
 def _schedule(console, rows: pd.DataFrame) -> None:
     lines = [
         (
-            f"{row.start}-{row.end}",
-            f"{row.k}" if row.k else "0 (off)",
-            _percent(row.p_best),
-            f"{row.relative_regret:.1%} (at most {row.relative_regret_most:.1%})",
-            f"{row.regret_ms:.0f}",
-            f"k={row.runner_up} (loses {row.runner_up_regret:.1%})",
+            f"{row['start']}-{row['end']}",
+            f"{row['k']}" if row["k"] else "0 (off)",
+            _percent(row["p_best"]),
+            f"{row['relative_regret']:.1%} (at most {row['relative_regret_most']:.1%})",
+            f"{row['regret_ms']:.0f}",
+            f"k={row['runner_up']} (loses {row['runner_up_regret']:.1%})",
         )
-        for row in rows.itertuples()
+        for row in rows.to_dict("records")
     ]
     heads = ("batch size", "k", "P(best)", "speed lost", "ms lost", "runner-up")
     _table(console, f"Draft length by batch size, for {rows['drafter'].iloc[0]}", heads, lines)
@@ -251,7 +251,7 @@ def _console():
     return Console(width=WIDTH, highlight=False)
 
 
-def _table(console, title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def _table(console, title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     from rich import box
     from rich.table import Table
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.condition import condition_options, load_options, trace_options
+from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.loads import load_options
 
 
 @click.command()

@@ -158,10 +158,11 @@ def usual_drafting(posterior: Posterior, cards: Cards, verifier: str) -> dict[st
         raise ConditionError(f"the trace has no speculative rows: {wanted}")
     name = cards.verifier(verifier).name if cards.has("verifier", verifier) else verifier
     groups = sorted(rows.groupby(["method", "drafter", "k"], sort=False), key=lambda g: -len(g[1]))
-    for (method, drafter, k), group in groups:
-        card = cards.drafter_from_row(group.iloc[0])
+    for _, group in groups:
+        first = group.iloc[0]
+        card = cards.drafter_from_row(first)
         if card is not None and (not card.verifiers or name in map(_canonical(cards), card.verifiers)):
-            return {"method": method, "drafter": drafter, "k": int(k)}
+            return {"method": first["method"], "drafter": first["drafter"], "k": int(first["k"])}
     raise ConditionError(f"the trace has no drafter that was made for {verifier}: {wanted}")
 
 
