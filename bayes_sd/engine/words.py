@@ -85,7 +85,7 @@ def successors(seed: int, drafter: bool = False) -> np.ndarray:
         workload. In the drafter's map exactly round((1 - α)·words) words of each workload lead elsewhere.
     """
     rng = np.random.default_rng([seed, 1])
-    follow = rng.choice(list(WORKLOADS.values())[0].tokens, size=N_TOKENS)
+    follow = rng.choice(next(iter(WORKLOADS.values())).tokens, size=N_TOKENS)
     for workload in WORKLOADS.values():
         order = rng.permutation(workload.tokens)
         follow[order] = np.roll(order, -1)
