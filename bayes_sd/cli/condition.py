@@ -142,6 +142,7 @@ def base_condition(
     load_kind: str = "rate",
     load_value: float = 1.0,
     speculate: bool = False,
+    draft_length: int | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Turn options into one checked condition.
 
@@ -157,6 +158,8 @@ def base_condition(
     speculate : bool
         Whether the condition must have a way of drafting: where neither options nor rows name one it is that which the
         trace measured most for the verifier.
+    draft_length : int, optional
+        Draft length to fill in where none is given or known, for a command that varies it.
 
     Returns
     -------
@@ -190,7 +193,7 @@ def base_condition(
     if "method" in given and "drafter" not in given and given["method"] != values.get("method"):
         values.pop("drafter", None)
     if speculate:
-        words += _add_drafting(values, given, posterior, cards)
+        words += _add_drafting(values, given, posterior, cards, draft_length)
     values |= given | {"load_kind": load_kind, "load_value": load_value}
     if load_kind == "concurrency":
         values["arrivals"] = "even"
@@ -245,25 +248,34 @@ def compared_drafters(asked: Options, base: pd.DataFrame, cards: Cards) -> list[
 
 
 def _add_drafting(
-    values: dict[str, Any], given: dict[str, Any], posterior: Posterior, cards: Cards
+    values: dict[str, Any],
+    given: dict[str, Any],
+    posterior: Posterior,
+    cards: Cards,
+    draft_length: int | None,
 ) -> list[str]:
     """Fill in a way of drafting where there is none, and say which."""
     from bayes_sd.predict.base import usual_drafting
 
-    if given.get("method", values.get("method")) not in (None, "", "none"):
-        if "k" in given or values.get("k"):
+    method = given.get("method", values.get("method"))
+    verifier = given.get("verifier", values.get("verifier"))
+    if method in (None, "", "none"):
+        if (method == "none" and "method" in given) or not verifier:
             return []
-        values["k"] = usual_drafting(posterior, cards, str(given.get("verifier", values.get("verifier"))))[
-            "k"
+        usual = usual_drafting(posterior, cards, str(verifier))
+        values.update(usual)
+        k = given.get("k", usual["k"])
+        return [
+            f"Drafting: {usual['method']} with {usual['drafter']}, k={k}, as measured elsewhere in the trace."
         ]
-        return [f"Draft length k={values['k']}, as most measured in the trace (--k for another)."]
-    if given.get("method") == "none" or not given.get("verifier", values.get("verifier")):
+    if "k" in given or values.get("k"):
         return []
-    usual = usual_drafting(posterior, cards, str(given.get("verifier", values.get("verifier"))))
-    values.update(usual)
-    return [
-        f"Drafting: {usual['method']} with {usual['drafter']}, k={given.get('k', usual['k'])}, as measured elsewhere."
-    ]
+    if draft_length is None:
+        raise ConditionError(
+            "--k is not given, and nothing measured says which draft length is meant: add it"
+        )
+    values["k"] = draft_length
+    return []
 
 
 def method_of(drafter: str, cards: Cards) -> str:

@@ -63,7 +63,7 @@ def tune(
     cards = load_cards(models)
     posterior = load_posterior(trace, accept_unconverged)
     kind = "concurrency" if load_axis == "in-flight" else "rate"
-    base, words = base_condition(posterior, cards, asked, kind, speculate=True)
+    base, words = base_condition(posterior, cards, asked, kind, speculate=True, draft_length=1)
     drafters = compared_drafters(asked, base, cards)
     prepared = prepare_choices(posterior, base, range(longest + 1), drafters, cards, seed)
     result = tune_prepared(posterior, prepared, loads, load_axis, ci=ci)
@@ -78,6 +78,11 @@ def tune(
         click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
         return
     print_tune(result, table, rows, words)
-    click.echo(f"vLLM: --speculative-config '{json.dumps(config)}'")
+    if not rows["k"].any():
+        click.echo(
+            "vLLM: leave --speculative-config out: no draft length is worth its cost at any batch size."
+        )
+    else:
+        click.echo(f"vLLM: --speculative-config '{json.dumps(config)}'")
     for path in filter(None, (output, vllm, vllm and vllm.with_suffix(".csv"))):
         click.echo(f"wrote {path}")
