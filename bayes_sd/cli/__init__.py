@@ -16,6 +16,7 @@ COMMANDS = {
     "speedup": ("bayes_sd.cli.speedup", "Speedup of speculation over load, its break-even, and why."),
     "tune": ("bayes_sd.cli.tune", "Best draft length and drafter by load; vLLM's table of it."),
     "compare": ("bayes_sd.cli.compare", "Compare fits of the same rows by left-out rows."),
+    "acceptance": ("bayes_sd.cli.acceptance", "Fit acceptance by draft position; tokens per cycle at any k."),
     "ingest": ("bayes_sd.cli.ingest", "Read what benchmark tools wrote into a measurement table."),
     "measure": ("bayes_sd.cli.measure", "Measure a server: a sweep of loads into a measurement table."),
     "simulate": ("bayes_sd.cli.simulate", "Simulate a continuous-batching server with speculation."),
