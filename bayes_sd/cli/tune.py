@@ -30,9 +30,22 @@ from bayes_sd.cli.loads import load_options
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Comparison by load: FILE.csv, FILE.json or FILE.nc."
 )
+@click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 def tune(
-    trace, asked, loads, load_axis, longest, ci, vllm, output, as_json, models, seed, accept_unconverged
+    trace,
+    asked,
+    loads,
+    load_axis,
+    longest,
+    ci,
+    vllm,
+    output,
+    figure,
+    as_json,
+    models,
+    seed,
+    accept_unconverged,
 ):
     r"""Choose the draft length, and the drafter, by load.
 
@@ -57,8 +70,11 @@ def tune(
     from bayes_sd.decide.tables import check_format, records, tune_table, write_result
     from bayes_sd.decide.tune import prepare_choices, tune_prepared
     from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.plots.style import check_figure_path, save_figure
 
     check_format(output)
+    if figure is not None:
+        check_figure_path(figure)
     check_names(vllm, output)
     cards = load_cards(models)
     posterior = load_posterior(trace, accept_unconverged)
@@ -70,6 +86,10 @@ def tune(
     table, rows = tune_table(result), schedule(sweep_batch_sizes(prepared))
     config = speculative_config(rows, *prepared.written(rows["drafter"].iloc[0]), cards)
     summary = {"vllm": config, "schedule": records(rows), **result.attrs}
+    if figure is not None:
+        from bayes_sd.plots.tune import plot_tune
+
+        save_figure(plot_tune(result), figure)
     if output is not None:
         write_result(output, result, table, summary)
     if vllm is not None:

@@ -54,5 +54,5 @@ def plot_fitted(fitted: xr.Dataset, title: str = "Measured against predicted, by
         axes.minorticks_off()
         axes.set_title(title, x=0.0)
         share = f"{int(inside.sum())} of {len(inside)} rows lie in their {fitted.attrs['ci']:.0%} interval (lines)"
-        axes.set_xlabel(f"measured over predicted latency, deviation [%]\n{share}, the others are red")
+        axes.set_xlabel(f"measured over predicted latency, deviation [%]\n{share},\nthe others are red")
     return figure

@@ -82,7 +82,7 @@ def _probabilities(axes: Axes, result: xr.Dataset, load: np.ndarray, names: list
     for i in np.flatnonzero(share.max(axis=1) >= 100.0 * EVER):
         axes.fill_between(load, base, base + share[i], color=colours[i], linewidth=0.5, edgecolor="white")
         widest = min(max(int(np.argmax(share[i])), 1), len(load) - 2)
-        roomy = share[i, widest - 1 : widest + 2].min() > 14.0
+        roomy = share[i, widest - 1 : widest + 2].min() > 9.0
         if roomy:
             dark = i > len(names) / 2
             axes.text(

@@ -138,9 +138,9 @@ def run(kind: str, trace: Path, accept_unconverged: bool = False) -> NotebookNod
     for cell in notebook.cells:
         if PARAMETERS in cell.metadata.get("tags", []):
             cell.source = f"TRACE = {str(trace.resolve())!r}\nACCEPT_UNCONVERGED = {accept_unconverged}"
-    client = NotebookClient(
-        notebook, timeout=TIMEOUT_S, kernel_name="python3", resources={"metadata": {"path": "."}}
-    )
+    # Files instead of TCP ports, where there are such: nobody else on the machine can listen in.
+    wires = Config({"KernelManager": {"transport": "ipc"}} if os.name == "posix" else {})
+    client = NotebookClient(notebook, timeout=TIMEOUT_S, kernel_name="python3", config=wires)
     try:
         client.execute()
     except CellExecutionError as error:

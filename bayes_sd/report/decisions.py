@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.report.cells import Number, interval
+from bayes_sd.report.cells import Number, interval, show_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,3 +124,56 @@ def tune_numbers(result: xr.Dataset) -> list[Number]:
             )
         )
     return numbers
+
+
+def speedup_by_load(result: xr.Dataset, every: int = 5) -> Any:
+    """Show the speedup at some of its loads.
+
+    Parameters
+    ----------
+    result : Dataset
+        From :func:`bayes_sd.decide.speedup.speedup`.
+    every : int
+        Which loads: every fifth.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    import pandas as pd
+
+    low, median, high = result["speedup_band"].to_numpy()
+    columns = {
+        f"load [{result.attrs['load_units']}]": result["load"].to_numpy(),
+        "speedup": median,
+        "lower": low,
+        "upper": high,
+        "P(speedup > 1)": result["p_faster"].to_numpy(),
+    }
+    return show_table(pd.DataFrame(columns).iloc[::every])
+
+
+def choice_by_load(result: xr.Dataset) -> Any:
+    """Show the safe choice at each load.
+
+    Parameters
+    ----------
+    result : Dataset
+        From :func:`bayes_sd.decide.tune.tune`.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    import pandas as pd
+
+    names = [str(a) for a in result["alternative"].to_numpy()]
+    safe, probable = result["safe"].to_numpy(), result["probable"].to_numpy()
+    columns = {
+        f"load [{result.attrs['load_units']}]": result["load"].to_numpy(),
+        "loses least": [names[i] if i >= 0 else "past saturation" for i in safe],
+        "loses on average [%]": 100.0 * result["safe_relative_regret"].to_numpy(),
+        "is the best with probability": result["safe_p_best"].to_numpy(),
+        "most probably best": [names[i] if i >= 0 else "" for i in probable],
+    }
+    return show_table(pd.DataFrame(columns))
