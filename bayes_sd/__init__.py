@@ -16,6 +16,11 @@ _PUBLIC = {
     "ModelSpec": "bayes_sd.model.spec",
     "predict": "bayes_sd.predict.latency",
     "summarise": "bayes_sd.predict.latency",
+    "fit_acceptance": "bayes_sd.acceptance",
+    "expected_committed": "bayes_sd.acceptance",
+    "load_acceptance": "bayes_sd.acceptance",
+    "compare": "bayes_sd.check.compare",
+    "plan": "bayes_sd.decide.plan",
     "load_cards": "bayes_sd.cards",
     "BayesSdError": "bayes_sd.errors",
 }
