@@ -2,6 +2,9 @@
 
 import errno
 import json
+import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -309,3 +312,25 @@ def test_lines_and_json(server, tmp_path, monkeypatch, capsys):
 def test_vocabularies():
     assert parse_vocabulary("100") == range(100)
     assert parse_vocabulary("5-9") == range(5, 10)
+
+
+def test_an_interrupt_keeps_what_is_finished(server, tmp_path):
+    output = tmp_path / "t.csv"
+    command = [
+        sys.executable,
+        "-m",
+        "bayes_sd",
+        "measure",
+        *map(str, options(server, output, "--repeats", "500")),
+    ]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    for _ in process.stdout:  # a line for each finished point
+        break
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert b"Traceback" not in errors
+    assert b"the same command goes on" in errors
+    assert len(read_table(output)) >= 1
