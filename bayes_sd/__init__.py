@@ -21,6 +21,9 @@ _PUBLIC = {
     "load_acceptance": "bayes_sd.acceptance",
     "compare": "bayes_sd.check.compare",
     "plan": "bayes_sd.decide.plan",
+    "speedup": "bayes_sd.decide.speedup",
+    "tune": "bayes_sd.decide.tune",
+    "sweep": "bayes_sd.predict.sweep",
     "load_cards": "bayes_sd.cards",
     "BayesSdError": "bayes_sd.errors",
 }

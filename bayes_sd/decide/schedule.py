@@ -103,12 +103,14 @@ def schedule(swept: xr.Dataset, drafter: str | None = None, worth_a_row: float =
     drafters = [d for d in dict.fromkeys(names) if d]
     if drafter is not None and drafter not in drafters:
         raise ConditionError(f"no drafter {drafter!r} was compared: one of {', '.join(drafters)}")
+    if drafter is None and len(drafters) == 1:
+        drafter = drafters[0]
     if drafter is None:
-        everything = judge(swept)
+        everything = judge(swept, None)
         drafter = min(drafters, key=lambda name: _choose(everything, (names == name) | (names == ""))[0])
     own = (names == drafter) | (names == "")
     # Probabilities and regrets are among what one engine can do: this drafter's draft lengths, or none.
-    judged = judge(swept.isel(alternative=np.flatnonzero(own)))
+    judged = judge(swept.isel(alternative=np.flatnonzero(own)), None)
     _, chosen = _choose(judged, np.ones(judged.sizes["alternative"], dtype=bool), worth_a_row)
     sizes, k = judged["load"].to_numpy().astype(int), judged["k"].to_numpy()
     p, relative, regret = (judged[n].to_numpy() for n in ("p_best", "relative_regret", "regret"))

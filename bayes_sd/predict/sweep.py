@@ -204,8 +204,9 @@ def _closed(prepared: Prepared, clients: np.ndarray, ttft: bool) -> dict[str, np
     for i in range(shape[1]):
         offered = np.minimum(clients, conditions.cap[i])[None, :]
         running = smooth_minimum(costs.cache_requests[:, [i]], offered)
-        service, _, first = curve(costs, conditions, i, running, prepared.moe)
+        service, _ = service_curve(costs, conditions, i, running, prepared.moe)
         found["latency"][:, i], found["in_flight"][:, i] = service * clients / running, clients
         if ttft:
+            first = curve(costs, conditions, i, running, prepared.moe)[2]
             found["ttft"][:, i] = first + found["latency"][:, i] - service
     return found
