@@ -190,7 +190,9 @@ def _wait_probability(law: InFlightLaw, rate: np.ndarray | float, work_cv: np.nd
     return np.clip(excess * (1.0 - load) / (load * factor), 0.0, 1.0)
 
 
-def _behind_cap(stay: Stay, law: InFlightLaw, rate: np.ndarray | float, work_cv: np.ndarray, n_max: np.ndarray):
+def _behind_cap(
+    stay: Stay, law: InFlightLaw, rate: np.ndarray | float, work_cv: np.ndarray, n_max: np.ndarray
+):
     """Components of a latency with a wait: none, or exponential and then served among as many as run at most."""
     probability = _wait_probability(law, rate, work_cv)
     mean_wait = 0.5 * (1.0 + work_cv**2) / np.maximum(law.limit_rps - rate, 1e-9 * law.limit_rps)
