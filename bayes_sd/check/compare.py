@@ -194,7 +194,7 @@ def verdict(result: xr.Dataset) -> str:
     words = []
     for i in range(1, result.sizes["model"]):
         one = result.isel(model=i)
-        gap, error = -float(one["difference"]), float(one["difference_se"])
+        gap, error = abs(float(one["difference"])), float(one["difference_se"])
         name = str(one["model"].to_numpy())
         said = f"elpd higher by {gap:.1f} ± {error:.1f}"
         if gap < TOO_CLOSE or gap < BEYOND * error:
