@@ -19,8 +19,11 @@ from bayes_sd.files import shipped, write_atomically
 
 if TYPE_CHECKING:
     from bayes_sd.acceptance.posterior import AcceptancePosterior
+    from bayes_sd.acceptance.predict import Draws
 
 POSITIONS = 16
+REFERENCE_LENGTH = 4
+"""Draft length at which one acceptance for all positions is stated [tokens]."""
 METHODS = ("eagle", "eagle3", "mtp", "ngram", "draft_model")
 """Methods that the card lists; one that was not measured has the profile of any method: flat, and wide."""
 FILE = "acceptance.toml"
@@ -41,6 +44,11 @@ class Profile:
         Log odds of the first position of a new workload of a new pair.
     restart_mean, restart_sd : float
         Log odds that the first position gains per share of fully accepted drafts.
+    one_mean, one_sd : float
+        The same acceptance said in one number: log odds of the i.i.d. acceptance that gives E at k = 4, of a new workload
+        of a new pair.
+    one_slope_mean, one_slope_sd : float
+        How those log odds move with log(k/4), over k = 1 to 8.
     """
 
     method: str
@@ -51,6 +59,10 @@ class Profile:
     level_sd: float
     restart_mean: float
     restart_sd: float
+    one_mean: float
+    one_sd: float
+    one_slope_mean: float
+    one_slope_sd: float
 
 
 @dataclass(frozen=True)
@@ -110,6 +122,7 @@ def profiles_of(posterior: AcceptancePosterior, methods: tuple[str, ...] = METHO
             level_sd=float(np.sqrt(level.var() + np.mean(spread**2))),
             restart_mean=float(draws.restart.mean()),
             restart_sd=float(draws.restart.std()),
+            **_in_one_number(draws),
         )
 
     def typical(name: str) -> float:
@@ -127,6 +140,25 @@ def profiles_of(posterior: AcceptancePosterior, methods: tuple[str, ...] = METHO
         concentration=typical("log_concentration"),
         run_sd=typical("log_run_sd"),
     )
+
+
+def _in_one_number(draws: Draws) -> dict[str, float]:
+    """Log odds of the i.i.d. acceptance at k = 4, and their slope in log(k/4), over draws of a new workload."""
+    from bayes_sd.acceptance.predict import Curves, logit, sigmoid
+    from bayes_sd.latency.acceptance import alpha_iid_from_committed
+
+    k = np.arange(1, 9)
+    curves = Curves(sigmoid(draws.first()[:, None] + draws.shape(len(k))), draws.restart)
+    odds = logit(np.clip(alpha_iid_from_committed(curves.committed(k), k), 1e-6, 1.0 - 1e-6))
+    x = np.log(k / REFERENCE_LENGTH)
+    slope = (odds - odds.mean(axis=1, keepdims=True)) @ (x - x.mean()) / np.sum((x - x.mean()) ** 2)
+    level = odds[:, REFERENCE_LENGTH - 1]
+    return {
+        "one_mean": float(level.mean()),
+        "one_sd": float(level.std()),
+        "one_slope_mean": float(slope.mean()),
+        "one_slope_sd": float(slope.std()),
+    }
 
 
 def write_profiles(posterior: AcceptancePosterior, path: str | Path) -> Path:
@@ -191,6 +223,9 @@ def read_profiles(path: str | Path | None = None) -> Profiles:
     return Profiles(methods=methods, **spread)
 
 
+_NUMBERS = (
+    "level_mean", "level_sd", "restart_mean", "restart_sd", "one_mean", "one_sd", "one_slope_mean", "one_slope_sd",
+)  # fmt: skip
 _SPREADS = ("cell_sd", "pair_sd", "slope_sd", "concentration", "run_sd")
 
 
@@ -198,7 +233,7 @@ def _profile(name: str, entry: dict[str, Any]) -> Profile:
     mean, sd = (np.asarray(entry[key], dtype=float) for key in ("mean", "sd"))
     if mean.shape != sd.shape or mean.ndim != 1:
         raise ValueError(f"mean and sd of {name} differ in length")
-    rest = {key: float(entry[key]) for key in ("level_mean", "level_sd", "restart_mean", "restart_sd")}
+    rest = {key: float(entry[key]) for key in _NUMBERS}
     return Profile(name, bool(entry["measured"]), mean, sd, **rest)
 
 
@@ -211,6 +246,9 @@ def _text(profiles: Profiles) -> str:
         "#     logit alpha[cell, j] = a[cell] + s[method, j] + b[cell]*log2(j)",
         "#     a[cell] ~ Normal(level_mean, level_sd)   b[cell] ~ Normal(0, slope_sd)   s[method, j] ~ Normal(mean, sd)",
         "#     logit alpha_1 of drafts of k = logit alpha[cell, 1] + restart*(share of drafts accepted to the last token)",
+        "#",
+        "# The same in one number a workload: the i.i.d. acceptance that gives E at k is, in log odds,",
+        "#     one + one_slope*log(k/4),   one ~ Normal(one_mean, one_sd),   one_slope ~ Normal(one_slope_mean, one_slope_sd)",
         "",
         "[spread]",
         f"cell_sd = {profiles.cell_sd:.3f}",
@@ -224,10 +262,7 @@ def _text(profiles: Profiles) -> str:
             "",
             f"[profile.{name}]",
             f"measured = {str(profile.measured).lower()}",
-            f"level_mean = {profile.level_mean:.3f}",
-            f"level_sd = {profile.level_sd:.3f}",
-            f"restart_mean = {profile.restart_mean:.3f}",
-            f"restart_sd = {profile.restart_sd:.3f}",
+            *(f"{key} = {getattr(profile, key):.3f}" for key in _NUMBERS),
             "mean = [" + ", ".join(f"{v + 0.0:.3f}" for v in profile.mean) + "]",
             "sd = [" + ", ".join(f"{v:.3f}" for v in profile.sd) + "]",
         ]

@@ -20,7 +20,7 @@ def acceptance_report(
     ----------
     posterior : AcceptancePosterior
     table : DataFrame
-        As :func:`bayes_sd.acceptance.predict.acceptance_table` gives it.
+        As :func:`bayes_sd.acceptance.summary.acceptance_table` gives it.
     path : path
         Where the fit was saved.
     ci : float

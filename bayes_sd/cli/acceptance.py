@@ -52,9 +52,9 @@ def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profil
     """
     from bayes_sd.acceptance import fit_acceptance, read_acceptance_data, save_acceptance
     from bayes_sd.acceptance.fit import SETTINGS
-    from bayes_sd.acceptance.predict import acceptance_table
     from bayes_sd.acceptance.profiles import write_profiles
     from bayes_sd.acceptance.report import acceptance_report
+    from bayes_sd.acceptance.summary import acceptance_table
     from bayes_sd.errors import ConditionError
     from bayes_sd.inference.posterior import check_writable
     from bayes_sd.inference.sample import SamplerSettings

@@ -27,5 +27,7 @@ def fitted(simulated):
     # The truth has no restart, and these counts could not tell.
     spec = AcceptanceSpec(restart=False)
     return fit_acceptance(
-        simulated, spec=spec, settings=SamplerSettings(draws=1000, tune=700, chains=4, seed=5, target_accept=0.95)
+        simulated,
+        spec=spec,
+        settings=SamplerSettings(draws=1000, tune=700, chains=4, seed=5, target_accept=0.95),
     )

@@ -27,6 +27,7 @@ def test_a_card_written_is_the_card_read(fitted, tmp_path):
         assert np.allclose(card.methods[name].mean, profile.mean, atol=6e-4)
         assert np.allclose(card.methods[name].sd, profile.sd, atol=6e-4)
         assert card.methods[name].level_sd == pytest.approx(profile.level_sd, abs=6e-4)
+        assert card.methods[name].one_slope_mean == pytest.approx(profile.one_slope_mean, abs=6e-4)
     assert card.concentration == pytest.approx(fit.concentration, abs=0.6)
 
 
@@ -44,7 +45,9 @@ def test_the_shipped_card_matches_its_fit():
     from bayes_sd.acceptance import fit_acceptance
     from bayes_sd.inference.sample import SamplerSettings
 
-    posterior = fit_acceptance(settings=SamplerSettings(draws=1000, tune=700, chains=4, seed=99, target_accept=0.95))
+    posterior = fit_acceptance(
+        settings=SamplerSettings(draws=1000, tune=700, chains=4, seed=99, target_accept=0.95)
+    )
     assert posterior.passed, posterior.about["gate"]["failures"]
     fit, card = profiles_of(posterior), read_profiles()
     for name, profile in fit.methods.items():
@@ -53,5 +56,10 @@ def test_the_shipped_card_matches_its_fit():
         assert np.all(np.abs(profile.mean - shipped.mean) < error + 1e-3)
         assert np.allclose(profile.sd, shipped.sd, rtol=0.25, atol=2e-3)
         assert abs(profile.level_mean - shipped.level_mean) < 6.0 * np.sqrt(2.0 / 400.0) * profile.level_sd
+        assert (
+            abs(profile.one_slope_mean - shipped.one_slope_mean)
+            < 6.0 * np.sqrt(2.0 / 400.0) * profile.one_slope_sd
+        )
+        assert profile.one_slope_sd == pytest.approx(shipped.one_slope_sd, rel=0.25)
     for name in ("cell_sd", "pair_sd", "slope_sd", "concentration", "run_sd"):
         assert getattr(card, name) == pytest.approx(getattr(fit, name), rel=0.15)
