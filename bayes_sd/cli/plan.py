@@ -1,5 +1,7 @@
 """``plan``: how many replicas for a rate within a latency objective, with and without speculation."""
 
+from pathlib import Path
+
 import click
 
 from bayes_sd.cli.condition import condition_options, trace_options
@@ -21,8 +23,9 @@ from bayes_sd.cli.condition import condition_options, trace_options
     "--probability", default=0.9, show_default=True, type=float, help="That what is promised is kept with."
 )
 @click.option("--price", type=float, help="Price of a GPU-hour, in any currency.")
+@click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(trace, asked, slos, rate, probability, price, as_json, models, seed, accept_unconverged):
+def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, seed, accept_unconverged):
     r"""Plan capacity: the rate that one replica holds, the replicas that a rate needs.
 
     \b
@@ -36,7 +39,10 @@ def plan(trace, asked, slos, rate, probability, price, as_json, models, seed, ac
     from bayes_sd.decide.plan import check_plan
     from bayes_sd.decide.plan import plan as run
     from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.plots.style import check_figure_path, save_figure
 
+    if figure is not None:
+        check_figure_path(figure)
     # What can be told wrong without the trace is told before it is read.
     check_plan([read_objective(text) for text in slos], rate, probability, price)
     one_drafter(asked)
@@ -49,6 +55,10 @@ def plan(trace, asked, slos, rate, probability, price, as_json, models, seed, ac
     result = run(
         posterior, base, slos, rate, probability=probability, price_per_gpu_hour=price, cards=cards, seed=seed
     )
+    if figure is not None:
+        from bayes_sd.plots.plan import plot_plan
+
+        save_figure(plot_plan(result), figure)
     if as_json:
         click.echo(json.dumps(_told(result, words), indent=1))
         return

@@ -65,7 +65,7 @@ def test_a_page_needs_nothing_else(pages, kind):
 @pytest.mark.parametrize("kind", KINDS_RUN)
 def test_each_number_has_a_reading_and_a_caveat(pages, kind):
     text = pages(kind).read_text(encoding="utf-8")
-    rows = re.findall(r"<table class='numbers'>.*?</table>", text, flags=re.DOTALL)
+    rows = re.findall(r"<table class=.numbers.>.*?</table>", text, flags=re.DOTALL)
     cells = re.findall(r"<td>([^<]+)<em>([^<]+)</em></td>", "".join(rows))
     assert len(cells) >= 4
     assert all(reading.strip() and caveat.strip().endswith(".") for reading, caveat in cells)
