@@ -26,7 +26,7 @@ _PUBLIC = {
     "sweep": "bayes_sd.predict.sweep",
     "load_cards": "bayes_sd.cards",
     "latency_bands": "bayes_sd.decide.bands",
-    "collapse": "bayes_sd.decide.bands",
+    "collapse": "bayes_sd.decide.collapse",
     "Monitor": "bayes_sd.decide.monitor",
     "make_report": "bayes_sd.report.build",
     "BayesSdError": "bayes_sd.errors",

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bayes_sd.decide.bands import bands_table, collapse, latency_bands, thinned
+from bayes_sd.decide.bands import bands_table, latency_bands, thinned
+from bayes_sd.decide.collapse import collapse
 from bayes_sd.decide.configurations import measured_configurations, select
 from bayes_sd.errors import ConditionError
 from bayes_sd.predict.conditions import resolve

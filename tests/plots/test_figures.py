@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bayes_sd.check.fitted import fitted_rows
-from bayes_sd.decide.bands import collapse, latency_bands, thinned
+from bayes_sd.decide.bands import latency_bands, thinned
+from bayes_sd.decide.collapse import collapse
 from bayes_sd.decide.configurations import measured_configurations, select
 from bayes_sd.decide.plan import plan
 from bayes_sd.decide.speedup import speedup
