@@ -45,9 +45,8 @@ NOT_CONVERGED = 3
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profiles, as_json):
-    r"""Fit acceptance by draft position.
+    """Fit acceptance by draft position.
 
-    \b
     Example:  python -m bayes_sd acceptance --output traces/acceptance.nc
     """
     from bayes_sd.acceptance import fit_acceptance, read_acceptance_data, save_acceptance
