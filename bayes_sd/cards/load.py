@@ -21,7 +21,7 @@ from bayes_sd.files import shipped
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_CARDS = ("priors.toml",)
+NOT_CARDS = ("acceptance.toml", "priors.toml")
 """Files of another form that stand beside the cards."""
 
 

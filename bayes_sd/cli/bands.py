@@ -49,7 +49,8 @@ def bands(
     """
     from bayes_sd.cards import load_cards
     from bayes_sd.cli.bands_files import named_figures, print_bands, write_bands
-    from bayes_sd.decide.bands import collapse, latency_bands, thinned
+    from bayes_sd.decide.bands import latency_bands, thinned
+    from bayes_sd.decide.collapse import collapse
     from bayes_sd.decide.configurations import configurations_of, measured_configurations, select
     from bayes_sd.errors import ConditionError
     from bayes_sd.inference.posterior import load_posterior

@@ -136,7 +136,13 @@ def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def base_condition(
-    posterior: Posterior, cards: Cards, asked: Options, load_kind: str = "rate", load_value: float = 1.0
+    posterior: Posterior,
+    cards: Cards,
+    asked: Options,
+    load_kind: str = "rate",
+    load_value: float = 1.0,
+    speculate: bool = False,
+    draft_length: int | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Turn options into one checked condition.
 
@@ -149,6 +155,11 @@ def base_condition(
         Open or closed loop; replaces what a row of a file says.
     load_value : float
         Requests/s or clients; commands that sweep the load replace it.
+    speculate : bool
+        Whether the condition must have a way of drafting: where neither options nor rows name one it is that which the
+        trace measured most for the verifier.
+    draft_length : int, optional
+        Draft length to fill in where none is given or known, for a command that varies it.
 
     Returns
     -------
@@ -170,7 +181,8 @@ def base_condition(
     given = dict(asked.columns)
     if asked.drafters:
         given["drafter"] = asked.drafters[0]
-        given.setdefault("method", method_of(asked.drafters[0], cards))
+        if "method" not in given:
+            given["method"] = method_of(asked.drafters[0], cards)
     if asked.conditions is not None:
         values, words = start_from_file(asked.conditions, asked.row)
     else:
@@ -180,6 +192,8 @@ def base_condition(
         values = {n: v for n, v in values.items() if n not in ("acceptance", "mean_accepted_len")}
     if "method" in given and "drafter" not in given and given["method"] != values.get("method"):
         values.pop("drafter", None)
+    if speculate:
+        words += _add_drafting(values, given, posterior, cards, draft_length)
     values |= given | {"load_kind": load_kind, "load_value": load_value}
     if load_kind == "concurrency":
         values["arrivals"] = "even"
@@ -194,6 +208,74 @@ def base_condition(
                 f"--{name.replace('_', '-')} is not given, and no deployment of the trace fits to take it from: add it"
             )
     return check_condition(values, OPTIONS_WORDS), words
+
+
+def one_drafter(asked: Options) -> None:
+    """Refuse several drafters where a command judges one.
+
+    Raises
+    ------
+    ConditionError
+        If several are given.
+    """
+    if len(asked.drafters) > 1:
+        raise ConditionError("--drafter is given several times: keep one, or compare them with `tune`")
+
+
+def compared_drafters(asked: Options, base: pd.DataFrame, cards: Cards) -> list[tuple[str, str]]:
+    """Give the (method, drafter) pairs to compare: those asked for, or the condition's own.
+
+    Parameters
+    ----------
+    asked : Options
+    base : DataFrame
+        From :func:`base_condition`.
+    cards : Cards
+
+    Returns
+    -------
+    list of (str, str)
+
+    Raises
+    ------
+    CardError
+        If a drafter has no card that states its method.
+    """
+    own = (str(base["method"].iloc[0]), str(base["drafter"].iloc[0]))
+    if len(asked.drafters) < 2:
+        return [own]
+    return [own, *((method_of(name, cards), name) for name in asked.drafters[1:])]
+
+
+def _add_drafting(
+    values: dict[str, Any],
+    given: dict[str, Any],
+    posterior: Posterior,
+    cards: Cards,
+    draft_length: int | None,
+) -> list[str]:
+    """Fill in a way of drafting where there is none, and say which."""
+    from bayes_sd.predict.base import usual_drafting
+
+    method = given.get("method", values.get("method"))
+    verifier = given.get("verifier", values.get("verifier"))
+    if method in (None, "", "none"):
+        if (method == "none" and "method" in given) or not verifier:
+            return []
+        usual = usual_drafting(posterior, cards, str(verifier))
+        values.update(usual)
+        k = given.get("k", usual["k"])
+        return [
+            f"Drafting: {usual['method']} with {usual['drafter']}, k={k}, as measured elsewhere in the trace."
+        ]
+    if "k" in given or values.get("k"):
+        return []
+    if draft_length is None:
+        raise ConditionError(
+            "--k is not given, and nothing measured says which draft length is meant: add it"
+        )
+    values["k"] = draft_length
+    return []
 
 
 def method_of(drafter: str, cards: Cards) -> str:

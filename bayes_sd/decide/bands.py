@@ -1,4 +1,4 @@
-"""Latency over load: posterior predictive bands, measured points, the universal collapse, and latency by stage."""
+"""Latency over load: posterior predictive bands, measured points, and latency by stage."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 
 from bayes_sd.predict.conditions import resolve
 from bayes_sd.predict.costs import costs_for
-from bayes_sd.predict.latency import curve, predict
-from bayes_sd.predict.stages import PARTS, STAGES, stage_latency_s, stage_parts_s
+from bayes_sd.predict.latency import predict
+from bayes_sd.predict.stages import STAGES, stage_latency_s
 from bayes_sd.predict.summary import UNSTABLE_SHARE
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
     from bayes_sd.decide.configurations import Configuration
     from bayes_sd.inference.posterior import Posterior
-    from bayes_sd.predict.conditions import Conditions
-    from bayes_sd.predict.costs import PredictedCosts
 
 N_LOADS = 17
 DRAWS = 500
@@ -151,92 +149,6 @@ def latency_bands(
         "open_loop": int(open_loop),
     }
     return xr.Dataset(variables, coords={"load": loads, "stage": list(STAGES)}, attrs=attributes)
-
-
-def collapse(
-    posterior: Posterior, configurations: list[Configuration], cards: Cards, ci: float = 0.9, seed: int = 0
-) -> xr.Dataset:
-    """Place measurements on the universal curve L/C1 = 1/(1 − λC2).
-
-    Parameters
-    ----------
-    posterior : Posterior
-    configurations : list of Configuration
-        With measured rows.
-    cards : Cards
-    ci : float
-        Probability of the intervals.
-    seed : int
-
-    Returns
-    -------
-    Dataset
-        Dim ``measurement``: ``x`` = λ·C2 (load relative to saturation), ``y`` = L/C1 (latency relative to an empty
-        server), each with ``_lower`` and ``_upper`` over the posterior of C1 and C2; ``deviation`` = median of
-        y·(1 − x) − 1; ``configuration`` (name). λ is the rate of an open loop and N/L of a closed one. C1 and C2 are,
-        per draw, the straight line nearest to the service curve between 1 and the configuration's most requests in flight
-        (relative least squares); the experts' part is added to C1 at the coverage that the load has.
-
-    Notes
-    -----
-    Kong et al. 2026 (arXiv:2605.15051). The curve is the limit of even arrivals and many requests in flight, and holds
-    exactly for closed loops; under Poisson arrivals y = (1 + C2/C1)/(1 − x).
-    """
-    import pandas as pd
-    import xarray as xr
-
-    frame = pd.concat([c.rows for c in configurations], ignore_index=True)
-    names = [c.name for c in configurations for _ in range(len(c.rows))]
-    conditions = resolve(frame, posterior, cards)
-    found = costs_for(posterior, conditions, cards, seed)
-    latency = frame["latency_s"].to_numpy(dtype=float)
-    rate = np.where(conditions.open_loop, conditions.load, conditions.load / latency)
-    in_flight = np.maximum(rate * latency, 1.0)
-    most = _most_in_flight(names, in_flight)
-    x, y = (np.empty((posterior.n_draws, len(frame))) for _ in range(2))
-    for i in range(len(frame)):
-        c1, c2 = _straight(found, conditions, i, in_flight[i], most[i], posterior.spec.moe)
-        y[:, i], x[:, i] = latency[i] / c1, rate[i] * c2
-    tail = (1.0 - ci) / 2.0
-    result: dict = {"configuration": (("measurement",), np.array(names, dtype=object))}
-    for name, values in (("x", x), ("y", y)):
-        low, median, high = np.quantile(values, [tail, 0.5, 1.0 - tail], axis=0)
-        result |= {
-            name: (("measurement",), median),
-            f"{name}_lower": (("measurement",), low),
-            f"{name}_upper": (("measurement",), high),
-        }
-    result["deviation"] = (("measurement",), np.median(y * (1.0 - x) - 1.0, axis=0))
-    result["open_loop"] = (("measurement",), conditions.open_loop)
-    return xr.Dataset(result, attrs={"ci": ci})
-
-
-def _most_in_flight(names: list[str], in_flight: np.ndarray) -> np.ndarray:
-    """Most requests in flight among the measurements of each one's configuration, shape (measurement,)."""
-    own = np.array(names)
-    return np.array([in_flight[own == name].max() for name in names])
-
-
-def _straight(
-    found: PredictedCosts, conditions: Conditions, i: int, in_flight: float, most: float, moe: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """C1 [s] and C2 [s/request] of the line nearest to a condition's service curve, shape (draw,) each."""
-    b = np.append(np.geomspace(1.0, max(most, 2.0), 16), in_flight)[None, :]
-    service, _, _ = curve(found, conditions, i, b, moe)
-    experts = np.zeros_like(service)
-    if found.n_experts[i] > 0:
-        experts = stage_parts_s(found, conditions, i, b, moe)[list(PARTS).index("verify, experts")]
-    target, number = (service - experts)[:, :-1], b[:, :-1]
-    weight = service[:, :-1] ** -2
-    weight = weight / weight.sum(axis=1, keepdims=True)
-    mean_b, mean_s = (
-        (weight * number).sum(axis=1, keepdims=True),
-        (weight * target).sum(axis=1, keepdims=True),
-    )
-    slope = (weight * (number - mean_b) * (target - mean_s)).sum(axis=1)
-    slope /= (weight * (number - mean_b) ** 2).sum(axis=1)
-    off = np.exp(found.misfit[:, i])
-    return off * (mean_s[:, 0] - slope * mean_b[:, 0] + experts[:, -1]), off * slope
 
 
 def bands_table(bands: xr.Dataset) -> pd.DataFrame:

@@ -14,27 +14,42 @@ if TYPE_CHECKING:
     from bayes_sd.inference.posterior import Posterior
     from bayes_sd.predict.sweep import Prepared
 
+NEW_WORDS = {
+    "hardware": "This GPU was never measured: its costs come from its card, widely.",
+    "engine": "This engine was never measured.",
+    "precision": "These number formats were never measured.",
+    "verifier": "This verifier was never measured: its costs come from its card, widely.",
+    "combination": "This verifier, GPU, engine and formats were never measured together.",
+    "drafter": "{drafter} was never measured: its costs and acceptance come from its card and the prior.",
+    "drafter on this deployment": "{drafter} was measured on other deployments only.",
+    "acceptance": "The acceptance of {drafter} was never measured on this verifier and workload.",
+}
+"""What each word of a condition's ``extrapolates`` means to a reader."""
 UNINFORMED = 0.8
 """A parameter whose posterior sd is above this share of its prior's was hardly told by the data."""
 PRIOR_ONLY = {
     "acceptance_length_slope": (
+        "draft length",
         "acceptance",
         "length_slope_sd",
-        "How acceptance changes with draft length is hardly told by the data, but by the prior: it varies little in them.",
+        "How acceptance changes with draft length comes from the prior: the data vary it too little to tell.",
     ),
     "log_draft_extra_steps": (
+        "draft length",
         "draft",
         "extra_steps_log_sd",
-        "How drafting cost splits into fixed and per-token parts is hardly told by the data: costs at draft lengths other "
-        "than the measured ones lean on the prior.",
+        "How drafting cost splits into a fixed part and one per token comes from the prior: costs at draft lengths other "
+        "than the measured ones lean on it.",
     ),
     "acceptance_level": (
+        "drafter",
         "acceptance",
         "logit_sd",
-        "The general level of acceptance is hardly told by the data.",
+        "The general level of acceptance comes from the prior.",
     ),
 }
-"""Parameter to the table and key of its prior's sd, and what it means that the data did not inform it."""
+"""Parameter to what must be new for it to matter, table and key of its prior's sd, and what it means that the data did not
+inform it."""
 
 
 def caveats(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list[str]:
@@ -51,9 +66,11 @@ def caveats(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list
     -------
     list of str
     """
-    found = [*_new(prepared), *_lengths(posterior, prepared), *_loads(posterior, prepared, swept)]
-    speculates = any(a.k > 0 for a in prepared.alternatives)
-    return found + (_prior_only(posterior) if speculates else [])
+    lengths = _lengths(posterior, prepared)
+    texts = "; ".join(prepared.conditions.extrapolates)
+    new = {"draft length"} if lengths or "draft length" in texts or "drafter" in texts else set()
+    new |= {"drafter"} if "drafter" in texts.split("; ") else set()
+    return [*_new(prepared), *lengths, *_loads(posterior, prepared, swept), *_prior_only(posterior, new)]
 
 
 def measured_lengths(posterior: Posterior, pair: str) -> list[int]:
@@ -66,21 +83,15 @@ def measured_lengths(posterior: Posterior, pair: str) -> list[int]:
 
 
 def _new(prepared: Prepared) -> list[str]:
-    """Say what no measurement stands behind, but for lengths and loads of the sweep itself."""
-    words: dict[str, list[str]] = {}
-    for name, text in zip(prepared.names, prepared.conditions.extrapolates, strict=True):
+    """Say what no measurement stands behind, but for lengths of drafts and loads, which the sweep itself varies."""
+    words: dict[str, None] = {}
+    for drafter, text in zip(prepared.conditions.drafter, prepared.conditions.extrapolates, strict=True):
         for part in filter(None, text.split("; ")):
             if part not in ("draft length", "load"):
-                words.setdefault(part, []).append(name)
-    everywhere = len(prepared.alternatives)
-    return [
-        f"Never measured: {part}" + ("" if len(names) == everywhere else f" (for {_some(names)})") + "."
-        for part, names in words.items()
-    ]
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}"
+                words[
+                    NEW_WORDS.get(part, "Never measured here: {part}.").format(part=part, drafter=drafter)
+                ] = None
+    return list(words)
 
 
 def _lengths(posterior: Posterior, prepared: Prepared) -> list[str]:
@@ -130,11 +141,11 @@ def _loads(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list[
     return found
 
 
-def _prior_only(posterior: Posterior) -> list[str]:
+def _prior_only(posterior: Posterior, new: set[str]) -> list[str]:
     found = []
-    for name, (table, key, words) in PRIOR_ONLY.items():
+    for name, (matters, table, key, words) in PRIOR_ONLY.items():
         prior = posterior.spec.priors.get(table, {}).get(key)
-        if prior is None or name not in posterior.tree["posterior"]:
+        if matters not in new or prior is None or name not in posterior.tree["posterior"]:
             continue
         if np.std(posterior.draws(name)) > UNINFORMED * float(prior):
             found.append(words)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.decide.break_even import VERDICTS, break_even_loads
 from bayes_sd.errors import ConditionError
 from bayes_sd.predict.latency import running_cap, service_curve
 from bayes_sd.predict.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
 N_LOADS = 50
 N_SEARCH = 80
 """Loads at which a break-even is looked for, besides those asked for."""
-VERDICTS = ("never", "below", "above", "always")
 REGIMES = {
-    "fades": "helps at low load and less as load grows: a cycle is cheaper for one request, dearer for each further one",
-    "helps throughout": "helps at every load: cheaper for one request and no dearer for each further one",
-    "never helps": "helps at no load: dearer for one request and for each further one",
-    "helps late": "helps only at high load: dearer for one request, cheaper for each further one",
+    "fades": "helps at low load and less as load grows: a request alone is cheaper, each further one dearer",
+    "helps throughout": "helps at every load: a request alone is cheaper, and each further one no dearer",
+    "never helps": "helps at no load: a request alone is dearer, and so is each further one",
+    "helps late": "helps only at high load: a request alone is dearer, each further one cheaper",
 }
 """Regimes of (C1_R, C2_R), in words."""
 LEAST_DEFINED = 0.5
@@ -165,9 +165,10 @@ def default_loads(
     medians = np.median(limits, axis=0)
     plain = prepared.plain or 0
     if axis == "in-flight":
-        cap = np.median([np.median(running_cap(prepared.costs, prepared.conditions, plain))])
+        cap = np.median(running_cap(prepared.costs, prepared.conditions, plain))
         return np.unique(np.round(np.geomspace(1.0, cap, n)))
-    share = np.linspace(1.0 / n, 1.0, n) * medians.max()
+    # At the very limit a median latency has no size to speak of.
+    share = np.linspace(1.0 / n, 1.0, n) * 0.98 * medians.max()
     return share / medians[plain] if axis == "utilisation" else share
 
 
@@ -254,45 +255,6 @@ def _break_even(search: xr.Dataset, levels: list[float]) -> dict[str, Any]:
         "p_verdict": (("verdict",), np.bincount(verdict, minlength=len(VERDICTS)) / len(verdict)),
         "p_several": ((), float(np.mean(n_crossings > 1))),
     }
-
-
-def break_even_loads(
-    loads: np.ndarray, plain_s: np.ndarray, speculative_s: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Find the load above which speculation stops helping, per draw.
-
-    Between loads the difference of inverse latencies is interpolated: for straight service curves it is exactly linear in
-    the rate, and an inverse latency runs into saturation at 0.
-
-    Parameters
-    ----------
-    loads : array, shape (load,)
-        Rising.
-    plain_s, speculative_s : array, shape (sample, load)
-        Mean latencies [s], infinite without a steady state.
-
-    Returns
-    -------
-    break_even : array, shape (sample,)
-        The first crossing from helping to hurting; NaN where there is none.
-    verdict : int array, shape (sample,)
-        Index in :data:`VERDICTS`.
-    crossings : int array, shape (sample,)
-        How often the speedup crosses 1.
-    """
-    gain = 1.0 / speculative_s - 1.0 / plain_s
-    known = np.isfinite(plain_s) | np.isfinite(speculative_s)
-    helps = gain > 0.0
-    both = known[:, :-1] & known[:, 1:]
-    stops, starts = helps[:, :-1] & ~helps[:, 1:] & both, ~helps[:, :-1] & helps[:, 1:] & both
-    row, at = np.arange(len(gain)), np.argmax(stops, axis=1)
-    before, after = gain[row, at], gain[row, at + 1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        crossing = loads[at] + (loads[at + 1] - loads[at]) * before / (before - after)
-    crossing = np.where(stops.any(axis=1), crossing, np.nan)
-    some, all_ = (helps & known).any(axis=1), (helps | ~known).all(axis=1)
-    verdict = np.select([~some, all_, stops.any(axis=1)], [0, 3, 1], default=2)
-    return crossing, verdict, stops.sum(axis=1) + starts.sum(axis=1)
 
 
 def _ratios(prepared: Prepared) -> dict[str, Any]:

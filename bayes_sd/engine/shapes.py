@@ -71,7 +71,7 @@ VERIFIERS: dict[str, Shape] = {
     shape.name: shape
     for shape in (
         Shape("cycle-16m", layers=8, width=384, heads=6, kv_heads=3, head_dim=64, feed_forward=1024),
-        Shape("cycle-51m", layers=10, width=640, heads=10, kv_heads=5, head_dim=64, feed_forward=1728),
+        Shape("cycle-33m", layers=8, width=576, heads=9, kv_heads=3, head_dim=64, feed_forward=1536),
         Shape("cycle-moe-62m", layers=6, width=384, heads=6, kv_heads=3, head_dim=64, feed_forward=512, experts=16, experts_used=2),
     )
 }  # fmt: skip

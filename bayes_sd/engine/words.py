@@ -85,7 +85,7 @@ def successors(seed: int, drafter: bool = False) -> np.ndarray:
         workload. In the drafter's map exactly round((1 - α)·words) words of each workload lead elsewhere.
     """
     rng = np.random.default_rng([seed, 1])
-    follow = rng.choice(list(WORKLOADS.values())[0].tokens, size=N_TOKENS)
+    follow = rng.choice(next(iter(WORKLOADS.values())).tokens, size=N_TOKENS)
     for workload in WORKLOADS.values():
         order = rng.permutation(workload.tokens)
         follow[order] = np.roll(order, -1)
@@ -136,8 +136,8 @@ def known_committed(seed: int, workload: Workload, draft_length: int) -> float:
     return committed / cycles
 
 
-def known_cycles(seed: int, workload: Workload, draft_length: int, output_tokens: int) -> float:
-    """Give the mean number of draft-verify cycles of a request.
+def known_cycles(seed: int, workload: Workload, draft_length: int, output_tokens: int) -> np.ndarray:
+    """Give the number of draft-verify cycles of a request, for each word that its prompt may end in.
 
     The first token comes from the prompt; the last cycle drafts no more than what is still wanted.
 
@@ -146,7 +146,7 @@ def known_cycles(seed: int, workload: Workload, draft_length: int, output_tokens
     seed : int
         Of the maps.
     workload : Workload
-        Texts; each word is equally likely to be the prompt's last.
+        Texts.
     draft_length : int
         k, tokens drafted per cycle.
     output_tokens : int
@@ -154,18 +154,19 @@ def known_cycles(seed: int, workload: Workload, draft_length: int, output_tokens
 
     Returns
     -------
-    float
-        Cycles a request; (g - 1) over them is the mean of tokens committed that a run of such requests shows.
+    int array, (word,)
+        Cycles a request, each word being equally likely; (g - 1) over their mean is what a run of such requests shows as
+        tokens committed per cycle.
     """
     agree = _agreements(seed, workload)
-    cycles = np.zeros(len(agree))
+    cycles = np.zeros(len(agree), dtype=int)
     for start in range(len(agree)):
         left, at = output_tokens - 1, start + 1
         while left > 0:
             taken = _accepted(agree, at, min(draft_length, left - 1)) + 1
             left, at = left - taken, at + taken
             cycles[start] += 1
-    return float(cycles.mean())
+    return cycles
 
 
 def _accepted(agree: np.ndarray, at: int, draft_length: int) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
 
 ALL = "all"
-NOT_MEASUREMENTS = ("acceptance_by_position.csv",)
+NOT_MEASUREMENTS = ("acceptance_by_draft_length.csv", "acceptance_by_position.csv", "acceptance_reported.csv")
 """Tables of another form that stand beside the measurement tables."""
 
 

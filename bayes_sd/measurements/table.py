@@ -120,7 +120,7 @@ def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
 def _text(value: object) -> str:
     if value is None or (isinstance(value, float) and value != value):
         return ""
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else str(value)
 
 
 def _check_header(path: Path, header: list[str], required: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ def plot_collapse(collapse: xr.Dataset, title: str = "Universal collapse") -> Fi
     Parameters
     ----------
     collapse : Dataset
-        From :func:`bayes_sd.decide.bands.collapse`.
+        From :func:`bayes_sd.decide.collapse.collapse`.
     title : str
 
     Returns

@@ -66,7 +66,8 @@ def plot_stages(bands: xr.Dataset | Sequence[xr.Dataset], title: str | None = No
             panel.set_ylabel("mean seconds of a request [s]")
         for panel in panels[max(len(several), 2) :]:
             panel.set_axis_off()
-        _labels(panels[1], several[min(1, len(several) - 1)], shown)
+        variable = "stage_share" if len(several) == 1 else "stage_s"
+        _labels(panels[1], several[min(1, len(several) - 1)], shown, variable)
         heading = title or several[0].attrs["deployment"] + (
             f"\n{several[0].attrs['label']}" if len(several) == 1 else ""
         )
@@ -99,10 +100,9 @@ def _stack(axes: Axes, bands: xr.Dataset, variable: str, shown: list[str]) -> No
         plain_log_ticks(axes.xaxis, doublings(load.min(), load.max()))
 
 
-def _labels(axes: Axes, bands: xr.Dataset, shown: list[str]) -> None:
+def _labels(axes: Axes, bands: xr.Dataset, shown: list[str], variable: str) -> None:
     """Name the stages beside the last load of a panel, in their colours."""
     last = int(np.flatnonzero(np.isfinite(bands["latency_median"].to_numpy()))[-1])
-    variable = "stage_share" if axes.get_ylim()[1] == 100.0 else "stage_s"
     scale = 100.0 if variable == "stage_share" else 1.0
     base, ends = 0.0, []
     for stage in shown:

@@ -100,6 +100,24 @@ def new_figure(width: float = 7.0, height: float = 4.2, **grid: Any) -> tuple[Fi
     return figure, figure.subplots(**grid)
 
 
+def settle(figure: Figure) -> Figure:
+    """Lay a figure out once and for all: the layout engine would move things a little at every drawing.
+
+    Parameters
+    ----------
+    figure : Figure
+
+    Returns
+    -------
+    Figure
+        The same one.
+    """
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+    return figure
+
+
 def check_figure_path(path: str | Path) -> Path:
     """Refuse a file name that figures cannot be written to.
 
@@ -146,7 +164,7 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
 
     def write(beside: Path) -> None:
         with styled():
-            figure.savefig(beside, format=kind, dpi=DPI, metadata=metadata)
+            settle(figure).savefig(beside, format=kind, dpi=DPI, metadata=metadata)
 
     return write_atomically(file, write)
 
@@ -168,7 +186,7 @@ def figure_bytes(figure: Figure, kind: str = "png") -> bytes:
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
     with styled():
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        settle(figure).savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
     return buffer.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ def start_from_trace(
     known = list(dict.fromkeys(d.key for d in posterior.levels.deployments))
     fits = _named(deployment, known) if deployment else _agreeing(posterior, cards, given)
     if not fits:
-        return {}, ["The trace has no such deployment: the answer rests on what is shared with others."]
+        return _from_others(rows, keys, cards, given)
     speculating = rows["k"].to_numpy(dtype=float) > 0
     best = max(fits, key=lambda key: (int((speculating & (keys == key)).sum()), int((keys == key).sum())))
     words = [f"Deployment: {best}."]
@@ -105,6 +106,68 @@ def start_from_trace(
         ]
     values = _typical(rows[(keys == best)], given)
     return values, words
+
+
+def _from_others(
+    rows: pd.DataFrame, keys: np.ndarray, cards: Cards, given: dict[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Take engine, lengths and drafting of a deployment that was not measured from the verifier's rows elsewhere."""
+    same = np.zeros(len(rows), dtype=bool)
+    if "verifier" in given:
+        canonical = _canonical(cards)
+        wanted = canonical(str(given["verifier"]))
+        same = np.array([canonical(str(name)) == wanted for name in rows["verifier"]], dtype=bool)
+    if not same.any():
+        return {}, [
+            "The trace has no such deployment and no such verifier: the answer rests on cards and priors."
+        ]
+    values = _typical(rows[same], given)
+    for name in ("hardware", "tp", "precision", "max_num_seqs", "source", "arrivals"):
+        values.pop(name, None)
+    like = keys[np.flatnonzero(same & (rows["workload"] == values["workload"]).to_numpy())[0]]
+    return values, [
+        "The trace has no such deployment: the answer rests on what is shared with others.",
+        f"What is not given (engine, lengths, workload, drafting) is as on {like}.",
+    ]
+
+
+def usual_drafting(posterior: Posterior, cards: Cards, verifier: str) -> dict[str, Any]:
+    """Give the way of drafting for a verifier that the trace measured most.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    cards : Cards
+        For which verifiers a drafter was made.
+    verifier : str
+
+    Returns
+    -------
+    dict
+        ``method``, ``drafter`` and ``k``.
+
+    Raises
+    ------
+    ConditionError
+        If the trace has no speculative rows, or none with a drafter made for this verifier.
+    """
+    rows = posterior.observed
+    rows = rows[rows["k"] > 0]
+    wanted = "give --method, --drafter and --k to answer from what is known without them"
+    if not len(rows):
+        raise ConditionError(f"the trace has no speculative rows: {wanted}")
+    name = cards.verifier(verifier).name if cards.has("verifier", verifier) else verifier
+    groups = sorted(rows.groupby(["method", "drafter", "k"], sort=False), key=lambda g: -len(g[1]))
+    for _, group in groups:
+        first = group.iloc[0]
+        card = cards.drafter_from_row(first)
+        if card is not None and (not card.verifiers or name in map(_canonical(cards), card.verifiers)):
+            return {"method": first["method"], "drafter": first["drafter"], "k": int(first["k"])}
+    raise ConditionError(f"the trace has no drafter that was made for {verifier}: {wanted}")
+
+
+def _canonical(cards: Cards) -> Callable[[str], str]:
+    return lambda name: cards.verifier(name).name if cards.has("verifier", name) else name
 
 
 def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:

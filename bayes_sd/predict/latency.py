@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.latency.kernel import kernel_deviation
-from bayes_sd.latency.queue import Protocol, in_flight_law
+from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.latency.tails import LEVELS, cv_of
 from bayes_sd.model.build import QUEUED_NOISE, smooth_minimum
@@ -27,6 +27,7 @@ __all__ = [
     "running_cap",
     "running_curve",
     "service_curve",
+    "steady_state",
     "summarise",
     "take",
 ]
@@ -262,20 +263,53 @@ def running_curve(
     return n_max, service @ straight_between(points, int(n_max.max()))
 
 
+def steady_state(
+    found: PredictedCosts,
+    conditions: Conditions,
+    i: int,
+    rate_rps: np.ndarray,
+    running: tuple[np.ndarray, np.ndarray],
+    work_log_sd: np.ndarray,
+    moe: str = "coverage",
+) -> tuple[InFlightLaw, np.ndarray, np.ndarray, np.ndarray]:
+    """Compute an open loop's steady state, the shape's misfit left out.
+
+    Parameters
+    ----------
+    found, conditions, i, moe
+        As in :func:`curve`.
+    rate_rps : array, shape (draw,)
+    running : (array, array)
+        From :func:`running_curve`.
+    work_log_sd : array, shape (draw,)
+        Spread of requests' work, from :class:`bayes_sd.predict.spread.RequestSpread`.
+
+    Returns
+    -------
+    law : InFlightLaw
+    latency_s, ttft_s : array, shape (draw,)
+        Means [s]; inf without a steady state.
+    tails_s : array, shape (draw, level)
+    """
+    n_max, service = running
+    protocol: Protocol = "poisson" if conditions.poisson[i] else "even"
+    law = in_flight_law(service, protocol, rate_rps, n_max, cv_of(work_log_sd), levels=())
+    latency = np.where(law.stable, law.mean_latency_s, np.inf)
+    busy = np.clip(np.where(law.stable, law.mean_running, 1.0), 1.0, n_max)
+    at, _, first = curve(found, conditions, i, busy[:, None], moe)
+    ttft = np.where(law.stable, first[:, 0] + np.maximum(latency - at[:, 0], 0.0), np.inf)
+    tails = open_loop_tails(found, conditions, i, service, law, n_max, work_log_sd, rate_rps)
+    return law, latency, ttft, tails
+
+
 def _open_loop(
     found: PredictedCosts, conditions: Conditions, i: int, moe: str, spread: RequestSpread
 ) -> tuple[np.ndarray, ...]:
     """Latency at an arrival rate, from the stationary law of the number in flight."""
-    n_max, service = running_curve(found, conditions, i, moe)
-    protocol: Protocol = "poisson" if conditions.poisson[i] else "even"
-    rate = conditions.load[i]
+    running = running_curve(found, conditions, i, moe)
+    rate = np.full(len(running[0]), conditions.load[i])
     work = spread.work_log_sd(found, conditions, i)
-    law = in_flight_law(service, protocol, np.full(len(n_max), rate), n_max, cv_of(work))
-    latency = np.where(law.stable, law.mean_latency_s, np.inf)
-    running = np.clip(np.where(law.stable, law.mean_running, 1.0), 1.0, n_max)
-    at, _, first = curve(found, conditions, i, running[:, None], moe)
-    ttft = np.where(law.stable, first[:, 0] + np.maximum(latency - at[:, 0], 0.0), np.inf)
+    law, latency, ttft, tails = steady_state(found, conditions, i, rate, running, work, moe)
     # Near saturation a small error of a cost is a large one of latency, and so is a run's luck.
     headroom = np.clip(1.0 - rate / law.limit_rps, 0.1, 1.0)
-    tails = open_loop_tails(found, conditions, i, service, law, n_max, work)
     return latency, ttft, law.mean, 1.0 / np.sqrt(headroom), tails

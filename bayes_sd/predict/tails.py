@@ -136,6 +136,7 @@ def open_loop_tails(
     law: InFlightLaw,
     n_max: np.ndarray,
     work_log_sd: np.ndarray,
+    rate_rps: np.ndarray | float | None = None,
 ) -> np.ndarray:
     """Compute the percentiles under an open loop.
 
@@ -152,13 +153,15 @@ def open_loop_tails(
     n_max : int array, shape (draw,)
         Most requests that run.
     work_log_sd : array, shape (draw,)
+    rate_rps : array, shape (draw,), optional
+        Arrival rate that `law` holds for; the condition's by default.
 
     Returns
     -------
     array, shape (draw, level)
         Seconds, at :data:`bayes_sd.latency.tails.LEVELS`; infinite in draws without a steady state.
     """
-    rate, poisson = conditions.load[i], bool(conditions.poisson[i])
+    rate, poisson = conditions.load[i] if rate_rps is None else rate_rps, bool(conditions.poisson[i])
     mean = np.clip(np.where(law.stable, law.mean_running, 1.0), 1.0, n_max)
     spread = np.where(law.stable, law.sd_running, 0.0)
     slope = _slope(service_s, mean, np.maximum(spread, 1.0), n_max)
@@ -179,7 +182,7 @@ def open_loop_tails(
     return np.where(law.stable[:, None], np.stack(columns, axis=1), np.inf)
 
 
-def _wait_probability(law: InFlightLaw, rate: float, work_cv: np.ndarray) -> np.ndarray:
+def _wait_probability(law: InFlightLaw, rate: np.ndarray | float, work_cv: np.ndarray) -> np.ndarray:
     """Probability that all places are taken, from the mean number waiting: an exponential tail has both."""
     load = np.clip(rate / law.limit_rps, 0.0, 1.0 - 1e-9)
     excess = np.where(law.stable, law.mean - law.mean_running, 0.0)
@@ -187,7 +190,9 @@ def _wait_probability(law: InFlightLaw, rate: float, work_cv: np.ndarray) -> np.
     return np.clip(excess * (1.0 - load) / (load * factor), 0.0, 1.0)
 
 
-def _behind_cap(stay: Stay, law: InFlightLaw, rate: float, work_cv: np.ndarray, n_max: np.ndarray):
+def _behind_cap(
+    stay: Stay, law: InFlightLaw, rate: np.ndarray | float, work_cv: np.ndarray, n_max: np.ndarray
+):
     """Components of a latency with a wait: none, or exponential and then served among as many as run at most."""
     probability = _wait_probability(law, rate, work_cv)
     mean_wait = 0.5 * (1.0 + work_cv**2) / np.maximum(law.limit_rps - rate, 1e-9 * law.limit_rps)

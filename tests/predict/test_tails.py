@@ -118,7 +118,9 @@ def test_mixture_percentile_is_that_of_draws():
     draws += np.where(rng.random(n) < share, rng.exponential(wait, n), 0.0)
     weights, waits = tails.wait_nodes(np.array([share]), np.array([wait]))
     for level in tails.LEVELS:
-        found = tails.mixture_quantile(level, weights, 1.0 + waits, np.full_like(waits, 3.0), np.array([sigma]))
+        found = tails.mixture_quantile(
+            level, weights, 1.0 + waits, np.full_like(waits, 3.0), np.array([sigma])
+        )
         assert found[0] == pytest.approx(np.quantile(draws, level), rel=0.012)
 
 

@@ -179,10 +179,11 @@ def _products(ratio: np.ndarray, cap: np.ndarray, width: int) -> tuple[np.ndarra
     np.cumprod(within, axis=2, out=within)
     row, (block, place) = np.arange(n_curves), np.divmod(cap - 1, width)
     with np.errstate(divide="ignore"):
-        whole = np.log(within[:, :, -1])
+        # A product that fell to 0 stays there: beside the block's first it is nothing.
+        whole, last = np.log(within[:, :, -1]), np.log(within[row, block, place])
     log_before = np.zeros((n_curves, n_blocks))
     np.cumsum(whole[:, :-1], axis=1, out=log_before[:, 1:])
-    return within, log_before, log_before[row, block] + np.log(within[row, block, place])
+    return within, log_before, log_before[row, block] + last
 
 
 def _even(

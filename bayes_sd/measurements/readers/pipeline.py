@@ -97,10 +97,32 @@ def ingest(
         _fill(found, given)
         _add_metrics(found, next((g.metrics for g in given if g.metrics), ()))
         readings += [cell for _, cell in found]
+    table = tabulate(readings)
+    notes += [f"{cell.where}: {note}" for cell in readings for note in cell.notes]
+    return IngestReport(table, notes)
+
+
+def tabulate(readings: Sequence[Reading]) -> pd.DataFrame:
+    """Put readings into a table, checked as the table's reader will check it.
+
+    Parameters
+    ----------
+    readings : sequence of Reading
+        With everything given filled in.
+
+    Returns
+    -------
+    DataFrame
+        As in :class:`IngestReport`.
+
+    Raises
+    ------
+    DataError
+        If a reading contradicts itself, or leaves something unsaid that a row needs.
+    """
     records = [_record(cell) for cell in readings]
     _ask_for_missing(readings)
-    notes += [f"{cell.where}: {note}" for cell in readings for note in cell.notes]
-    return IngestReport(_table(records), notes)
+    return _table(records)
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> Path:

@@ -90,7 +90,7 @@ def read(path: Path) -> Counters:
     """
     found: Counters = {}
     samples = 0
-    for number, line in enumerate(_lines(path), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         if not line or line.startswith("#"):
             continue
         sample = SAMPLE.fullmatch(line)
@@ -109,7 +109,23 @@ def read(path: Path) -> Counters:
     return found
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """Read the lines of a metrics text.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of str
+        Without the spaces around them.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, a folder, too large, or not text.
+    """
     if path.is_dir():
         raise DataError(f"{path}: is a folder; name a file with the server's metrics")
     try:

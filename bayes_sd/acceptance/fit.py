@@ -1,0 +1,170 @@
+"""Fits the acceptance model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayes_sd.acceptance.model import AcceptanceSpec, build_acceptance_model, coords
+from bayes_sd.acceptance.posterior import FORMAT_VERSION, AcceptancePosterior, rows_set
+from bayes_sd.acceptance.tables import AcceptanceData, read_acceptance_data
+from bayes_sd.inference.gate import judge
+from bayes_sd.inference.sample import SamplerSettings
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+SETTINGS = SamplerSettings(draws=1000, tune=700, chains=4, target_accept=0.95)
+
+
+class CompiledAcceptance:
+    """A compiled model of some data, to be sampled with all of its rows or without some.
+
+    Parameters
+    ----------
+    data : AcceptanceData
+    spec : AcceptanceSpec
+    """
+
+    def __init__(self, data: AcceptanceData, spec: AcceptanceSpec) -> None:
+        import nutpie
+
+        self.data, self.spec = data, spec
+        self._compiled: Any = nutpie.compile_pymc_model(build_acceptance_model(data, spec))
+
+    def sample(
+        self,
+        settings: SamplerSettings = SETTINGS,
+        held_out: Mapping[str, np.ndarray] | None = None,
+        progress: bool = False,
+    ) -> AcceptancePosterior:
+        """Draw from the posterior.
+
+        Parameters
+        ----------
+        settings : SamplerSettings
+        held_out : mapping of str to bool array, optional
+            True for a row of ``"counts"`` or ``"lengths"`` that is not to be learned from.
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        AcceptancePosterior
+            Its stored rows are those that were learned from.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If interrupted; nothing is returned then.
+        """
+        import nutpie
+
+        held_out = held_out or {}
+        masks = {
+            name: np.asarray(held_out.get(name, np.zeros(len(rows))), dtype=bool)
+            for name, rows in (("counts", self.data.counts), ("lengths", self.data.lengths))
+        }
+        kept = {f"{name}_kept": (~mask).astype(float) for name, mask in masks.items() if len(mask)}
+        trace = nutpie.sample(
+            self._compiled.with_data(**kept),
+            draws=settings.draws,
+            tune=settings.tune,
+            chains=settings.chains,
+            cores=settings.cores,
+            seed=settings.seed,
+            progress_bar=progress and sys.stderr.isatty(),
+            save_warmup=False,
+            target_accept=settings.target_accept,
+            maxdepth=settings.max_depth,
+            # Level, profile and restart of a method move together: a diagonal metric takes ten times the steps.
+            adaptation="low_rank",
+        )
+        drawn = trace.posterior.sizes
+        if (drawn["chain"], drawn["draw"]) != (settings.chains, settings.draws):
+            raise KeyboardInterrupt
+        return self._posterior(trace, settings, masks)
+
+    def _posterior(
+        self, trace: Any, settings: SamplerSettings, masks: dict[str, np.ndarray]
+    ) -> AcceptancePosterior:
+        tree = _tree(trace)
+        gate = judge(tree)
+        for name, rows in (("counts", self.data.counts), ("lengths", self.data.lengths)):
+            kept = rows[~masks[name]]
+            if len(kept):
+                tree[name] = _node(rows_set(kept))
+        about = {
+            "format_version": FORMAT_VERSION,
+            "spec": self.spec.to_dict(),
+            "sampler": settings.to_dict(),
+            "gate": gate.to_dict() | {"failures": gate.failures},
+            "coords": coords(self.data),
+            "pair_method": self.data.pair_method.tolist(),
+            "cell_pair": self.data.cell_pair.tolist(),
+        }
+        return AcceptancePosterior(tree, about)
+
+
+def fit_acceptance(
+    data: AcceptanceData | str | Path | Sequence[str | Path] | None = None,
+    *,
+    iid: bool = False,
+    spec: AcceptanceSpec | None = None,
+    settings: SamplerSettings | None = None,
+    progress: bool = False,
+) -> AcceptancePosterior:
+    """Fit acceptance by position.
+
+    Parameters
+    ----------
+    data : AcceptanceData, path or sequence of path, optional
+        Rows, or tables as :func:`~bayes_sd.acceptance.tables.read_acceptance_data` takes them; default: the shipped ones.
+    iid : bool
+        One acceptance for all positions of a cell.
+    spec : AcceptanceSpec, optional
+        Priors and parts of the model; `iid` is ignored where it is given.
+    settings : SamplerSettings, optional
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    AcceptancePosterior
+        ``passed`` and ``about["gate"]`` say whether it converged.
+
+    Raises
+    ------
+    DataError
+        If a table cannot be read or contradicts itself.
+    """
+    rows = data if isinstance(data, AcceptanceData) else read_acceptance_data(data)
+    return CompiledAcceptance(rows, spec or AcceptanceSpec(iid=iid)).sample(
+        settings or SETTINGS, progress=progress
+    )
+
+
+def _tree(trace: Any) -> xr.DataTree:
+    import xarray as xr
+
+    keep = ("diverging", "depth", "n_steps", "energy", "step_size", "maxdepth_reached", "logp")
+    stats = (
+        trace.sample_stats.to_dataset() if hasattr(trace.sample_stats, "to_dataset") else trace.sample_stats
+    )
+    posterior = trace.posterior.to_dataset() if hasattr(trace.posterior, "to_dataset") else trace.posterior
+    return xr.DataTree.from_dict(
+        {
+            "posterior": posterior.astype(np.float32),
+            "sample_stats": stats[[name for name in keep if name in stats]],
+        }
+    )
+
+
+def _node(rows: Any) -> xr.DataTree:
+    import xarray as xr
+
+    return xr.DataTree(rows)

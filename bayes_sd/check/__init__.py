@@ -1,0 +1,1 @@
+"""Checks of fitted models against the rows they were fitted to, and against one another."""

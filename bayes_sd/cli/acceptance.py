@@ -1,0 +1,81 @@
+"""``acceptance``: counts in, acceptance by position and tokens per cycle at any draft length out."""
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+NOT_CONVERGED = 3
+
+
+@click.command()
+@click.option(
+    "--data",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Table(s) of counts, of accepted lengths, or of measurements.  [default: the shipped ones]",
+)
+@click.option("--iid", is_flag=True, help="One acceptance for all positions of a workload.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="File of the fit (.nc).")
+@click.option(
+    "--k", "longest", default=8, show_default=True, type=click.IntRange(1, 64), help="Longest draft shown."
+)
+@click.option(
+    "--ci",
+    default=0.9,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Probability of the intervals.",
+)
+@click.option(
+    "--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain."
+)
+@click.option(
+    "--tune", default=700, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
+)
+@click.option("--chains", default=4, show_default=True, type=click.IntRange(1), help="Chains.")
+@click.option(
+    "--seed", default=20260515, show_default=True, type=click.IntRange(0), help="Same seed, same file."
+)
+@click.option(
+    "--profiles",
+    type=click.Path(path_type=Path),
+    help="Also write the profiles by method as a card (models/acceptance.toml is one).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profiles, as_json):
+    """Fit acceptance by draft position.
+
+    Example:  python -m bayes_sd acceptance --output traces/acceptance.nc
+    """
+    from bayes_sd.acceptance import fit_acceptance, read_acceptance_data, save_acceptance
+    from bayes_sd.acceptance.fit import SETTINGS
+    from bayes_sd.acceptance.profiles import write_profiles
+    from bayes_sd.acceptance.report import acceptance_report
+    from bayes_sd.acceptance.summary import acceptance_table
+    from bayes_sd.errors import ConditionError
+    from bayes_sd.inference.posterior import check_writable
+    from bayes_sd.inference.sample import SamplerSettings
+
+    if iid and profiles:
+        raise ConditionError("--profiles needs acceptance by position: leave --iid out")
+    rows = read_acceptance_data(list(data) or None)
+    check_writable(output)
+    cores = min(chains, os.cpu_count() or 1)
+    settings = SamplerSettings(
+        draws=draws, tune=tune, chains=chains, cores=cores, seed=seed, target_accept=SETTINGS.target_accept
+    )
+    posterior = fit_acceptance(rows, iid=iid, settings=settings, progress=not as_json)
+    save_acceptance(posterior, output)
+    if profiles and posterior.passed:
+        write_profiles(posterior, profiles)
+    table = acceptance_table(posterior, range(1, longest + 1), ci)
+    if as_json:
+        gate = posterior.about["gate"]
+        click.echo(
+            json.dumps({"file": str(output), "gate": gate, "cells": table.to_dict("records")}, indent=1)
+        )
+    else:
+        click.echo(acceptance_report(posterior, table, output, ci))
+    return 0 if posterior.passed else NOT_CONVERGED

@@ -1,0 +1,274 @@
+"""``measure``: a server in, a measurement table out."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from bayes_sd.cli.ingest import OPTIONS, _pairs
+
+SAID = (
+    "hardware", "tp", "n_gpu", "engine", "verifier", "precision", "method", "drafter", "k", "max_num_seqs", "workload",
+    "source",
+)  # fmt: skip
+API_KEY = "OPENAI_API_KEY"
+INTERRUPTED = 130
+
+
+def _column_options(command):
+    helps = dict(OPTIONS)
+    for name in reversed(SAID):
+        flag = f"--{name.replace('_', '-')}"
+        command = click.option(flag, f"column_{name}", metavar="VALUE", help=helps[name])(command)
+    return command
+
+
+@click.command(name="measure")
+@click.option(
+    "--target", required=True, metavar="URL", help="Server, as http://127.0.0.1:8000; no other is contacted."
+)
+@click.option(
+    "--output",
+    "-o",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="CSV table; rows there are kept, new ones added.",
+)
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    default=("128x64",),
+    show_default=True,
+    metavar="PxG",
+    help="Prompt x output tokens; may be repeated.",
+)
+@click.option(
+    "--clients",
+    default="auto",
+    show_default=True,
+    help="Closed loops: 1,2,4; auto (doubling while throughput grows); none.",
+)
+@click.option("--max-clients", default=32, show_default=True, type=click.IntRange(1), help="Where auto ends.")
+@click.option(
+    "--rates",
+    default="30%,50%,70%,85%",
+    show_default=True,
+    help="Open loops: requests/s, or % of the best closed loop's throughput; none.",
+)
+@click.option(
+    "--arrivals",
+    default="poisson",
+    show_default=True,
+    type=click.Choice(["poisson", "even"]),
+    help="Spacing of open loops.",
+)
+@click.option(
+    "--repeats",
+    default=2,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Times that each cell is measured.",
+)
+@click.option(
+    "--standard-error",
+    default=0.02,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Wanted for each mean latency, relative.",
+)
+@click.option(
+    "--warm-up",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Requests before a point counts; at least one a client.",
+)
+@click.option(
+    "--point-requests",
+    default="20,2000",
+    show_default=True,
+    metavar="LEAST,MOST",
+    help="Requests of a point.",
+)
+@click.option(
+    "--point-seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Longest window of a point.",
+)
+@click.option(
+    "--max-requests", default=20_000, show_default=True, type=click.IntRange(1), help="Of the whole sweep."
+)
+@click.option(
+    "--max-seconds",
+    default=3600.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Of the whole sweep.",
+)
+@click.option(
+    "--timeout",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Of one request, seconds.",
+)
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path),
+    help="Your own: a text a line, or JSON lines with 'prompt'. Acceptance depends on them.",
+)
+@click.option(
+    "--vocabulary",
+    metavar="FIRST-LAST",
+    help="Prompts of random token numbers instead of made-up words: exact lengths.",
+)
+@click.option("--model", default="", help="Name to send to the server.  [default: the verifier]")
+@click.option("--extra-body", default="{}", metavar="JSON", help="Further members of each request.")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any other column; may be repeated."
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Same seed, same prompts and arrivals.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@_column_options
+def measure(target, output, pairs, as_json, **options):
+    """Measure a server: one request at a time, then rising loads to just below saturation.
+
+    Any server with OpenAI's /v1/completions that streams (vLLM, SGLang, llama.cpp). Finished points are written at once;
+    the same command goes on with what is missing. Measure with and without the drafter into one table, then fit it.
+
+    \b
+    Example:
+      python -m bayes_sd measure --target http://127.0.0.1:8000 --output mine.csv
+          --hardware H100 --engine vllm-0.24.0 --precision bf16 --method none
+          --verifier Llama-3.1-8B-Instruct
+    """  # noqa: D301 click reads the control character, a raw string would print it
+    from bayes_sd.cli.progress import Shown
+    from bayes_sd.measure import measure as run
+
+    columns = {
+        n.removeprefix("column_"): v for n, v in options.items() if n.startswith("column_") and v is not None
+    }
+    columns = {"tp": "1", **_pairs(pairs), **columns}
+    sweep = _sweep(target, columns, options)
+    shown = Shown(quiet=as_json)
+    try:
+        with shown:
+            result = run(sweep, output, shown)
+    except KeyboardInterrupt:
+        click.echo(
+            f"interrupted: {shown.finished} finished points in {output}; the same command goes on", err=True
+        )
+        return INTERRUPTED
+    if as_json:
+        fields = {
+            n: getattr(result, n) for n in ("measured", "already_there", "complete", "stopped_by", "notes")
+        }
+        click.echo(json.dumps({"output": str(output), **fields}, indent=1))
+        return 0
+    before = f" ({result.already_there} were there)" if result.already_there else ""
+    click.echo(f"{output}: {result.measured} points measured{before}")
+    if not result.complete:
+        click.echo(f"stopped: --max-{result.stopped_by} is used up; the same command goes on")
+    for note in result.notes:
+        click.echo(f"note: {note}")
+    return 0
+
+
+def _sweep(target, columns, options):
+    """Put the options together."""
+    from bayes_sd.measure import Length, Plan, Prompts, Sweep
+    from bayes_sd.measure.prompts import parse_vocabulary, read_prompts
+
+    rates, shares = _rates(options["rates"])
+    clients = (
+        None
+        if options["clients"] == "auto"
+        else tuple(int(n) for n in _list(options["clients"], "--clients"))
+    )
+    least, most = _pair(options["point_requests"], ",", "--point-requests")
+    prompts = Prompts(
+        texts=read_prompts(options["prompts"]) if options["prompts"] else (),
+        vocabulary=parse_vocabulary(options["vocabulary"]) if options["vocabulary"] else None,
+    )
+    return Sweep(
+        target=target,
+        about=columns,
+        plan=Plan(
+            shapes=_shapes(options["shapes"]),
+            clients=clients,
+            max_clients=options["max_clients"],
+            rates=rates,
+            shares=shares if clients != () else (),
+            arrivals=options["arrivals"],
+            repeats=options["repeats"],
+        ),
+        length=Length(options["standard_error"], options["warm_up"], least, most, options["point_seconds"]),
+        prompts=prompts,
+        max_requests=options["max_requests"],
+        max_seconds=options["max_seconds"],
+        timeout_s=options["timeout"],
+        model=options["model"] or columns.get("verifier", ""),
+        extra=_body(options["extra_body"]),
+        api_key=os.environ.get(API_KEY, ""),
+        seed=options["seed"],
+    )
+
+
+def _shapes(texts):
+    from bayes_sd.measure import Shape
+
+    return tuple(Shape(*_pair(text, "x", "--shape")) for text in texts)
+
+
+def _pair(text, separator, option):
+    from bayes_sd.errors import DataError
+
+    low, _, high = text.partition(separator)
+    try:
+        pair = int(low), int(high)
+    except ValueError:
+        pair = 0, 0
+    if min(pair) < 1 or (separator == "," and pair[0] > pair[1]):
+        raise DataError(f"{option} {text!r}: write two whole numbers above zero as in 20{separator}200")
+    return pair
+
+
+def _list(text, option):
+    from bayes_sd.errors import DataError
+
+    if text == "none":
+        return []
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise DataError(f"{option} {text!r}: write numbers with commas, as in 1,2,4, or none") from error
+
+
+def _rates(text):
+    parts = [] if text == "none" else text.split(",")
+    shares = tuple(_list(part.rstrip("%"), "--rates")[0] / 100 for part in parts if part.endswith("%"))
+    return tuple(_list(part, "--rates")[0] for part in parts if not part.endswith("%")), shares
+
+
+def _body(text):
+    from bayes_sd.errors import DataError
+
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"--extra-body: not JSON ({error})") from error
+    if not isinstance(body, dict):
+        raise DataError('--extra-body: must be an object, as {"top_p": 0.9}')
+    return body

@@ -1,0 +1,29 @@
+"""``report``: a posterior as one HTML page."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command(name="report")
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="HTML file to write.")
+@click.option(
+    "--kind",
+    default="family",
+    show_default=True,
+    type=click.Choice(["family", "decision", "model"]),
+    help="The fit, what to decide by it, or how the model works.",
+)
+@click.option("--quarto", is_flag=True, help="Let an installed Quarto render it.")
+@click.option("--accept-unconverged", is_flag=True, help="Use a fit that did not pass its convergence gate.")
+def report(trace, output, kind, quarto, accept_unconverged):
+    r"""Write a report of a posterior as one HTML page that needs nothing else.
+
+    \b
+    Example:  python -m bayes_sd report traces/llama.nc --output report.html --kind decision
+    """
+    from bayes_sd.report.build import make_report
+
+    make_report(kind, trace, output, quarto, accept_unconverged)
+    click.echo(f"{output}: {kind} report of {trace}")

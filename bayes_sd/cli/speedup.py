@@ -1,0 +1,66 @@
+"""``speedup``: at which load speculation helps, and how sure that is."""
+
+from pathlib import Path
+
+import click
+
+from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.loads import load_options
+
+
+@click.command()
+@trace_options
+@condition_options
+@load_options("rate")
+@click.option(
+    "--ci",
+    default=0.9,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Probability of the intervals.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="FILE.csv, FILE.json, or FILE.nc with the draws."
+)
+@click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
+@click.option("--json", "as_json", is_flag=True, help="Print summary and table as JSON.")
+def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models, seed, accept_unconverged):
+    r"""Compare speculation with none over load: speedup, break-even, and why.
+
+    Without options it takes the trace's deployment with most speculative rows.
+
+    \b
+    Example:  python -m bayes_sd speedup traces/llama.nc --workload humaneval --arrivals poisson
+    """
+    import json
+
+    from bayes_sd.cards import load_cards
+    from bayes_sd.cli.condition import base_condition, one_drafter
+    from bayes_sd.cli.decisions import print_speedup
+    from bayes_sd.decide.speedup import speedup as run
+    from bayes_sd.decide.tables import check_format, records, speedup_summary, speedup_table, write_result
+    from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.plots.style import check_figure_path, save_figure
+
+    check_format(output)
+    if figure is not None:
+        check_figure_path(figure)
+    one_drafter(asked)
+    cards = load_cards(models)
+    posterior = load_posterior(trace, accept_unconverged)
+    kind = "concurrency" if load_axis == "in-flight" else "rate"
+    base, words = base_condition(posterior, cards, asked, kind, speculate=True)
+    result = run(posterior, base, loads, load_axis, ci=ci, cards=cards, seed=seed)
+    table, summary = speedup_table(result), speedup_summary(result)
+    if figure is not None:
+        from bayes_sd.plots.speedup import plot_speedup
+
+        save_figure(plot_speedup(result), figure)
+    if output is not None:
+        write_result(output, result, table, summary)
+    if as_json:
+        click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
+        return
+    print_speedup(result, table, summary, words)
+    if output is not None:
+        click.echo(f"{output}: {len(table)} loads")

@@ -1,0 +1,108 @@
+"""``tune``: which draft length and drafter at which load, and vLLM's table of it."""
+
+from pathlib import Path
+
+import click
+
+from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.loads import load_options
+
+
+@click.command()
+@trace_options
+@condition_options
+@load_options("in-flight")
+@click.option(
+    "--longest", default=8, show_default=True, type=click.IntRange(1, 64), help="Longest draft to consider."
+)
+@click.option(
+    "--ci",
+    default=0.9,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Probability of the intervals.",
+)
+@click.option(
+    "--vllm",
+    type=click.Path(path_type=Path),
+    help="FILE.json for vLLM's --speculative-config, with FILE.csv beside it saying how sure each row is.",
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="Comparison by load: FILE.csv, FILE.json or FILE.nc."
+)
+@click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+def tune(
+    trace,
+    asked,
+    loads,
+    load_axis,
+    longest,
+    ci,
+    vllm,
+    output,
+    figure,
+    as_json,
+    models,
+    seed,
+    accept_unconverged,
+):
+    r"""Choose the draft length, and the drafter, by load.
+
+    Says for each load which draft length is probably best, which loses least on average, and how much. Repeat
+    --drafter to compare drafters.
+
+    \b
+    Example:  python -m bayes_sd tune traces/llama.nc --workload humaneval --vllm speculation.json
+    """
+    import json
+
+    from bayes_sd.cards import load_cards
+    from bayes_sd.cli.condition import base_condition, compared_drafters
+    from bayes_sd.cli.decisions import print_tune
+    from bayes_sd.decide.schedule import (
+        check_names,
+        schedule,
+        speculative_config,
+        sweep_batch_sizes,
+        write_schedule,
+    )
+    from bayes_sd.decide.tables import check_format, records, tune_table, write_result
+    from bayes_sd.decide.tune import prepare_choices, tune_prepared
+    from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.plots.style import check_figure_path, save_figure
+
+    check_format(output)
+    if figure is not None:
+        check_figure_path(figure)
+    check_names(vllm, output)
+    cards = load_cards(models)
+    posterior = load_posterior(trace, accept_unconverged)
+    kind = "concurrency" if load_axis == "in-flight" else "rate"
+    base, words = base_condition(posterior, cards, asked, kind, speculate=True, draft_length=1)
+    drafters = compared_drafters(asked, base, cards)
+    prepared = prepare_choices(posterior, base, range(longest + 1), drafters, cards, seed)
+    result = tune_prepared(posterior, prepared, loads, load_axis, ci=ci)
+    table, rows = tune_table(result), schedule(sweep_batch_sizes(prepared))
+    config = speculative_config(rows, *prepared.written(rows["drafter"].iloc[0]), cards)
+    summary = {"vllm": config, "schedule": records(rows), **result.attrs}
+    if figure is not None:
+        from bayes_sd.plots.tune import plot_tune
+
+        save_figure(plot_tune(result), figure)
+    if output is not None:
+        write_result(output, result, table, summary)
+    if vllm is not None:
+        write_schedule(vllm, config, rows)
+    if as_json:
+        click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
+        return
+    print_tune(result, table, rows, words)
+    if not rows["k"].any():
+        click.echo(
+            "vLLM: leave --speculative-config out: no draft length is worth its cost at any batch size."
+        )
+    else:
+        click.echo(f"vLLM: --speculative-config '{json.dumps(config)}'")
+    for path in filter(None, (output, vllm, vllm and vllm.with_suffix(".csv"))):
+        click.echo(f"wrote {path}")

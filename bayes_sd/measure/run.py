@@ -1,0 +1,265 @@
+"""Runs a sweep against a server and writes its table point by point."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from bayes_sd.errors import TargetError
+from bayes_sd.measure.client import Client, Outcome, checked_target, open_session
+from bayes_sd.measure.loops import Budget, Length, Observed, OutOfBudget, Runner
+from bayes_sd.measure.plan import Load, Plan, Point, Shape, next_point, points_expected
+from bayes_sd.measure.prompts import TOKENS_PER_WORD, Prompts
+from bayes_sd.measure.record import Served, UnfinishedError, load_average, reading
+from bayes_sd.measure.table import Table, check_complete, check_given
+from bayes_sd.measurements.readers import unsaid
+from bayes_sd.measurements.readers.reading import Reading
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Everything that a sweep is.
+
+    Attributes
+    ----------
+    target : str
+        Address of the server: the only one ever contacted.
+    about : mapping
+        Columns of the table that the server does not say: hardware, engine, verifier, method, k, ...
+    plan : Plan
+    length : Length
+        Of each point.
+    prompts : Prompts
+    max_requests : int
+        Of the whole sweep.
+    max_seconds : float
+        Of the whole sweep (s).
+    timeout_s : float
+        Of one request (s).
+    model : str
+        Name sent to the server; "" leaves it out.
+    extra : mapping
+        Further members of each request's body.
+    api_key : str
+    seed : int
+        Same seed, same prompts and arrivals.
+    """
+
+    target: str
+    about: Mapping[str, object]
+    plan: Plan = field(default_factory=Plan)
+    length: Length = field(default_factory=Length)
+    prompts: Prompts = field(default_factory=Prompts)
+    max_requests: int = 20_000
+    max_seconds: float = 3600.0
+    timeout_s: float = 120.0
+    model: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    api_key: str = ""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a sweep stands.
+
+    Attributes
+    ----------
+    finished, expected : int
+        Points; those found in the table included.
+    point : Point or None
+        The one that begins, or that has just been measured.
+    cell : Reading or None
+        What was measured; None when a point begins.
+    """
+
+    finished: int
+    expected: int
+    point: Point | None
+    cell: Reading | None
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """What a sweep came to.
+
+    Attributes
+    ----------
+    output : Path
+        The table.
+    measured, already_there : int
+        Points of this run, and points found in the table.
+    complete : bool
+        Whether the plan is through; False where the requests or seconds allowed were used up.
+    stopped_by : str
+        "requests" or "seconds" then.
+    notes : list of str
+    """
+
+    output: Path
+    measured: int
+    already_there: int
+    complete: bool
+    stopped_by: str
+    notes: list[str]
+
+
+def client_name() -> str:
+    """Name of this client, as in the column `measured_by`."""
+    try:
+        return f"bayes_sd measure {version('bayes_sd')}"
+    except PackageNotFoundError:
+        return "bayes_sd measure"
+
+
+def measure(
+    sweep: Sweep, output: str | Path, report: Callable[[Progress], None] = lambda _: None
+) -> SweepResult:
+    """Measure a server and write a table that ``fit --data`` takes.
+
+    Each finished point is written at once. Where the table has points of the same configuration already, they are not
+    measured again: a sweep that was stopped goes on where it was when it is called again.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    output : path-like
+        CSV table; rows that are there are kept.
+    report : callable
+        Called when a point begins and when it is written.
+
+    Returns
+    -------
+    SweepResult
+
+    Raises
+    ------
+    TargetError
+        If the server refuses, does not answer, answers nonsense or stops; finished points are in the table.
+    DataError
+        If something is not said, or contradicts what the server counts.
+    OutputError
+        If the table cannot be written.
+    """
+    check_given(sweep.about)
+    about = unsaid.from_options(sweep.about).common
+    about.setdefault("workload", sweep.prompts.kind)
+    about.setdefault("source", f"measured_{about.get('hardware', '')}".replace(" ", "_"))
+    about["measured_by"] = client_name()
+    check_complete(about, Load("rate", 1.0, ""))
+    return asyncio.run(_measure(sweep, Table(Path(output), about), report))
+
+
+async def _measure(sweep: Sweep, table: Table, report: Callable[[Progress], None]) -> SweepResult:
+    done = table.done(sweep.plan)
+    there = len(done.throughput_rps)
+    measured, stopped, notes = 0, "", []
+    target = checked_target(sweep.target)
+    budget = Budget(sweep.max_requests, sweep.max_seconds)
+    async with open_session(sweep.api_key) as session:
+        client = Client(session, target, sweep.model, sweep.extra, sweep.timeout_s)
+        while (point := next_point(sweep.plan, done)) is not None:
+            report(Progress(there + measured, points_expected(sweep.plan), point, None))
+            try:
+                cell = await _point(client, sweep, point, budget, table.about)
+            except OutOfBudget as out:
+                stopped = str(out)
+                break
+            except UnfinishedError as error:
+                done.add(point, 0.0)
+                notes.append(f"{point.name}, repeat {point.repeat}: {error}")
+                continue
+            except TargetError as error:
+                kept = _kept(table, there + measured)
+                raise TargetError(f"{target}, {point.name}: {error}; {kept}") from error
+            table.add(cell)
+            done.add(point, cell.number("achieved_rps") or 0.0)
+            measured += 1
+            notes += [f"{point.name}, repeat {point.repeat}: {note}" for note in cell.notes]
+            report(Progress(there + measured, points_expected(sweep.plan), point, cell))
+    return SweepResult(table.path, measured, there, not stopped, stopped, notes)
+
+
+def _kept(table: Table, points: int) -> str:
+    if not points:
+        return "is it the right address, and is the server up?"
+    return f"{points} finished point{'' if points == 1 else 's'} in {table.path}; run the same command again to go on"
+
+
+async def _point(
+    client: Client, sweep: Sweep, point: Point, budget: Budget, about: Mapping[str, object]
+) -> Reading:
+    seed = [
+        sweep.seed,
+        point.shape.prompt_tokens,
+        point.shape.output_tokens,
+        point.repeat,
+        int(1e3 * point.load.value),
+    ]
+    prompts = await _prompts(client, sweep, point.shape, budget, seed)
+    before = await _metrics(client)
+
+    async def send(outcome: Outcome) -> Outcome:
+        return await client.send(next(prompts), point.shape.output_tokens, outcome)
+
+    runner = Runner(send, sweep.length, budget)
+    try:
+        if point.load.kind == "concurrency":
+            observed = await runner.closed_loop(int(point.load.value))
+        else:
+            seed = [*seed, 1]
+            observed = await runner.open_loop(point.load.value, sweep.plan.arrivals, seed)
+    finally:
+        await runner.stop()
+    after = await _metrics(client) if before is not None else None
+    served = Served(
+        metrics=(before, after) if before is not None and after is not None else (),
+        method=str(about.get("method", "none")),
+        draft_length=int(k) if isinstance(k := about.get("k"), int | float) else 0,
+        load_average=load_average() if urlsplit(client.target).hostname in LOOPBACK else float("nan"),
+    )
+    return _reading(point, observed, served, sweep)
+
+
+def _reading(point: Point, observed: Observed, served: Served, sweep: Sweep) -> Reading:
+    cell = reading(point, observed, served, client_name(), sweep.plan.arrivals)
+    if "prompt_tokens" not in cell.columns:
+        cell.put("prompt_tokens", float(point.shape.prompt_tokens))
+        cell.derived.append("prompt_tokens=asked for")
+    if sweep.prompts.vocabulary is None and not sweep.prompts.texts:
+        off = (cell.number("prompt_tokens") or 0.0) / point.shape.prompt_tokens - 1
+        if abs(off) > 0.1:
+            cell.notes.append(f"prompts are {off:+.0%} off the length asked for")
+    return cell
+
+
+async def _metrics(client: Client) -> str | None:
+    """Fetch the server's counters, where it has any of speculation."""
+    from bayes_sd.measurements.readers.prometheus import DRAFTS
+
+    text = await client.text("/metrics")
+    return text if text is not None and DRAFTS in text else None
+
+
+async def _prompts(client: Client, sweep: Sweep, shape: Shape, budget: Budget, seed: list[int]):
+    """Give prompts of a shape's length, and find out by one request whether the server answers at all.
+
+    Made-up words are first measured in the server's tokens.
+    """
+    words_per = TOKENS_PER_WORD
+    prompts = sweep.prompts.stream(shape.prompt_tokens, [*seed, 0])
+    budget.take()
+    probe = await client.send(next(prompts), 2, Outcome())
+    if probe.status != "done":
+        raise TargetError(probe.reason)
+    if sweep.prompts.vocabulary is None and not sweep.prompts.texts and probe.prompt_tokens:
+        words = max(1, round(shape.prompt_tokens / TOKENS_PER_WORD))
+        words_per = probe.prompt_tokens / words
+    return sweep.prompts.stream(shape.prompt_tokens, [*seed, 1], words_per)

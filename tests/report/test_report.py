@@ -1,0 +1,118 @@
+"""Reports: one source each, run on a posterior, one page that needs nothing else and opens in a browser without complaint."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bayes_sd.report.build import FORMS, KINDS, make_report, read_source, to_quarto
+
+REPORTS = Path(__file__).parents[2] / "reports"
+
+
+@pytest.fixture(scope="session")
+def pages(small_trace, tmp_path_factory):
+    """Reports made so far, by kind."""
+    folder, made = tmp_path_factory.mktemp("reports"), {}
+
+    def page(kind):
+        if kind not in made:
+            made[kind] = make_report(kind, small_trace, folder / f"{kind}.html")
+        return made[kind]
+
+    return page
+
+
+KINDS_RUN = [
+    "family",
+    pytest.param("decision", marks=pytest.mark.slow),
+    pytest.param("model", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("suffix", FORMS)
+def test_notebook_and_quarto_document_are_those_of_the_source(kind, suffix):
+    stored = (REPORTS / f"{kind}{suffix}").read_text(encoding="utf-8")
+    assert stored == FORMS[suffix](kind), (
+        "run python -c 'from bayes_sd.report.build import write_derived; ...' again"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_report_takes_a_trace_as_parameter(kind):
+    tagged = [c for c in read_source(kind).cells if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    assert tagged[0].source.startswith("TRACE = ")
+    assert "#| tags: [parameters]\nTRACE = " in to_quarto(kind)
+
+
+@pytest.mark.parametrize("kind", KINDS_RUN)
+def test_a_page_needs_nothing_else(pages, kind):
+    text = pages(kind).read_text(encoding="utf-8")
+    addresses = re.findall(r"""(?:src|href)=["']([^"']*)""", text)
+    assert addresses
+    assert all(a.startswith(("data:", "#")) for a in addresses)
+    assert "<script" not in text
+    assert "Traceback" not in text and "Warning" not in text
+    assert text.count("<img") >= 2
+    assert all(words for words in re.findall(r'<img[^>]*alt="([^"]*)"', text))
+
+
+@pytest.mark.parametrize("kind", KINDS_RUN)
+def test_each_number_has_a_reading_and_a_caveat(pages, kind):
+    text = pages(kind).read_text(encoding="utf-8")
+    rows = re.findall(r"<table class=.numbers.>.*?</table>", text, flags=re.DOTALL)
+    cells = re.findall(r"<td>([^<]+)<em>([^<]+)</em></td>", "".join(rows))
+    assert len(cells) >= 4
+    assert all(reading.strip() and caveat.strip().endswith(".") for reading, caveat in cells)
+
+
+@pytest.mark.parametrize("kind", KINDS_RUN)
+def test_a_page_opens_in_a_browser_without_complaint(pages, kind):
+    """Headless Chromium: every image has a size, the console stays silent, nothing is wider than the window."""
+    browser, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("no Chromium with its driver on this machine")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1000,900"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    with webdriver.Chrome(options=options, service=Service(driver)) as window:
+        window.get(pages(kind).as_uri())
+        widths = window.execute_script("return [...document.images].map(i => i.naturalWidth)")
+        wide = window.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
+        assert window.get_log("browser") == []
+    assert widths and min(widths) > 100
+    assert wide <= 0
+
+
+@pytest.mark.skipif(shutil.which("quarto") is None, reason="Quarto is not installed")
+def test_quarto_renders_the_same_report(small_trace, tmp_path):
+    page = make_report("family", small_trace, tmp_path / "family.html", quarto=True)
+    assert "<img" in page.read_text(encoding="utf-8")
+
+
+def refused(*args):
+    done = subprocess.run(
+        [sys.executable, "-m", "bayes_sd", "report", *map(str, args)], capture_output=True, text=True
+    )
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    return done.stderr
+
+
+def test_what_cannot_be_reported_is_refused(tmp_path, small_trace):
+    out = tmp_path / "r.html"
+    assert "no.nc" in refused(tmp_path / "no.nc", "--output", out)
+    assert ".html" in refused(small_trace, "--output", tmp_path / "r.pdf")
+    assert not out.exists()
+    if shutil.which("quarto") is None:
+        assert "Quarto" in refused(small_trace, "--output", out, "--quarto")
