@@ -13,11 +13,13 @@ from bayes_sd.inference.problem import Frame, Problem
 
 STEP = 1e-4
 NEGLIGIBLE = 1e-4
+SHARED = 120
+"""Neighbours in the Hessian from which a parameter counts as one that all deployments share."""
 LEAST_CURVATURE = 5e-4
 """Smallest curvature along any direction, in units of the parameters' own: flatter ones are taken as this flat."""
 
 
-def curvature(problem: Problem, points: np.ndarray) -> np.ndarray:
+def curvature(problem: Problem, points: np.ndarray, groups: list[np.ndarray] | None = None) -> np.ndarray:
     """Average the curvature of the log density over points.
 
     Parameters
@@ -25,24 +27,86 @@ def curvature(problem: Problem, points: np.ndarray) -> np.ndarray:
     problem : Problem
     points : array, shape (point, parameter)
         In the coordinates that the data inform.
+    groups : list of int array, optional
+        Parameters that may be moved at once, from :func:`independent_groups`; each on its own by default.
 
     Returns
     -------
     array, shape (parameter, parameter)
-        Minus the mean Hessian, by central differences of the gradient.
+        Minus the mean Hessian, by central differences of the gradient. With `groups`, a group's rows are its sum in
+        the columns that its members do not share; :func:`unravel` takes them apart.
     """
     size = points.shape[1]
-    total, natural = np.zeros((size, size)), np.empty(size)
+    groups = [np.array([i]) for i in range(size)] if groups is None else groups
+    total, natural = np.zeros((len(groups), size)), np.empty(size)
     above, below = np.empty(size), np.empty(size)
     for x in points:
-        for i in range(size):
-            here, at = x.copy(), x[i]
-            here[i] = at + STEP
+        for g, group in enumerate(groups):
+            here = x.copy()
+            here[group] += STEP
             informed_density(here, above, natural, problem)
-            here[i] = at - STEP
+            here[group] = x[group] - STEP
             informed_density(here, below, natural, problem)
-            total[i] -= (above - below) / (2.0 * STEP)
-    return 0.5 * (total + total.T) / len(points)
+            total[g] -= (above - below) / (2.0 * STEP)
+    return total / len(points)
+
+
+def independent_groups(pattern: np.ndarray) -> list[np.ndarray]:
+    """Group parameters so that no two of a group meet in the same third, those that nearly all meet aside.
+
+    Deployments meet only in what they share, so a few dozen gradients tell all their curvatures at once.
+
+    Parameters
+    ----------
+    pattern : bool array, shape (parameter, parameter)
+        Where the Hessian is not zero.
+
+    Returns
+    -------
+    list of int array
+        First one group for each shared parameter, then the groups of the others.
+    """
+    shared = pattern.sum(axis=0) > SHARED
+    own = np.flatnonzero(~shared)
+    meets = pattern & ~shared[:, None]
+    groups: list[list[int]] = []
+    taken: list[np.ndarray] = []
+    for i in own:
+        for group, used in zip(groups, taken, strict=True):
+            if not (used & meets[:, i]).any():
+                group.append(i)
+                used |= meets[:, i]
+                break
+        else:
+            groups.append([i])
+            taken.append(meets[:, i].copy())
+    return [np.array([i]) for i in np.flatnonzero(shared)] + [np.array(group) for group in groups]
+
+
+def unravel(rows: np.ndarray, groups: list[np.ndarray], pattern: np.ndarray) -> np.ndarray:
+    """Take grouped curvatures apart.
+
+    Parameters
+    ----------
+    rows : array, shape (group, parameter)
+        From :func:`curvature`.
+    groups : list of int array
+    pattern : bool array, shape (parameter, parameter)
+
+    Returns
+    -------
+    array, shape (parameter, parameter)
+        Symmetric.
+    """
+    shared = pattern.sum(axis=0) > SHARED
+    found = np.zeros(pattern.shape)
+    for row, group in zip(rows, groups, strict=True):
+        for i in group:
+            columns = pattern[i] if shared[i] else pattern[i] & ~shared
+            found[i, columns] = row[columns]
+    own = np.ix_(shared, ~shared)
+    found[np.ix_(~shared, shared)] = found[own].T
+    return 0.5 * (found + found.T)
 
 
 def curved_frame(shift: np.ndarray, curvature: np.ndarray) -> Frame:

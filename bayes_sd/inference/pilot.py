@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.inference.density import informed_density
-from bayes_sd.inference.frame import curvature, curved_frame
+from bayes_sd.inference.frame import curvature, curved_frame, independent_groups, unravel
 from bayes_sd.inference.sample import run_chains, to_sampled
 from bayes_sd.model.parameters import parameters, start_vector
 
@@ -29,7 +29,7 @@ SPREADS = {
 """Spreads of hierarchies, and what they are the spread of. A joint mode has them at zero, so they are held."""
 MOST_STEPS = 500
 PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 200, 150
-CURVATURE_POINTS = 16
+CURVATURE_POINTS = 40
 
 
 def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: SamplerSettings) -> Frame:
@@ -50,21 +50,23 @@ def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: Samp
     -------
     Frame
     """
-    first = _frame_at_mode(problem, design, spec)
+    first, pattern = _frame_at_mode(problem, design, spec)
     pilot = replace(
         settings, chains=PILOT_CHAINS, tune=PILOT_TUNE, draws=PILOT_DRAWS, seed=settings.seed + 1, max_depth=7
     )
     _, drawn = run_chains(problem, first, pilot)
     draws = drawn.reshape(-1, drawn.shape[2])
     points = draws[np.linspace(0, len(draws) - 1, CURVATURE_POINTS).astype(int)]
+    groups = independent_groups(pattern)
     with ThreadPoolExecutor(settings.cores) as pool:
         parts = np.array_split(points, settings.cores)
-        averages = list(pool.map(lambda part: curvature(problem, part) * len(part), parts))
-    return curved_frame(draws.mean(axis=0), np.sum(averages, axis=0) / len(points))
+        sums = list(pool.map(lambda part: curvature(problem, part, groups) * len(part), parts))
+    average = unravel(np.sum(sums, axis=0) / len(points), groups, pattern)
+    return curved_frame(draws.mean(axis=0), average)
 
 
-def _frame_at_mode(problem: Problem, design: Design, spec: ModelSpec) -> Frame:
-    """Climb to the mode with spreads held at their priors, and take the curvature there."""
+def _frame_at_mode(problem: Problem, design: Design, spec: ModelSpec) -> tuple[Frame, np.ndarray]:
+    """Climb to the mode with spreads held at their priors; give the curvature there as a frame, and its pattern."""
     from scipy.optimize import minimize
 
     start = to_sampled(start_vector(design, spec), problem)
@@ -90,8 +92,10 @@ def _frame_at_mode(problem: Problem, design: Design, spec: ModelSpec) -> Frame:
     mode = start.copy()
     mode[free] = found.x
     bend = curvature(problem, mode[None])
+    bend = 0.5 * (bend + bend.T)
+    pattern = bend != 0.0
     bend[held, :] = 0.0
     bend[:, held] = 0.0
     # A spread with n members is known to 1/sqrt(2n).
     bend[held, held] = 2.0 * np.array(children) + 1.0 / problem.prior_sd[held] ** 2
-    return curved_frame(mode, bend)
+    return curved_frame(mode, bend), pattern

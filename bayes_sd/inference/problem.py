@@ -92,7 +92,7 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
     n_rows = len(deployment)
     ttft, share = timed_rows(design, points)
     start, weight = kernel_index(design, points)
-    logits = acceptance_logit(rows["committed"], rows["k"], design.row_profile())
+    logits = acceptance_logit(rows["committed"], rows["k"], design.row_profile(spec))
     member = design.levels.member
     return Problem(
         offset=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
@@ -156,7 +156,7 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
         accept_logit=logits,
         effect_scale=effect_scales(active_coefficients(design), spec).ravel(),
         pair_small_cache=design.pair_small_cache.astype(float),
-        cell_profile=design.cell_profile,
+        cell_profile=design.cell_profile * (spec.acceptance == "position"),
         sparse=sparse,
         popularity_nodes=nodes,
         popularity_weights=weights,

@@ -31,6 +31,8 @@ REFERENCE_DRAFT_LENGTH = 4.0
 """Draft length [tokens] at which an acceptance cell's level is stated."""
 QUEUED_NOISE = 4.0
 """Noise of rows whose requests queue for the cache, in units of the others'."""
+MOST_AMPLIFIED = 3.0
+"""Noise near an open loop's saturation, at most, in units of that at low load."""
 CACHE_SHARPNESS = 12.0
 """How abruptly the cache limits the requests that run: lengths vary, so the limit bites a little before it binds."""
 
@@ -154,7 +156,7 @@ def _committed(design: Design, spec: ModelSpec, free: dict[str, Any]) -> Any:
     spread = pt.exp(free["log_acceptance_scale"])
     cell = pm.Normal("acceptance_cell", drafter[design.cell_drafter], spread, dims="cell")
     doublings = np.log(np.maximum(rows["k"], 1.0) / REFERENCE_DRAFT_LENGTH)
-    profile = design.row_profile()
+    profile = design.row_profile(spec)
     logits = cell[np.maximum(rows["cell"], 0)] + free["acceptance_length_slope"] * doublings
     measured = acceptance_logit(rows["committed"], rows["k"], profile)
     seen = np.flatnonzero(np.isfinite(measured))
@@ -283,13 +285,19 @@ def _poisson_means(design: Design, points: Points, service: Any) -> Any:
 
 
 def noise_factor(design: Design, points: Points) -> np.ndarray:
-    """Noise of each observation in units of its group's: more where requests queue for the cache.
+    """Noise of each observation in units of its group's: more where requests queue, and near an open loop's saturation.
 
-    There a measurement depends on evictions and run length, and two such rows may contradict each other.
+    Where requests queue for the cache a measurement depends on evictions and run length, and two such rows may
+    contradict each other. In an open loop a run whose steps are all a per cent slower has 1/(1 - ρ) per cent more latency
+    (L = C1/(1 - ρ), ρ = λC2), but only part of the noise is of that kind: the factor is the square root, taken from
+    the data as latency over the shape's lowest.
     """
     rows = design.rows
     queued = ~rows["open_loop"] & (nominal_in_flight(design, points)[points.running] < rows["load"])
-    return np.where(queued, QUEUED_NOISE, 1.0)
+    lowest = np.full(len(design.coords["shape"]), np.inf)
+    np.minimum.at(lowest, rows["shape"], rows["latency_s"])
+    amplified = np.minimum(np.sqrt(rows["latency_s"] / lowest[rows["shape"]]), MOST_AMPLIFIED)
+    return np.where(queued, QUEUED_NOISE, np.where(rows["open_loop"], amplified, 1.0))
 
 
 def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:

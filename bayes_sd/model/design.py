@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from bayes_sd.model.deployments import (
     rooflines,
 )
 from bayes_sd.model.points import protocol_order
-from bayes_sd.model.spec import KINDS
+from bayes_sd.model.spec import KINDS, ModelSpec
 
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
@@ -105,8 +106,10 @@ class Design:
     cell_profile: np.ndarray
     frame: pd.DataFrame
 
-    def row_profile(self) -> np.ndarray:
+    def row_profile(self, spec: ModelSpec) -> np.ndarray:
         """Give each observation the acceptance profile of its cell, shape (observation, position)."""
+        if spec.acceptance == "iid":
+            return np.zeros((len(self.rows["cell"]), PROFILE_POSITIONS))
         padded = np.vstack([self.cell_profile, np.zeros((1, PROFILE_POSITIONS))])
         return padded[self.rows["cell"]]
 
@@ -291,8 +294,31 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
 
 
 def method_profile(method: object) -> np.ndarray:
-    """Give how the log odds of acceptance differ by draft position for a speculation method, shape (position,)."""
-    return np.zeros(PROFILE_POSITIONS)
+    """Give how the log odds of acceptance differ by draft position for a speculation method.
+
+    Parameters
+    ----------
+    method : str
+        As tables write it, ``eagle3`` for example.
+
+    Returns
+    -------
+    array, shape (position,)
+        From ``models/acceptance.toml``; zero (all positions alike) for a method that it does not have.
+    """
+    known = _profiles()
+    name = str(method).lower().replace("-", "").replace("_", "")
+    return known.get(name, np.zeros(PROFILE_POSITIONS))
+
+
+@lru_cache(maxsize=1)
+def _profiles() -> dict[str, np.ndarray]:
+    from bayes_sd.acceptance.profiles import read_profiles
+
+    return {
+        name.replace("_", ""): np.asarray(profile.mean, dtype=float)
+        for name, profile in read_profiles().methods.items()
+    }
 
 
 def cache_is_small(deployment: Deployment, cards: Cards) -> bool:

@@ -42,6 +42,9 @@ class ModelSpec:
     routed : {"k+1", "k"}
         Whether a verify step routes the draft tokens and the one before them, T = b(1 + ψk), or the draft tokens only,
         T = b(1 + ψ(k − 1)); the paper writes both.
+    acceptance : {"position", "iid"}
+        Whether the acceptance of a drafted token differs by its position as the method's profile in
+        ``models/acceptance.toml`` says, or is the same at every position.
     kernel : bool
         Whether step time may leave the straight line by a deviation per stack and batch size.
     pooled : bool
@@ -53,6 +56,7 @@ class ModelSpec:
     family: str = "llama"
     moe: Literal["coverage", "dense"] = "coverage"
     routed: Literal["k+1", "k"] = "k+1"
+    acceptance: Literal["position", "iid"] = "position"
     kernel: bool = True
     pooled: bool = True
     priors: dict[str, Any] = field(default_factory=lambda: read_priors())

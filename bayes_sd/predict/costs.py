@@ -253,7 +253,8 @@ def _committed(posterior: Posterior, conditions: Conditions, unknown: Unknowns) 
         k = int(conditions.k[i])
         slope = posterior.draws("acceptance_length_slope")
         level = logits + slope * np.log(k / REFERENCE_DRAFT_LENGTH)
-        profile = method_profile(conditions.frame.iloc[i].get("method"))
+        by_position = posterior.spec.acceptance == "position"
+        profile = by_position * method_profile(conditions.frame.iloc[i].get("method"))
         committed[:, i] = expected_committed_profile(level, profile, np.array(k))
     return committed
 

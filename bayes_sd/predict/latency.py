@@ -11,7 +11,7 @@ from bayes_sd.latency.kernel import kernel_deviation
 from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.latency.tails import LEVELS, cv_of
-from bayes_sd.model.build import QUEUED_NOISE, smooth_minimum
+from bayes_sd.model.build import MOST_AMPLIFIED, QUEUED_NOISE, smooth_minimum
 from bayes_sd.predict.conditions import Conditions, resolve
 from bayes_sd.predict.costs import PredictedCosts, costs_for
 from bayes_sd.predict.grid import curve_points, straight_between
@@ -311,5 +311,5 @@ def _open_loop(
     work = spread.work_log_sd(found, conditions, i)
     law, latency, ttft, tails = steady_state(found, conditions, i, rate, running, work, moe)
     # Near saturation a small error of a cost is a large one of latency, and so is a run's luck.
-    headroom = np.clip(1.0 - rate / law.limit_rps, 0.1, 1.0)
+    headroom = np.clip(1.0 - rate / law.limit_rps, 1.0 / MOST_AMPLIFIED**2, 1.0)
     return latency, ttft, law.mean, 1.0 / np.sqrt(headroom), tails
