@@ -25,7 +25,6 @@ from bayes_sd.inference.problem import Frame, Problem
     DRAFT_TOKEN_FACTOR,
     DRAFT_SCALE,
     DRAFT_COST,
-    DRAFT_SHARE,
     ACCEPT_LEVEL,
     ACCEPT_DRAFTER,
     ACCEPT_SCALE,
@@ -45,7 +44,7 @@ from bayes_sd.inference.problem import Frame, Problem
     LATENCY_NOISE,
     TTFT_NOISE,
     SHARE_NOISE,
-) = range(31)
+) = range(30)
 (P_PREFILL, P_TOKEN, P_LINK, P_WEIGHTS, P_LAUNCH, P_ALLREDUCE, P_SEQUENCE, P_EXPERTS, P_KV, P_FIXED) = range(
     10
 )
@@ -79,11 +78,12 @@ def _student(residual, log_sigma, precision, tails):
 @njit(cache=True, nogil=True, error_model="numpy")
 def _popularity(x, problem, log_missed, log_missed_skew, busiest, busiest_skew):
     """Per verifier with experts: log of an expert's chance to be missed by a token at the nodes of popularity, the busiest
-    expert's surface at the skew, and the slopes of both in log skew (see latency.coverage and latency.expert_load)."""
+    expert's surface at the skew, and the slopes of both in log skew (see latency.coverage and latency.expert_load).
+    """
     o = problem.offset
     nodes, surface = problem.popularity_nodes, problem.busiest_surface
-    n_degree, n_skew = int(problem.settings[9]), int(problem.settings[10])
-    largest = problem.settings[11]
+    n_degree, n_skew = int(problem.settings[8]), int(problem.settings[9])
+    largest = problem.settings[10]
     for i in range(log_missed.shape[0]):
         skew = math.exp(x[o[SKEW] + i])
         centre = problem.sparse[i, 2]
@@ -184,7 +184,9 @@ def _step(
     d[D_FLIGHT] = per_request * factor + draft_each
     if sparse:
         waited = n * (k + 1.0) * request * share * factor
-        in_tokens = waited * wait_share * experts[X_BUSIEST_TOKENS] + expert * factor * experts[X_TOUCHED_TOKENS]
+        in_tokens = (
+            waited * wait_share * experts[X_BUSIEST_TOKENS] + expert * factor * experts[X_TOUCHED_TOKENS]
+        )
         d[D_PSI] = in_tokens * n * spread_psi
         d[D_FLIGHT] += in_tokens * spread
         d[D_SKEW] = waited * wait_share * experts[X_BUSIEST_SKEW] + expert * factor * experts[X_TOUCHED_SKEW]
@@ -205,8 +207,7 @@ def to_natural(x, natural, problem):
     log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
     the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
     left as it is: there the prior rules, which is straight in the summands.) Kernel curves are moved in log
-    units and not in units of their scale where rows inform them (centred), pairs' token shares, which hardly any data inform, as offsets
-    from their centre.
+    units and not in units of their scale where rows inform them (centred).
 
     Returns
     -------
@@ -232,7 +233,6 @@ def to_natural(x, natural, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
-        natural[o[DRAFT_SHARE] + i] += x[o[DRAFT_TOKEN_FACTOR]]
     inverse, volume = math.exp(-x[o[KERNEL_SCALE]]), 0.0
     for i in range(problem.kernel_centred.size):
         if problem.kernel_centred[i]:
@@ -262,7 +262,6 @@ def _pull_back(x, grad, natural, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)
-        grad[o[DRAFT_TOKEN_FACTOR]] += grad[o[DRAFT_SHARE] + i]
     inverse, scale = math.exp(-x[o[KERNEL_SCALE]]), o[KERNEL_SCALE]
     for i in range(problem.kernel_centred.size):
         if problem.kernel_centred[i]:
@@ -324,7 +323,7 @@ def _hierarchy(x, grad, problem, share, share_slope):
     g_effect = grad[o[EFFECT] : o[EFFECT + 1]]
     level_of, kind_of, log2_tp = problem.level_of, problem.kind_of, problem.log2_tp
     o_cost, o_residual, o_slope = o[COST], o[DEPLOYMENT_SCALE], o[SLOPE]
-    alone = math.log(problem.settings[7])
+    alone = math.log(problem.settings[6])
     for d in range(n_dep):
         compute, link = ideal[I_COMPUTE, d], part[P_LINK] * ideal[I_LINK, d]
         prefill = part[P_PREFILL] * compute
@@ -344,7 +343,7 @@ def _hierarchy(x, grad, problem, share, share_slope):
         for c in range(n_coef):
             expected = base[c]
             log_scale = alone
-            inverse = 1.0 / problem.settings[7]
+            inverse = 1.0 / problem.settings[6]
             if pooled:
                 expected += x[o_slope + c] * log2_tp[d]
                 for i in range(n_kind):
@@ -404,13 +403,8 @@ def _drafting(x, grad, problem):
         grad[o[DRAFT_LEVEL]] += z * math.exp(-log_scale)
         grad[o[DRAFT_FORMAT]] += small * z * math.exp(-log_scale)
         grad[o[DRAFT_SCALE]] += z * z - 1.0
-        sd = problem.settings[4]
-        z = (x[o[DRAFT_SHARE] + i] - problem.pair_log_share[i] - x[o[DRAFT_TOKEN_FACTOR]]) / sd
-        value += -0.5 * z * z
-        grad[o[DRAFT_SHARE] + i] -= z / sd
-        grad[o[DRAFT_TOKEN_FACTOR]] += z / sd
     for i in range(o[ACCEPT_DRAFTER + 1] - o[ACCEPT_DRAFTER]):
-        sd = problem.settings[5]
+        sd = problem.settings[4]
         z = (x[o[ACCEPT_DRAFTER] + i] - x[o[ACCEPT_LEVEL]]) / sd
         value += -0.5 * z * z
         grad[o[ACCEPT_DRAFTER] + i] -= z / sd
@@ -426,7 +420,7 @@ def _drafting(x, grad, problem):
     run_precision = math.exp(-x[o[ACCEPT_RUN]])
     for r in problem.accept_row:
         cell = o[ACCEPT_CELL] + problem.row_int[r, R_CELL]
-        doublings = math.log(problem.row_float[r, F_K] / problem.settings[8])
+        doublings = math.log(problem.row_float[r, F_K] / problem.settings[7])
         mean = x[cell] + x[o[ACCEPT_SLOPE]] * doublings
         log_sigma = x[o[ACCEPT_RUN]]
         v, slope, noise = _student(
@@ -444,7 +438,7 @@ def _latent_committed(x, problem, r):
     """Tokens per cycle of a row that does not state it, and the slope in its acceptance logit."""
     o = problem.offset
     k = problem.row_float[r, F_K]
-    doublings = math.log(k / problem.settings[8])
+    doublings = math.log(k / problem.settings[7])
     cell = problem.row_int[r, R_CELL]
     level = x[o[ACCEPT_CELL] + cell] + x[o[ACCEPT_SLOPE]] * doublings
     committed, slope = 1.0, 0.0
@@ -508,9 +502,9 @@ def density(x, grad, problem):
     row_int, row_float, point_in_flight = problem.row_int, problem.row_float, problem.point_in_flight
     point_start, point_weight, knots = problem.point_start, problem.point_weight, problem.knot_factor
     ttft_slot, share_slot, share_value = problem.ttft_slot, problem.share_slot, problem.share_value
-    covers, curved, sharpness = settings[3] > 0, settings[2] > 0, settings[6]
+    covers, curved, sharpness = settings[3] > 0, settings[2] > 0, settings[5]
     o_cost, o_noise, o_ttft, o_share = o[COST], o[LATENCY_NOISE], o[TTFT_NOISE], o[SHARE_NOISE]
-    o_draft, o_dshare, o_extra, o_overlap = o[DRAFT_COST], o[DRAFT_SHARE], o[DRAFT_EXTRA], o[OVERLAP]
+    o_draft, o_dshare, o_extra, o_overlap = o[DRAFT_COST], o[DRAFT_TOKEN_FACTOR], o[DRAFT_EXTRA], o[OVERLAP]
     o_cell, o_slope, o_routing, o_busiest = o[ACCEPT_CELL], o[ACCEPT_SLOPE], o[ROUTING], o[BUSIEST]
     o_efficiency, o_stack, o_skew = o[CACHE_EFFICIENCY], o[CACHE_STACK], o[SKEW]
     share = np.empty(n_dep)
@@ -547,18 +541,18 @@ def density(x, grad, problem):
     weight = np.empty(max(2, reach))
     n_sparse, n_node = problem.sparse.shape[0], problem.popularity_nodes.size
     missed, missed_skew = np.empty((n_sparse, n_node)), np.empty((n_sparse, n_node))
-    surface, surface_skew = np.empty((n_sparse, int(settings[9]))), np.empty((n_sparse, int(settings[9])))
+    surface, surface_skew = np.empty((n_sparse, int(settings[8]))), np.empty((n_sparse, int(settings[8])))
     experts = np.zeros(6)
-    log_largest = math.log(settings[12])
+    log_largest = math.log(settings[11])
     if covers:
         _popularity(x, problem, missed, missed_skew, surface, surface_skew)
 
     draft_cost = np.exp(x[o[DRAFT_COST] : o[DRAFT_COST + 1]])
-    draft_share = np.exp(x[o[DRAFT_SHARE] : o[DRAFT_SHARE + 1]])
+    draft_share = np.exp(problem.pair_log_share + x[o[DRAFT_TOKEN_FACTOR]])
     overlaps = 1.0 / (1.0 + np.exp(-x[o[OVERLAP] : o[OVERLAP + 1]]))
     efficiencies = np.exp(x[o[CACHE_EFFICIENCY] : o[CACHE_EFFICIENCY + 1]])
     stack_cache = np.exp(x[o[CACHE_STACK] : o[CACHE_STACK + 1]])
-    routed_less = settings[13]
+    routed_less = settings[12]
     precision = np.exp(-x[o[LATENCY_NOISE] : o[SHARE_NOISE + 1]])
     n_rows = row_int.shape[0]
     for r in range(n_rows):
@@ -601,7 +595,11 @@ def density(x, grad, problem):
             at = start + j * gap
             n = point_in_flight[at]
             if r < closed:
-                held = efficiencies[row_int[r, R_ENGINE]] * stack_cache[row_int[r, R_STACK]] * row_float[r, F_HELD]
+                held = (
+                    efficiencies[row_int[r, R_ENGINE]]
+                    * stack_cache[row_int[r, R_STACK]]
+                    * row_float[r, F_HELD]
+                )
                 offered = min(row_float[r, F_CAP], n)
                 ratio = offered / held
                 if ratio >= 0.2:
@@ -706,7 +704,7 @@ def density(x, grad, problem):
                 g_curve[left + 1] += g * slots[D_KERNEL] * w
             if pair >= 0:
                 grad[o_draft + pair] += g * slots[D_DRAFT]
-                grad[o_dshare + pair] += g * slots[D_DSHARE]
+                grad[o_dshare] += g * slots[D_DSHARE]
                 grad[o_extra] += g * slots[D_EXTRA]
             if latent:
                 g_level = -g_service * cycles / committed * steps[j] * committed_slope

@@ -120,7 +120,6 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
                 float(spec.pooled),
                 float(spec.kernel),
                 float(spec.moe == "coverage"),
-                spec.priors["draft"]["pair_token_share_log_sd"],
                 spec.priors["acceptance"]["drafter_sd"],
                 CACHE_SHARPNESS,
                 NO_POOLING_LOG_SD,
@@ -163,7 +162,9 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
         busiest_surface=np.array([busiest_surface(int(m[0]), int(m[1])).ravel() for m in sparse]).reshape(
             len(sparse), int(np.prod(SURFACE_DEGREES))
         ),
-        summed=(np.bincount(deployment, minlength=len(design.levels.deployments)) >= FEW_ROWS).astype(np.int64),
+        summed=(np.bincount(deployment, minlength=len(design.levels.deployments)) >= FEW_ROWS).astype(
+            np.int64
+        ),
         pair_log_share=np.log(design.pair_parameter_share),
         kernel_centred=_informed_knots(start, len(design.coords["stack"])),
     )

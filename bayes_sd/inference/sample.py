@@ -163,8 +163,9 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     cost[layout.C_REQUEST, summed] = (prefill - decode)[summed]
     cost[layout.C_KV, summed] = (kv - request)[summed]
     scale = np.exp(x[offset[layout.KERNEL_SCALE]])
-    x[offset[layout.KERNEL_RAW] : offset[layout.KERNEL_RAW + 1]] *= np.where(problem.kernel_centred, scale, 1.0)
-    x[offset[layout.DRAFT_SHARE] : offset[layout.DRAFT_SHARE + 1]] -= x[offset[layout.DRAFT_TOKEN_FACTOR]]
+    x[offset[layout.KERNEL_RAW] : offset[layout.KERNEL_RAW + 1]] *= np.where(
+        problem.kernel_centred, scale, 1.0
+    )
     extra = np.exp(x[offset[layout.DRAFT_EXTRA]])
     x[offset[layout.DRAFT_COST] : offset[layout.DRAFT_COST + 1]] += np.log(problem.pair_length + extra)
     return x

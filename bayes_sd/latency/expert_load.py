@@ -127,7 +127,9 @@ def busiest_surface(n_experts: int, n_active: int) -> np.ndarray:
     log_ratio = np.log(
         [[busiest_expert_load_exact(t, n_experts, n_active, s) for s in skews] for t in tokens]
     )
-    to_tokens, to_skew = (np.linalg.inv(_chebyshev(p, d, np)) for p, d in zip(points, SURFACE_DEGREES, strict=True))
+    to_tokens, to_skew = (
+        np.linalg.inv(_chebyshev(p, d, np)) for p, d in zip(points, SURFACE_DEGREES, strict=True)
+    )
     return to_tokens @ log_ratio @ to_skew.T
 
 

@@ -128,13 +128,10 @@ def _draft_costs(design: Design, spec: ModelSpec, points: Points, free: dict[str
     import pymc as pm
     import pytensor.tensor as pt
 
-    prior = spec.priors["draft"]
     ideal = draft_ideal_log_s(design, spec) + free["draft_level"]
     ideal = ideal + free["draft_cache_format"] * design.pair_small_cache
     log_fixed = pm.Normal("log_draft_cost", ideal, pt.exp(free["log_draft_scale"]), dims="pair")
-    sd = prior["pair_token_share_log_sd"]
-    share = np.log(design.pair_parameter_share) + free["log_draft_token_factor"]
-    log_share = pm.Normal("log_draft_share", share, sd, dims="pair")
+    log_share = np.log(design.pair_parameter_share) + free["log_draft_token_factor"]
     if not design.coords["pair"]:
         return 0.0, 0.0
     table = pt.exp(pt.stack([log_fixed, log_share]))[:, np.maximum(design.rows["pair"][points.row], 0)]

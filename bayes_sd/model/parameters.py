@@ -18,7 +18,7 @@ from bayes_sd.model.spec import COEFFICIENTS, KINDS, PARTS, ModelSpec
 if TYPE_CHECKING:
     from bayes_sd.model.design import Design
 
-SCALE_OF_SCALES = 0.4
+SCALE_OF_SCALES = 0.25
 """Log sd of the scales that have no entry of their own in the priors file."""
 NO_POOLING_LOG_SD = 1.5
 """Spread of a deployment round its roofline when nothing is shared: within a factor of 20."""
@@ -63,6 +63,18 @@ def active_coefficients(design: Design) -> list[str]:
 def effect_scales(coefficients: list[str], spec: ModelSpec) -> np.ndarray:
     """Standard deviation of the effects of each kind of level, log scale, shape (coefficient, kind)."""
     return np.array([[spec.priors["spread"][c][kind] for kind in KINDS] for c in coefficients])
+
+
+def effect_means(coefficients: list[str], levels: list[str], spec: ModelSpec) -> np.ndarray:
+    """Prior means of effects, in units of their kind's spread, shape (coefficient, level); 0 where nothing is known."""
+    known = spec.priors["known"]
+    means = np.zeros((len(coefficients), len(levels)))
+    for i, coefficient in enumerate(coefficients):
+        for j, level in enumerate(levels):
+            if level in known.get(coefficient, {}):
+                spread = spec.priors["spread"][coefficient][level.partition(":")[0]]
+                means[i, j] = known[coefficient][level]["mean"] / spread
+    return means
 
 
 def model_coords(design: Design) -> dict[str, list]:
@@ -128,7 +140,7 @@ def _cost_parameters(spec: ModelSpec, coords: dict[str, list], add) -> None:
     spread, active = spec.priors["spread"], coords["coefficient"]
     widths = [spread[c]["deployment"] for c in active]
     add("tp_slope", ("coefficient",), 0.0, [spread[c]["tp_slope"] for c in active])
-    add("effect", ("coefficient", "level"), 0.0, 1.0)
+    add("effect", ("coefficient", "level"), effect_means(active, coords["level"], spec), 1.0)
     add("log_deployment_scale", ("coefficient",), np.log(widths), spread["scale_log_sd"])
     add("log_cost", ("coefficient", "deployment"))
 
@@ -141,7 +153,6 @@ def _draft_parameters(spec: ModelSpec, add) -> None:
     add("log_draft_token_factor", (), np.log(draft["token_factor_median"]), draft["token_factor_log_sd"])
     add("log_draft_scale", (), np.log(draft["pair_log_sd"]), SCALE_OF_SCALES)
     add("log_draft_cost", ("pair",))
-    add("log_draft_share", ("pair",))
     add("acceptance_level", (), acceptance["logit_mean"], acceptance["logit_sd"])
     add("acceptance_drafter", ("drafter",))
     add("log_acceptance_scale", (), np.log(acceptance["workload_sd"]), SCALE_OF_SCALES)
@@ -170,7 +181,6 @@ def start_vector(design: Design, spec: ModelSpec) -> np.ndarray:
     centres = {
         "log_cost": np.stack([expected[c] for c in active_coefficients(design)]),
         "log_draft_cost": draft_ideal_log_s(design, spec),
-        "log_draft_share": np.log(prior["draft"]["token_factor_median"] * design.pair_parameter_share),
         "acceptance_drafter": np.full(len(design.coords["drafter"]), prior["acceptance"]["logit_mean"]),
         "misfit": np.zeros(len(design.coords["shape"])),
         "acceptance_cell": np.full(len(design.cell_drafter), prior["acceptance"]["logit_mean"]),

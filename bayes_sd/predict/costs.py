@@ -14,9 +14,8 @@ from bayes_sd.model.build import REFERENCE_DRAFT_LENGTH
 from bayes_sd.model.costs import expected_log_costs, token_share
 from bayes_sd.model.deployments import drafter_roofline_s, engine_base, parameter_share, rooflines
 from bayes_sd.model.design import cache_is_small, method_profile
-from bayes_sd.model.parameters import NO_POOLING_LOG_SD, effect_scales
+from bayes_sd.model.parameters import NO_POOLING_LOG_SD, effect_means, effect_scales
 from bayes_sd.model.spec import KINDS, PARTS
-
 from bayes_sd.predict.experts import Experts
 
 if TYPE_CHECKING:
@@ -173,7 +172,11 @@ def _log_costs(posterior, deployments, ideal, part, unknown: Unknowns) -> dict[s
                 value += slope[:, c] * ideal["log2_tp"][i]
                 for kind_index, kind in enumerate(KINDS):
                     level = deployment.level(kind)
-                    raw = effect[:, c, names[level]] if level in names else unknown.normal(level, coefficient)
+                    new = (
+                        unknown.normal(level, coefficient)
+                        + effect_means([coefficient], [level], posterior.spec)[0, 0]
+                    )
+                    raw = effect[:, c, names[level]] if level in names else new
                     value += raw * scale[c, kind_index]
             draws[:, i] = value + residual[:, c] * unknown.normal(deployment.key, coefficient)
         found[coefficient] = draws
@@ -223,23 +226,20 @@ def _draft(posterior, conditions, cards, unknown: Unknowns) -> tuple[np.ndarray,
     pairs = {name: i for i, name in enumerate(posterior.names("pair"))}
     prior = posterior.spec.priors["draft"]
     level, scale = posterior.draws("draft_level"), np.exp(posterior.draws("log_draft_scale"))
-    centre = posterior.draws("log_draft_token_factor")
+    factor = np.exp(posterior.draws("log_draft_token_factor"))
     for i, pair in enumerate(conditions.pair):
         if not pair:
             continue
+        share[:, i] = factor * parameter_share(conditions.frame.iloc[i], cards)
         at = pairs.get(pair)
         if at is not None:
             cost[:, i] = np.exp(posterior.draws("log_draft_cost")[:, at])
-            share[:, i] = np.exp(posterior.draws("log_draft_share")[:, at])
             continue
         ideal_s = drafter_roofline_s(conditions.frame.iloc[i], conditions.deployments[i], cards)
         ideal = np.log(prior["fixed_median"] * ideal_s + prior["fixed_launch_s"])
         if cache_is_small(conditions.deployments[i], cards):
             ideal = ideal + posterior.draws("draft_cache_format")
         cost[:, i] = np.exp(ideal + level + scale * unknown.normal("draft cost", pair))
-        spread = prior["pair_token_share_log_sd"]
-        expected = centre + np.log(parameter_share(conditions.frame.iloc[i], cards))
-        share[:, i] = np.exp(expected + spread * unknown.normal("draft share", pair))
     return cost, share
 
 
@@ -287,7 +287,11 @@ def _cache(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> n
         stack = deployment.level("stack")
         own = stacks.get(stack)
         other = prior["stack_log_sd"] * unknown.normal("cache", stack)
-        columns.append(np.exp((learned[:, at] if at is not None else new) + (by_stack[:, own] if own is not None else other)))
+        columns.append(
+            np.exp(
+                (learned[:, at] if at is not None else new) + (by_stack[:, own] if own is not None else other)
+            )
+        )
     return np.stack(columns, axis=1)
 
 

@@ -68,7 +68,9 @@ class Experts:
         left = np.minimum(position.astype(int), len(NODES) - 2)
         weight = position - left
         row = np.arange(len(left))[:, None]
-        covered, wait = (t[row, left] * (1.0 - weight) + t[row, left + 1] * weight for t in self._tables[verifier])
+        covered, wait = (
+            t[row, left] * (1.0 - weight) + t[row, left + 1] * weight for t in self._tables[verifier]
+        )
         # Below one token, which only the interpolation of open loops asks for, coverage is in proportion.
         return covered * np.minimum(tokens, 1.0), wait
 
