@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,14 +86,17 @@ def configurations_of(table: pd.DataFrame, cards: Cards) -> list[Configuration]:
     groups: dict[tuple, list[int]] = {}
     known: dict[tuple, tuple[str, str]] = {}
     names = [name for name in NAMING if name in table]
-    for i, (_, row) in enumerate(table.iterrows()):
+    lengths = table[["prompt_tokens", "output_tokens"]].to_numpy(dtype=float)
+    # Plain records: a Series for each row would take longer than all the rest.
+    for i, row in enumerate(table.to_dict("records")):
         place = tuple(str(row[name]) for name in names)
         if place not in known:
-            drafter = drafter_of(row, cards) if row["k"] > 0 else ""
-            known[place] = (deployment_of(row, cards).key, drafter)
+            series = table.iloc[i]
+            drafter = drafter_of(series, cards) if row["k"] > 0 else ""
+            known[place] = (deployment_of(series, cards).key, drafter)
         key, drafter = known[place]
         words = (key, drafter, float(row["k"]), _text(row, "workload"), _protocol(row))
-        same = next((g for g in groups if g[:5] == words and _alike(table, groups[g][0], i)), None)
+        same = next((g for g in groups if g[:5] == words and _alike(lengths, groups[g][0], i)), None)
         groups.setdefault(same or (*words, len(groups)), []).append(i)
     found = [_configuration(table.iloc[rows], group) for group, rows in groups.items()]
     order = {key: n for n, key in enumerate(dict.fromkeys(c.deployment for c in found))}
@@ -155,17 +159,18 @@ def _configuration(rows: pd.DataFrame, group: tuple) -> Configuration:
     return Configuration(deployment, ", ".join(words), rows, condition.reset_index(drop=True))
 
 
-def _protocol(row: pd.Series) -> str:
+def _protocol(row: Mapping[Any, Any]) -> str:
     if row["load_kind"] == "concurrency":
         return "closed loop"
     return f"open loop, {_text(row, 'arrivals') or 'even'}"
 
 
-def _text(row: pd.Series, name: str) -> str:
+def _text(row: Mapping[Any, Any], name: str) -> str:
     value = row.get(name)
     return value if isinstance(value, str) else ""
 
 
-def _alike(table: pd.DataFrame, i: int, j: int) -> bool:
-    ratios = [table[name].iloc[i] / table[name].iloc[j] for name in ("prompt_tokens", "output_tokens")]
-    return all(1.0 / SAME_LENGTH < ratio < SAME_LENGTH for ratio in ratios)
+def _alike(lengths: np.ndarray, i: int, j: int) -> bool:
+    """Whether two rows have about the same lengths; `lengths` of shape (row, 2)."""
+    ratios = lengths[i] / lengths[j]
+    return bool(np.all((ratios > 1.0 / SAME_LENGTH) & (ratios < SAME_LENGTH)))
