@@ -77,8 +77,10 @@ def _student(residual, log_sigma, precision, tails):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _popularity(x, problem, log_missed, log_missed_skew, busiest, busiest_skew):
-    """Per verifier with experts: log of an expert's chance to be missed by a token at the nodes of popularity, the busiest
-    expert's surface at the skew, and the slopes of both in log skew (see latency.coverage and latency.expert_load).
+    """Tabulate each verifier's popularity law at its skew, with slopes in log skew.
+
+    That is the log of an expert's chance to be missed by a token at the nodes of popularity (latency.coverage), and the
+    busiest expert's surface (latency.expert_load).
     """
     o = problem.offset
     nodes, surface = problem.popularity_nodes, problem.busiest_surface
@@ -200,13 +202,32 @@ def _log_sigmoid(x):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def typical_coverage(log_skew, centre, problem):
+    """Log of the share of experts that a step of typical load touches, and its slope in log skew."""
+    if problem.settings[3] == 0:
+        return 0.0, 0.0
+    skew, tokens = math.exp(log_skew), problem.settings[13]
+    root = math.sqrt(1.0 + skew * skew)
+    touched, slope = 0.0, 0.0
+    for j in range(problem.popularity_nodes.size):
+        argument = root * centre + skew * problem.popularity_nodes[j]
+        missed = 1.0 - min(0.5 * math.erfc(-argument / math.sqrt(2.0)), 1.0 - 2.0**-53)
+        rate = math.exp(-0.5 * argument * argument) / math.sqrt(2.0 * math.pi)
+        rate *= (skew * centre / root + problem.popularity_nodes[j]) * skew
+        touched += problem.popularity_weights[j] * (1.0 - missed**tokens)
+        slope += problem.popularity_weights[j] * tokens * missed ** (tokens - 1.0) * rate
+    return math.log(touched), slope / touched
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def to_natural(x, natural, problem):
     """Turn coordinates that the data inform into the model's parameters.
 
     What a deployment's rows inform is the total slope of latency in load at their typical request, not its summands:
     log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
     the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
-    left as it is: there the prior rules, which is straight in the summands.) Kernel curves are moved in log
+    left as it is: there the prior rules, which is straight in the summands.) So for the step's fixed cost of a
+    mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it. Kernel curves are moved in log
     units and not in units of their scale where rows inform them (centred).
 
     Returns
@@ -233,6 +254,13 @@ def to_natural(x, natural, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
+    for i in range(problem.sparse.shape[0]):
+        covered, _ = typical_coverage(x[o[SKEW] + i], problem.sparse[i, 2], problem)
+        for d in range(n_dep):
+            if problem.deployment_sparse[d] == i:
+                total, ratio = x[base + C_VERIFY * n_dep + d], x[base + C_EXPERT * n_dep + d]
+                natural[base + C_VERIFY * n_dep + d] = total + _log_sigmoid(-ratio)
+                natural[base + C_EXPERT * n_dep + d] = total + _log_sigmoid(ratio) - covered
     inverse, volume = math.exp(-x[o[KERNEL_SCALE]]), 0.0
     for i in range(problem.kernel_centred.size):
         if problem.kernel_centred[i]:
@@ -262,6 +290,15 @@ def _pull_back(x, grad, natural, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)
+    for i in range(problem.sparse.shape[0]):
+        _, slope = typical_coverage(x[o[SKEW] + i], problem.sparse[i, 2], problem)
+        for d in range(n_dep):
+            if problem.deployment_sparse[d] == i:
+                at_verify, at_expert = base + C_VERIFY * n_dep + d, base + C_EXPERT * n_dep + d
+                verify, expert, a = grad[at_verify], grad[at_expert], _sigmoid(x[at_expert])
+                grad[o[SKEW] + i] -= expert * slope
+                grad[at_verify] = verify + expert
+                grad[at_expert] = expert * (1.0 - a) - verify * a
     inverse, scale = math.exp(-x[o[KERNEL_SCALE]]), o[KERNEL_SCALE]
     for i in range(problem.kernel_centred.size):
         if problem.kernel_centred[i]:
@@ -488,7 +525,7 @@ def density(x, grad, problem):
         Log density up to a constant.
     """
     o, settings = problem.offset, problem.settings
-    n_coef, n_dep, n_knot = problem.sizes[0], problem.sizes[1], problem.sizes[4]
+    n_dep, n_knot = problem.sizes[1], problem.sizes[4]
     closed, even, reach = problem.sizes[5], problem.sizes[6], problem.sizes[8]
     tails = settings[0]
     value = 0.0
@@ -809,6 +846,7 @@ def unpack(words, values):
         _vector(words, words, 33),
         _vector(words, values, 34),
         _vector(words, words, 35),
+        _vector(words, words, 36),
     )
 
 

@@ -38,12 +38,15 @@ Problem = namedtuple(
     "offset prior_mean prior_sd sizes settings ideal log2_tp level_of kind_of "
     "row_int row_float point_row point_in_flight point_start point_weight "
     "knot_factor ttft_slot share_slot share_value pair_ideal pair_length typical pair_drafter cell_drafter accept_row accept_logit "
-    "effect_scale pair_small_cache cell_profile sparse popularity_nodes popularity_weights busiest_surface summed pair_log_share kernel_centred",
+    "effect_scale pair_small_cache cell_profile sparse popularity_nodes popularity_weights busiest_surface summed "
+    "pair_log_share kernel_centred deployment_sparse",
 )
 Problem.__doc__ = "Flat arrays of a fit; see :func:`flatten`."
 Frame = namedtuple("Frame", "shift order start column entry")
 Frame.__doc__ = "Linear coordinates of a sampler; see :mod:`bayes_sd.inference.frame`."
 
+TYPICAL_TOKENS = 24.0
+"""Tokens in a step at whose coverage the cost of experts is what rows inform, see density.to_natural."""
 FEW_ROWS = 4
 """Rows from which a deployment's total slope in load is what its rows inform, see density.to_natural."""
 ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine", "shape", "stack", "sparse")
@@ -128,6 +131,7 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
                 LARGEST_SKEW,
                 LARGEST_TOKENS,
                 float(spec.routed == "k"),
+                TYPICAL_TOKENS,
             ]
         ),
         ideal=np.stack([design.levels.roofline[name] for name in IDEALS]),
@@ -166,6 +170,7 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
             np.int64
         ),
         pair_log_share=np.log(design.pair_parameter_share),
+        deployment_sparse=design.deployment_sparse.astype(np.int64),
         kernel_centred=_informed_knots(start, len(design.coords["stack"])),
     )
 

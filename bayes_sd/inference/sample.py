@@ -162,6 +162,12 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     cost[layout.C_PREFILL, summed] = np.logaddexp(prefill, decode)[summed]
     cost[layout.C_REQUEST, summed] = (prefill - decode)[summed]
     cost[layout.C_KV, summed] = (kv - request)[summed]
+    for i, member in enumerate(problem.sparse):
+        covered, _ = layout.typical_coverage(x[offset[layout.SKEW] + i], member[2], problem)
+        own = problem.deployment_sparse == i
+        verify, expert = cost[layout.C_VERIFY, own].copy(), cost[layout.C_EXPERT, own] + covered
+        cost[layout.C_VERIFY, own] = np.logaddexp(verify, expert)
+        cost[layout.C_EXPERT, own] = expert - verify
     scale = np.exp(x[offset[layout.KERNEL_SCALE]])
     x[offset[layout.KERNEL_RAW] : offset[layout.KERNEL_RAW + 1]] *= np.where(
         problem.kernel_centred, scale, 1.0

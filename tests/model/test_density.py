@@ -76,7 +76,8 @@ def test_gradient_is_the_slope_of_the_density(case):
         above[i] += step
         below[i] -= step
         slope = (
-            informed_density(above, other, natural, problem) - informed_density(below, other, natural, problem)
+            informed_density(above, other, natural, problem)
+            - informed_density(below, other, natural, problem)
         ) / (2 * step)
         assert gradient[i] == pytest.approx(slope, rel=2e-4, abs=2e-4)
 
