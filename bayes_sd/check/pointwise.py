@@ -134,12 +134,11 @@ def rows_of_terms(design: Design) -> dict[str, np.ndarray]:
         By the observed variable's name.
     """
     from bayes_sd.model.build import timed_rows
-    from bayes_sd.model.design import acceptance_logit
     from bayes_sd.model.points import place_points
 
     rows = design.rows
     ttft, share = timed_rows(design, place_points(rows))
-    accepted = np.flatnonzero(np.isfinite(acceptance_logit(rows["committed"], rows["k"])))
+    accepted = np.flatnonzero((rows["k"] > 0) & np.isfinite(rows["committed"]))
     return {
         "latency": np.arange(len(design.frame)),
         "ttft": ttft,

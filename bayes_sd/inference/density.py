@@ -227,8 +227,8 @@ def to_natural(x, natural, problem):
     log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
     the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
     left as it is: there the prior rules, which is straight in the summands.) So for the step's fixed cost of a
-    mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it. Kernel curves are moved in log
-    units and not in units of their scale where rows inform them (centred).
+    mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it. Kernel
+    curves are moved in log units and not in units of their scale where rows inform them (centred).
 
     Returns
     -------

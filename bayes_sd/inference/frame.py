@@ -71,7 +71,7 @@ def independent_groups(pattern: np.ndarray) -> list[np.ndarray]:
     meets = pattern & ~shared[:, None]
     groups: list[list[int]] = []
     taken: list[np.ndarray] = []
-    for i in own:
+    for i in own.tolist():
         for group, used in zip(groups, taken, strict=True):
             if not (used & meets[:, i]).any():
                 group.append(i)

@@ -73,7 +73,8 @@ def _frame_at_mode(problem: Problem, design: Design, spec: ModelSpec) -> tuple[F
     listed = parameters(design, spec)
     ends = dict(zip([p.name for p in listed], np.cumsum([p.size for p in listed]), strict=True))
     sizes = {p.name: p.size for p in listed}
-    held, children = [], []
+    held: list[int] = []
+    children: list[float] = []
     for name, child in SPREADS.items():
         held += range(ends[name] - sizes[name], ends[name])
         children += [sizes[child] / max(sizes[name], 1)] * sizes[name]
