@@ -10,7 +10,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from bayes_sd.latency.coverage import popularity_nodes, popularity_threshold
+from bayes_sd.latency.coverage import FIT_NODES, popularity_nodes, popularity_threshold
 from bayes_sd.latency.expert_load import LARGEST_SKEW, LARGEST_TOKENS, SURFACE_DEGREES, busiest_surface
 from bayes_sd.latency.kernel import KNOTS, knot_factor
 from bayes_sd.model.build import (
@@ -85,7 +85,7 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
     deployment = rows["deployment"]
     integers = dict(rows) | {"sparse": design.deployment_sparse[deployment]}
     sparse = _sparse_verifiers(design)
-    nodes, weights = popularity_nodes()
+    nodes, weights = popularity_nodes(FIT_NODES)
     floats = dict(rows) | {
         "log_latency": np.log(rows["latency_s"]),
         "log_ttft": np.log(rows["ttft_s"]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.latency.acceptance import expected_committed_profile
-from bayes_sd.latency.coverage import coverage_skewed, effective_tokens
+from bayes_sd.latency.coverage import FIT_NODES, coverage_skewed, effective_tokens
 from bayes_sd.latency.expert_load import busiest_expert_load
 from bayes_sd.latency.kernel import KNOTS, knot_factor, knot_position
 from bayes_sd.latency.service import StageCosts, Work, busiest_wait, first_token_s, service_latency_s, step_s
@@ -199,7 +199,7 @@ def _experts(
         total, active = (int(design.levels.roofline[n][own][0]) for n in ("n_experts", "top_k_experts"))
         skew = pt.exp(free["log_popularity_skew"][i])
         here = (sparse == i).astype(float)
-        covered = covered + here * coverage_skewed(tokens, total, active, skew, pt)
+        covered = covered + here * coverage_skewed(tokens, total, active, skew, pt, FIT_NODES)
         busiest = busiest_expert_load(tokens, total, active, skew, pt)
         wait = wait + here * (busiest_wait(share, busiest) - 1.0)
     return covered, wait

@@ -5,6 +5,8 @@
 * the acceptance of all cells is inside their joint 99 % intervals.
 """
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
@@ -54,14 +56,16 @@ def simulated(a100, cards):
     frame["mean_accepted_len"] = np.where(k > 0, committed, np.nan)
     frame["mean_ttft_ms"] = np.nan
     frame["mean_tpot_ms"] = np.nan
-    settings = SamplerSettings(draws=250, tune=500, chains=2, seed=5)
-    posterior, gate = fit_frame(frame, ModelSpec(family="llama", kernel=False), settings, cards)
+    settings = SamplerSettings(draws=400, tune=300, chains=2, seed=5)
+    posterior, gate = fit_frame(
+        frame, ModelSpec(family="llama", kernel=False, acceptance="iid"), settings, cards
+    )
     return posterior, gate, frame, costs, work
 
 
 def test_sampling_is_sound(simulated):
     _, gate, *_ = simulated
-    assert gate.divergences <= 5  # of 500 draws after a short warm-up; real fits are judged by the gate
+    assert gate.divergences <= 5  # of 800 draws after a short warm-up; real fits are judged by the gate
     assert gate.max_rhat < 1.1
 
 
@@ -90,5 +94,6 @@ def test_acceptance_comes_back(simulated):
         5 / 4
     )
     tail = 0.005 / cells.shape[1]  # all cells at once at 99 %
-    low, high = np.quantile(cells, [tail, 1 - tail], axis=0)
-    assert np.all((low <= truth) & (truth <= high))
+    # By the normal quantile: an empirical one so far out would rest on a single draw.
+    reach = NormalDist().inv_cdf(1 - tail)
+    assert np.all(np.abs(cells.mean(axis=0) - truth) <= reach * cells.std(axis=0))
