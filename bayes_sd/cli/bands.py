@@ -42,7 +42,7 @@ def bands(
     trace, match, listing, conditions, output, figure, collapse_figure, stages_figure, ci, models, seed,
     accept_unconverged, as_json,
 ):  # fmt: skip
-    r"""Draw latency over load: bands, measured points, collapse, and where the time goes.
+    """Draw latency over load: bands, measured points, collapse, and where the time goes.
 
     \b
     Example:  python -m bayes_sd bands traces/llama.nc --match "eagle3 humaneval" --output bands/

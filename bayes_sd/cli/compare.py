@@ -18,7 +18,7 @@ import click
 @click.option("--accept-unconverged", is_flag=True, help="Use fits that did not pass their convergence gate.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(traces, draws, models, accept_unconverged, as_json):
-    r"""Compare fits of the same rows by leave-one-out cross-validation.
+    """Compare fits of the same rows by leave-one-out cross-validation.
 
     The unit that is left out is a row with all that was measured of it. A higher elpd (expected log predictive density)
     is better; `high k` counts rows for which it is not reliable.

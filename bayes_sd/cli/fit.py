@@ -50,7 +50,7 @@ NOT_CONVERGED = 3
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def fit(family, data, models, output, draws, tune, chains, cores, seed, target_accept, moe, as_json):
-    r"""Fit a family's measurements and save the posterior.
+    """Fit a family's measurements and save the posterior.
 
     \b
     Example:  python -m bayes_sd fit --family llama

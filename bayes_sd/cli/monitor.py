@@ -45,7 +45,7 @@ def monitor(
     trace, models, seed, accept_unconverged, asked, metrics, interval, false_alarm_rate, windows, request_cv, figure,
     as_json,
 ):  # fmt: skip
-    r"""Say of live windows whether they are what the posterior predicts, and what would explain a drift.
+    """Say of live windows whether they are what the posterior predicts, and what would explain a drift.
 
     Windows come from --metrics, or as CSV with a header or JSON lines on standard input: latency_s, and rate_rps or
     in_flight; better also accepted_len, requests, queue_s, prompt_tokens, output_tokens. Exit code 4 after an alarm.

@@ -26,7 +26,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 @click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, seed, accept_unconverged):
-    r"""Plan capacity: the rate that one replica holds, the replicas that a rate needs.
+    """Plan capacity: the rate that one replica holds, the replicas that a rate needs.
 
     \b
     Example:  python -m bayes_sd plan traces/llama.nc --slo "p95<4s" --rate 40 --price 2.5

@@ -32,7 +32,7 @@ import click
 )
 @click.option("--accept-unconverged", is_flag=True, help="Use a fit that did not pass its convergence gate.")
 def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
-    r"""Predict latency for a table of conditions: its mean, and the 50th, 95th and 99th percentile of requests.
+    """Predict latency for a table of conditions: its mean, and the 50th, 95th and 99th percentile of requests.
 
     Percentiles hang on how much output lengths vary: state it in the column output_tokens_std.
 

@@ -18,7 +18,7 @@ import click
 @click.option("--quarto", is_flag=True, help="Let an installed Quarto render it.")
 @click.option("--accept-unconverged", is_flag=True, help="Use a fit that did not pass its convergence gate.")
 def report(trace, output, kind, quarto, accept_unconverged):
-    r"""Write a report of a posterior as one HTML page that needs nothing else.
+    """Write a report of a posterior as one HTML page that needs nothing else.
 
     \b
     Example:  python -m bayes_sd report traces/llama.nc --output report.html --kind decision

@@ -25,7 +25,7 @@ from bayes_sd.cli.loads import load_options
 @click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary and table as JSON.")
 def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models, seed, accept_unconverged):
-    r"""Compare speculation with none over load: speedup, break-even, and why.
+    """Compare speculation with none over load: speedup, break-even, and why.
 
     Without options it takes the trace's deployment with most speculative rows.
 

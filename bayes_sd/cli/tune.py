@@ -47,7 +47,7 @@ def tune(
     seed,
     accept_unconverged,
 ):
-    r"""Choose the draft length, and the drafter, by load.
+    """Choose the draft length, and the drafter, by load.
 
     Says for each load which draft length is probably best, which loses least on average, and how much. Repeat
     --drafter to compare drafters.
