@@ -153,7 +153,7 @@ def measure(target, output, pairs, as_json, **options):
       python -m bayes_sd measure --target http://127.0.0.1:8000 --output mine.csv
           --hardware H100 --engine vllm-0.24.0 --precision bf16 --method none
           --verifier Llama-3.1-8B-Instruct
-    """  # noqa: D301 click reads the control character, a raw string would print it
+    """
     from bayes_sd.cli.progress import Shown
     from bayes_sd.measure import measure as run
 
