@@ -227,7 +227,8 @@ def to_natural(x, natural, problem):
     log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
     the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
     left as it is: there the prior rules, which is straight in the summands.) So for the step's fixed cost of a
-    mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it. Kernel
+    mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it; and a
+    launch is moved as what it costs with all-reduces, which is what tensor-parallel rows tell. Kernel
     curves are moved in log units and not in units of their scale where rows inform them (centred).
 
     Returns
@@ -251,6 +252,7 @@ def to_natural(x, natural, problem):
         natural[base + C_PREFILL * n_dep + d] = total + _log_sigmoid(first) - problem.typical[d, 0]
         natural[base + C_REQUEST * n_dep + d] = decode + _log_sigmoid(-second)
         natural[base + C_KV * n_dep + d] = decode + _log_sigmoid(second) - problem.typical[d, 2]
+    natural[o[PART] + P_LAUNCH] += _log_sigmoid(-x[o[PART] + P_ALLREDUCE])
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
@@ -287,6 +289,7 @@ def _pull_back(x, grad, natural, problem):
         grad[at_prefill] = prefill + request + kv
         grad[at_request] = prefill * (1.0 - a) - a * (request + kv)
         grad[at_kv] = kv * (1.0 - b) - b * request
+    grad[o[PART] + P_ALLREDUCE] -= grad[o[PART] + P_LAUNCH] * _sigmoid(x[o[PART] + P_ALLREDUCE])
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)

@@ -162,6 +162,8 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     cost[layout.C_PREFILL, summed] = np.logaddexp(prefill, decode)[summed]
     cost[layout.C_REQUEST, summed] = (prefill - decode)[summed]
     cost[layout.C_KV, summed] = (kv - request)[summed]
+    part = offset[layout.PART]
+    x[part + layout.P_LAUNCH] += np.log1p(np.exp(x[part + layout.P_ALLREDUCE]))
     for i, member in enumerate(problem.sparse):
         covered, _ = layout.typical_coverage(x[offset[layout.SKEW] + i], member[2], problem)
         own = problem.deployment_sparse == i
