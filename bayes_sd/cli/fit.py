@@ -36,10 +36,9 @@ NOT_CONVERGED = 3
 )
 @click.option(
     "--target-accept",
-    default=0.9,
-    show_default=True,
+    default=None,
     type=click.FloatRange(0.5, 0.999),
-    help="Tuning target.",
+    help="Tuning target.  [default: 0.9, and 0.95 with mixtures of experts]",
 )
 @click.option(
     "--moe",

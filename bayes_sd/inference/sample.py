@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bayes_sd.model.design import Design
     from bayes_sd.model.spec import ModelSpec
 
+TARGET, TARGET_WITH_EXPERTS = 0.9, 0.95
 START_SPREAD = 0.3
 """Spread of the chains' starts in the frame's coordinates, in which the posterior has a spread of about one."""
 
@@ -30,8 +31,9 @@ class SamplerSettings:
     draws, tune, chains, cores : int
         Kept and warm-up iterations per chain; chains; chains run at once.
     seed : int
-    target_accept : float
-        Mean acceptance statistic that the step size is tuned to.
+    target_accept : float, optional
+        Mean acceptance statistic that the step size is tuned to; by default 0.9, and 0.95 with mixtures of experts, whose
+        posterior bends more.
     max_depth : int
         Doublings of a trajectory at most.
     """
@@ -41,7 +43,7 @@ class SamplerSettings:
     chains: int = 4
     cores: int = 2
     seed: int = 20260515
-    target_accept: float = 0.9
+    target_accept: float | None = None
     max_depth: int = 10
 
     def to_dict(self) -> dict[str, Any]:
@@ -78,6 +80,9 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     from bayes_sd.inference.problem import flatten
 
     problem = flatten(design, spec)
+    if settings.target_accept is None:
+        bends = (design.deployment_sparse >= 0).any()
+        settings = replace(settings, target_accept=TARGET_WITH_EXPERTS if bends else TARGET)
     frame = find_frame(problem, design, spec, settings)
     trace, drawn = run_chains(problem, frame, settings, progress)
     natural = np.empty_like(drawn)
@@ -129,7 +134,7 @@ def run_chains(
         seed=settings.seed,
         progress_bar=progress and sys.stderr.isatty(),
         save_warmup=False,
-        target_accept=settings.target_accept,
+        target_accept=settings.target_accept or TARGET,
         maxdepth=settings.max_depth,
     )
     drawn = trace.posterior["parameters"].to_numpy()
