@@ -79,7 +79,7 @@ class CompiledAcceptance:
             seed=settings.seed,
             progress_bar=progress and sys.stderr.isatty(),
             save_warmup=False,
-            target_accept=settings.target_accept,
+            target_accept=settings.target_accept or SETTINGS.target_accept,
             maxdepth=settings.max_depth,
             # Level, profile and restart of a method move together: a diagonal metric takes ten times the steps.
             adaptation="low_rank",
