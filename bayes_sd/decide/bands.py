@@ -210,7 +210,7 @@ def _split(
     """Latency by stage and requests running, shapes (draw, load, stage) and (draw, load)."""
     conditions = resolve(frame, posterior, cards)
     found = costs_for(posterior, conditions, cards, seed)
-    pieces = [stage_latency_s(found, conditions, i, posterior.spec.moe) for i in range(len(frame))]
+    pieces = [stage_latency_s(found, conditions, i) for i in range(len(frame))]
     return np.stack([p[0] for p in pieces], axis=1), np.stack([p[1] for p in pieces], axis=1)
 
 

@@ -63,7 +63,7 @@ def collapse(
     most = _most_in_flight(names, in_flight)
     x, y = (np.empty((posterior.n_draws, len(frame))) for _ in range(2))
     for i in range(len(frame)):
-        c1, c2 = _straight(found, conditions, i, in_flight[i], most[i], posterior.spec.moe)
+        c1, c2 = _straight(found, conditions, i, in_flight[i], most[i])
         y[:, i], x[:, i] = latency[i] / c1, rate[i] * c2
     tail = (1.0 - ci) / 2.0
     result: dict = {"configuration": (("measurement",), np.array(names, dtype=object))}
@@ -86,14 +86,14 @@ def _most_in_flight(names: list[str], in_flight: np.ndarray) -> np.ndarray:
 
 
 def _straight(
-    found: PredictedCosts, conditions: Conditions, i: int, in_flight: float, most: float, moe: str
+    found: PredictedCosts, conditions: Conditions, i: int, in_flight: float, most: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """C1 [s] and C2 [s/request] of the line nearest to a condition's service curve, shape (draw,) each."""
     b = np.append(np.geomspace(1.0, max(most, 2.0), 16), in_flight)[None, :]
-    service, _, _ = curve(found, conditions, i, b, moe)
+    service, _, _ = curve(found, conditions, i, b)
     experts = np.zeros_like(service)
     if found.n_experts[i] > 0:
-        experts = stage_parts_s(found, conditions, i, b, moe)[list(PARTS).index("verify, experts")]
+        experts = stage_parts_s(found, conditions, i, b)[list(PARTS).index("verify, experts")]
     target, number = (service - experts)[:, :-1], b[:, :-1]
     weight = service[:, :-1] ** -2
     weight = weight / weight.sum(axis=1, keepdims=True)

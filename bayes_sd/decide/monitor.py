@@ -122,7 +122,6 @@ class Monitor:
         small = thinned(posterior, DRAWS)
         self._conditions = resolve(condition, small, cards)
         self._found = costs_for(small, self._conditions, cards, seed)
-        self._moe = small.spec.moe
         self._rate, self._windows, self._cv = false_alarm_rate, windows, request_cv
         charts_for(SIDES, false_alarm_rate, windows)  # so that an impossible rate is refused at once
         self.k = int(self._conditions.k[0])
@@ -245,7 +244,7 @@ class Monitor:
                 committed = np.full_like(committed, min(window.accepted_len, self.k + 1.0))
             found = replace(found, committed=committed[:, None])
         batch = np.array([[max(window.batch, 1.0)]])
-        return curve(found, conditions, 0, batch, self._moe)[0][:, 0]
+        return curve(found, conditions, 0, batch)[0][:, 0]
 
     def _waits(self, rate: float) -> np.ndarray:
         """Log of latency over latency without waiting that a rate should make, per draw."""
@@ -255,7 +254,7 @@ class Monitor:
             open_loop=np.array([True]),
             poisson=np.array([True]),
         )
-        split, _ = stage_latency_s(self._found, at, 0, self._moe)
+        split, _ = stage_latency_s(self._found, at, 0)
         total, waiting = split.sum(axis=1), split[:, -1]
         factor = np.log(total / np.maximum(total - waiting, 1e-9))
         # Without a steady state the wait is whatever the stream lasts: as long as the longest steady one.

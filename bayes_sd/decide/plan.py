@@ -192,7 +192,7 @@ def highest_rates(
     idle : array, shape (draw,)
         Worst statistic over its objective, at a thousandth of the limit.
     """
-    running = running_curve(prepared.costs, prepared.conditions, i, prepared.moe)
+    running = running_curve(prepared.costs, prepared.conditions, i)
     work = prepared.spread.work_log_sd(prepared.costs, prepared.conditions, i)
     misfit = np.exp(prepared.costs.misfit[:, i])
     n_max, service = running
@@ -203,9 +203,7 @@ def highest_rates(
         limit = np.where(np.arange(1, service.shape[1] + 1) <= n_max[:, None], throughput, 0.0).max(axis=1)
 
     def worst(rate: np.ndarray) -> np.ndarray:
-        _, latency, ttft, tails = steady_state(
-            prepared.costs, prepared.conditions, i, rate, running, work, prepared.moe
-        )
+        _, latency, ttft, tails = steady_state(prepared.costs, prepared.conditions, i, rate, running, work)
         ratios = [o.of(latency * misfit, ttft, tails * misfit[:, None]) for o in objectives]
         return np.max(ratios, axis=0)
 

@@ -70,15 +70,12 @@ class Prepared:
         Draws, alternatives on the ``condition`` axis.
     spread : RequestSpread
         How requests differ, which matters to waiting.
-    moe : {"coverage", "dense"}
-        Of the posterior's model.
     """
 
     alternatives: list[Alternative]
     conditions: Conditions
     costs: PredictedCosts
     spread: RequestSpread
-    moe: str
 
     @property
     def names(self) -> list[str]:
@@ -152,5 +149,4 @@ def prepare(
         conditions=conditions,
         costs=costs_for(posterior, conditions, cards, seed),
         spread=request_spread(posterior, conditions, seed),
-        moe=posterior.spec.moe,
     )

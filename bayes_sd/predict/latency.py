@@ -102,9 +102,7 @@ def take(costs: StageCosts, i: int) -> StageCosts:
     return StageCosts(**{name: column(getattr(costs, name)) for name in costs.__dataclass_fields__})
 
 
-def curve(
-    found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray, moe: str = "coverage"
-):
+def curve(found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray):
     """Compute a condition's service latency, step and time to first token at given numbers in flight.
 
     Parameters
@@ -114,26 +112,25 @@ def curve(
     i : int
         Which condition.
     in_flight : array, broadcastable to (draw, n)
-    moe : {"coverage", "dense"}
 
     Returns
     -------
     service_s, step, first_s : array, shape (draw, n)
         Seconds.
     """
-    service, step = service_curve(found, conditions, i, in_flight, moe)
+    service, step = service_curve(found, conditions, i, in_flight)
     costs, work, n = take(found.costs, i), _work(found, conditions, i), np.atleast_2d(in_flight)
     return service, step, first_token_s(costs, work, n, step, found.overlap[:, [i]])
 
 
 def service_curve(
-    found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray, moe: str = "coverage"
+    found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute a condition's service latency and step, without the time to first token.
 
     Parameters
     ----------
-    found, conditions, i, in_flight, moe
+    found, conditions, i, in_flight
         As in :func:`curve`; fastest with the same numbers in flight for all draws, shape (1, n).
 
     Returns
@@ -201,7 +198,7 @@ def predict(
     stable = np.ones(len(conditions))
     for i in range(len(conditions)):
         one = _open_loop if conditions.open_loop[i] else _closed_loop
-        columns = one(found, conditions, i, posterior.spec.moe, spread)
+        columns = one(found, conditions, i, spread)
         latency[:, i], ttft[:, i], flight[:, i], noise[:, i], tails[:, i] = columns
         misfit = np.exp(found.misfit[:, i])
         latency[:, i] *= misfit
@@ -213,12 +210,12 @@ def predict(
 
 
 def _closed_loop(
-    found: PredictedCosts, conditions: Conditions, i: int, moe: str, spread: RequestSpread
+    found: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
 ) -> tuple[np.ndarray, ...]:
     """Latency of N clients: S(n)·N/n with n = what the cap and the cache let run."""
     offered = min(conditions.load[i], conditions.cap[i])
     running = smooth_minimum(found.cache_requests[:, [i]], offered)
-    service, _, first = (values[:, 0] for values in curve(found, conditions, i, running, moe))
+    service, _, first = (values[:, 0] for values in curve(found, conditions, i, running))
     running = running[:, 0]
     latency = service * conditions.load[i] / running
     queued = np.where(running < 0.9 * offered, QUEUED_NOISE, 1.0)
@@ -240,14 +237,12 @@ def running_cap(found: PredictedCosts, conditions: Conditions, i: int) -> np.nda
     return np.minimum(held, min(cap, LARGEST_GRID)).astype(int)
 
 
-def running_curve(
-    found: PredictedCosts, conditions: Conditions, i: int, moe: str = "coverage"
-) -> tuple[np.ndarray, np.ndarray]:
+def running_curve(found: PredictedCosts, conditions: Conditions, i: int) -> tuple[np.ndarray, np.ndarray]:
     """Compute an open loop's service curve as far as requests may run at once.
 
     Parameters
     ----------
-    found, conditions, i, moe
+    found, conditions, i
         As in :func:`curve`.
 
     Returns
@@ -259,7 +254,7 @@ def running_curve(
     """
     n_max = running_cap(found, conditions, i)
     points = curve_points(int(n_max.max()), conditions.k[i] + 1.0)
-    service, _ = service_curve(found, conditions, i, points[None, :], moe)
+    service, _ = service_curve(found, conditions, i, points[None, :])
     return n_max, service @ straight_between(points, int(n_max.max()))
 
 
@@ -270,13 +265,12 @@ def steady_state(
     rate_rps: np.ndarray,
     running: tuple[np.ndarray, np.ndarray],
     work_log_sd: np.ndarray,
-    moe: str = "coverage",
 ) -> tuple[InFlightLaw, np.ndarray, np.ndarray, np.ndarray]:
     """Compute an open loop's steady state, the shape's misfit left out.
 
     Parameters
     ----------
-    found, conditions, i, moe
+    found, conditions, i
         As in :func:`curve`.
     rate_rps : array, shape (draw,)
     running : (array, array)
@@ -296,20 +290,20 @@ def steady_state(
     law = in_flight_law(service, protocol, rate_rps, n_max, cv_of(work_log_sd), levels=())
     latency = np.where(law.stable, law.mean_latency_s, np.inf)
     busy = np.clip(np.where(law.stable, law.mean_running, 1.0), 1.0, n_max)
-    at, _, first = curve(found, conditions, i, busy[:, None], moe)
+    at, _, first = curve(found, conditions, i, busy[:, None])
     ttft = np.where(law.stable, first[:, 0] + np.maximum(latency - at[:, 0], 0.0), np.inf)
     tails = open_loop_tails(found, conditions, i, service, law, n_max, work_log_sd, rate_rps)
     return law, latency, ttft, tails
 
 
 def _open_loop(
-    found: PredictedCosts, conditions: Conditions, i: int, moe: str, spread: RequestSpread
+    found: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
 ) -> tuple[np.ndarray, ...]:
     """Latency at an arrival rate, from the stationary law of the number in flight."""
-    running = running_curve(found, conditions, i, moe)
+    running = running_curve(found, conditions, i)
     rate = np.full(len(running[0]), conditions.load[i])
     work = spread.work_log_sd(found, conditions, i)
-    law, latency, ttft, tails = steady_state(found, conditions, i, rate, running, work, moe)
+    law, latency, ttft, tails = steady_state(found, conditions, i, rate, running, work)
     # Near saturation a small error of a cost is a large one of latency, and so is a run's luck.
     headroom = np.clip(1.0 - rate / law.limit_rps, 1.0 / MOST_AMPLIFIED**2, 1.0)
     return latency, ttft, law.mean, 1.0 / np.sqrt(headroom), tails

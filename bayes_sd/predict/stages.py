@@ -44,9 +44,7 @@ DIVISOR = ("draft_extra_steps",)
 """Not a cost but a number of steps: never set to zero."""
 
 
-def stage_parts_s(
-    found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray, moe: str = "coverage"
-) -> np.ndarray:
+def stage_parts_s(found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray) -> np.ndarray:
     """Compute the parts of a condition's service curve.
 
     Parameters
@@ -57,7 +55,6 @@ def stage_parts_s(
         Which condition.
     in_flight : array, broadcastable to (draw, n)
         b [requests].
-    moe : {"coverage", "dense"}
 
     Returns
     -------
@@ -67,7 +64,7 @@ def stage_parts_s(
     parts = []
     for names in PARTS.values():
         only = replace(found, costs=_only(found.costs, names))
-        parts.append(service_curve(only, conditions, i, in_flight, moe)[0])
+        parts.append(service_curve(only, conditions, i, in_flight)[0])
     return np.stack(parts)
 
 
@@ -80,9 +77,7 @@ def _only(costs: StageCosts, names: tuple[str, ...]) -> StageCosts:
     return replace(costs, **zero)
 
 
-def stage_latency_s(
-    found: PredictedCosts, conditions: Conditions, i: int, moe: str = "coverage"
-) -> tuple[np.ndarray, np.ndarray]:
+def stage_latency_s(found: PredictedCosts, conditions: Conditions, i: int) -> tuple[np.ndarray, np.ndarray]:
     """Split the mean latency of a condition by stage.
 
     Parameters
@@ -91,7 +86,6 @@ def stage_latency_s(
     conditions : Conditions
     i : int
         Which condition.
-    moe : {"coverage", "dense"}
 
     Returns
     -------
@@ -102,25 +96,25 @@ def stage_latency_s(
         Effective batch size: mean requests running.
     """
     split = _open_loop if conditions.open_loop[i] else _closed_loop
-    parts, waiting, running = split(found, conditions, i, moe)
+    parts, waiting, running = split(found, conditions, i)
     latency = np.concatenate([parts, waiting[None]]).T
     return latency * np.exp(found.misfit[:, [i]]), running
 
 
-def _closed_loop(found: PredictedCosts, conditions: Conditions, i: int, moe: str):
+def _closed_loop(found: PredictedCosts, conditions: Conditions, i: int):
     offered = min(conditions.load[i], conditions.cap[i])
     running = smooth_minimum(found.cache_requests[:, [i]], offered)
-    parts = stage_parts_s(found, conditions, i, running, moe)[..., 0]
+    parts = stage_parts_s(found, conditions, i, running)[..., 0]
     waiting = parts.sum(axis=0) * (conditions.load[i] / running[:, 0] - 1.0)
     return parts, waiting, running[:, 0]
 
 
-def _open_loop(found: PredictedCosts, conditions: Conditions, i: int, moe: str):
+def _open_loop(found: PredictedCosts, conditions: Conditions, i: int):
     rate = conditions.load[i]
     n_max = running_cap(found, conditions, i)
     grid = np.arange(1.0, n_max.max() + 1)
     points = curve_points(len(grid), conditions.k[i] + 1.0)
-    parts = stage_parts_s(found, conditions, i, points[None, :], moe) @ straight_between(points, len(grid))
+    parts = stage_parts_s(found, conditions, i, points[None, :]) @ straight_between(points, len(grid))
     service = parts.sum(axis=0)
     poisson = bool(conditions.poisson[i])
     law = in_flight_law(service, "poisson" if poisson else "even", np.full(len(n_max), rate), n_max)

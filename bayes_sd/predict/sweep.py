@@ -56,7 +56,7 @@ def stability_limits(prepared: Prepared) -> np.ndarray:
     for i in range(len(prepared.alternatives)):
         n_max = running_cap(prepared.costs, prepared.conditions, i)
         at = n_max[:, None].astype(float)
-        found.append(n_max / service_curve(prepared.costs, prepared.conditions, i, at, prepared.moe)[0][:, 0])
+        found.append(n_max / service_curve(prepared.costs, prepared.conditions, i, at)[0][:, 0])
     return np.stack(found, axis=1)
 
 
@@ -182,7 +182,7 @@ def _open(prepared: Prepared, rates: np.ndarray, protocol: Protocol, ttft: bool)
     found = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
     found["limit"] = np.empty(shape[:2])
     for i in range(shape[1]):
-        n_max, service = running_curve(costs, conditions, i, prepared.moe)
+        n_max, service = running_curve(costs, conditions, i)
         means = mean_over_loads(
             service, protocol, rates, n_max, prepared.spread.work_cv(costs, conditions, i)
         )
@@ -191,7 +191,7 @@ def _open(prepared: Prepared, rates: np.ndarray, protocol: Protocol, ttft: bool)
         if ttft:
             stable = np.isfinite(means.latency_s)
             running = np.clip(np.where(stable, means.running, 1.0), 1.0, n_max[:, None])
-            service_at, _, first = curve(costs, conditions, i, running, prepared.moe)
+            service_at, _, first = curve(costs, conditions, i, running)
             waited = np.maximum(np.where(stable, means.latency_s, 0.0) - service_at, 0.0)
             found["ttft"][:, i] = np.where(stable, first + waited, np.inf)
     return found
@@ -204,9 +204,9 @@ def _closed(prepared: Prepared, clients: np.ndarray, ttft: bool) -> dict[str, np
     for i in range(shape[1]):
         offered = np.minimum(clients, conditions.cap[i])[None, :]
         running = smooth_minimum(costs.cache_requests[:, [i]], offered)
-        service, _ = service_curve(costs, conditions, i, running, prepared.moe)
+        service, _ = service_curve(costs, conditions, i, running)
         found["latency"][:, i], found["in_flight"][:, i] = service * clients / running, clients
         if ttft:
-            first = curve(costs, conditions, i, running, prepared.moe)[2]
+            first = curve(costs, conditions, i, running)[2]
             found["ttft"][:, i] = first + found["latency"][:, i] - service
     return found

@@ -131,7 +131,7 @@ def curve_numbers(posterior: Posterior, configuration: Configuration, cards: Car
     """
     conditions = resolve(configuration.condition, posterior, cards)
     found = costs_for(posterior, conditions, cards)
-    n_max, service = running_curve(found, conditions, 0, posterior.spec.moe)
+    n_max, service = running_curve(found, conditions, 0)
     last = np.take_along_axis(service, n_max[:, None] - 1, axis=1)[:, 0]
     return [
         Number(
