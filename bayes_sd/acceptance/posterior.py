@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.acceptance.model import AcceptanceSpec
-from bayes_sd.errors import ConvergenceError, OutputError, TraceError
-from bayes_sd.files import write_atomically
 from bayes_sd.inference.posterior import Posterior
+from bayes_sd.inference.tracefile import FileKind, read_tree, require_converged, write_tree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +17,15 @@ if TYPE_CHECKING:
     from bayes_sd.acceptance.tables import AcceptanceData
 
 FORMAT_VERSION = 1
-ATTRIBUTE = "bayes_sd_acceptance"
+KIND = FileKind(
+    attribute="bayes_sd_acceptance",
+    version=FORMAT_VERSION,
+    noun="file",
+    content="fit",
+    command="acceptance",
+    foreign="not a fit of acceptance",
+    remedy="fit again with more --tune and --draws",
+)
 
 
 class AcceptancePosterior(Posterior):
@@ -82,18 +88,7 @@ def save_acceptance(posterior: AcceptancePosterior, path: str | Path) -> Path:
     OutputError
         If the place cannot be written; what stood there stays.
     """
-    tree = posterior.tree.copy()
-    tree.attrs = {ATTRIBUTE: json.dumps(posterior.about, sort_keys=True)}
-
-    def write(beside: Path) -> None:
-        try:
-            tree.to_netcdf(beside, engine="h5netcdf")
-        except OSError:
-            raise
-        except Exception as error:
-            raise OutputError(f"{path}: cannot write the fit ({error}); choose another --output") from error
-
-    return write_atomically(Path(path), write)
+    return write_tree(posterior.tree, posterior.about, path, KIND)
 
 
 def load_acceptance(path: str | Path, accept_unconverged: bool = False) -> AcceptancePosterior:
@@ -116,33 +111,7 @@ def load_acceptance(path: str | Path, accept_unconverged: bool = False) -> Accep
     ConvergenceError
         If the fit did not pass its gate and is not accepted.
     """
-    import xarray as xr
-
-    file = Path(path)
-    if not file.is_file():
-        raise TraceError(
-            f"{file}: no such file; make one with `python -m bayes_sd acceptance --output {file}`"
-        )
-    try:
-        with xr.open_datatree(file, engine="h5netcdf") as opened:
-            tree = opened.load()
-        text = tree.attrs.get(ATTRIBUTE)
-    except Exception as error:
-        raise TraceError(
-            f"{file}: not a readable file ({type(error).__name__}); it may be truncated: fit again"
-        ) from error
-    if text is None:
-        raise TraceError(f"{file}: not a fit of acceptance; give a file that `acceptance` wrote")
-    about = json.loads(str(text))
-    if about.get("format_version", 0) > FORMAT_VERSION:
-        raise TraceError(
-            f"{file}: format {about['format_version']} is newer than this package reads ({FORMAT_VERSION}); "
-            "upgrade bayes_sd"
-        )
-    posterior = AcceptancePosterior(tree, about)
-    if not posterior.passed and not accept_unconverged:
-        raise ConvergenceError(
-            f"{file}: the fit did not pass its convergence gate ({'; '.join(about['gate']['failures'])}); "
-            "fit again with more --tune and --draws"
-        )
-    return posterior
+    tree, about = read_tree(path, KIND)
+    if not accept_unconverged:
+        require_converged(about, path, KIND)
+    return AcceptancePosterior(tree, about)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.errors import ConvergenceError, OutputError, TraceError
-from bayes_sd.files import write_atomically
+from bayes_sd.errors import OutputError
+from bayes_sd.inference.tracefile import FileKind, read_tree, require_converged, write_tree
 from bayes_sd.model.deployments import Deployment
 from bayes_sd.model.design import Design, Levels
 from bayes_sd.model.spec import ModelSpec
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT_VERSION = 1
-ATTRIBUTE = "bayes_sd"
+KIND = FileKind(
+    attribute="bayes_sd",
+    version=FORMAT_VERSION,
+    noun="posterior file",
+    content="posterior",
+    command="fit",
+    foreign="netCDF, but not written by bayes_sd",
+    remedy="fit again with more --tune and --draws, or add --accept-unconverged",
+)
 
 
 @dataclass(frozen=True)
@@ -204,20 +212,7 @@ def save_posterior(posterior: Posterior, path: str | Path) -> Path:
     OutputError
         If the place cannot be written; what stood there stays.
     """
-    tree = posterior.tree.copy()
-    tree.attrs = {ATTRIBUTE: json.dumps(posterior.about, sort_keys=True), "format_version": FORMAT_VERSION}
-
-    def write(beside: Path) -> None:
-        try:
-            tree.to_netcdf(beside, engine="h5netcdf")
-        except OSError:
-            raise
-        except Exception as error:
-            raise OutputError(
-                f"{path}: cannot write the posterior ({error}); choose another --output"
-            ) from error
-
-    return write_atomically(Path(path), write)
+    return write_tree(posterior.tree, posterior.about, path, KIND)
 
 
 def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Posterior:
@@ -241,33 +236,7 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     ConvergenceError
         If the fit did not pass its gate and is not accepted.
     """
-    import xarray as xr
-
-    file = Path(path)
-    if not file.is_file():
-        raise TraceError(
-            f"{file}: no such posterior file; make one with `python -m bayes_sd fit --output {file}`"
-        )
-    try:
-        with xr.open_datatree(file, engine="h5netcdf") as opened:
-            tree = opened.load()
-        text = tree.attrs.get(ATTRIBUTE)
-    except Exception as error:
-        raise TraceError(
-            f"{file}: not a readable posterior file ({type(error).__name__}); it may be truncated: fit again"
-        ) from error
-    if text is None:
-        raise TraceError(f"{file}: netCDF, but not written by bayes_sd; give a file that `fit` wrote")
-    about = json.loads(str(text))
-    version = about.get("format_version", 0)
-    if version > FORMAT_VERSION:
-        raise TraceError(
-            f"{file}: format {version} is newer than this package reads ({FORMAT_VERSION}); upgrade bayes_sd"
-        )
-    posterior = Posterior(tree, about)
-    if not posterior.passed and not accept_unconverged:
-        raise ConvergenceError(
-            f"{file}: the fit did not pass its convergence gate ({'; '.join(about['gate']['failures'])}); "
-            "fit again with more --tune and --draws, or add --accept-unconverged"
-        )
-    return posterior
+    tree, about = read_tree(path, KIND)
+    if not accept_unconverged:
+        require_converged(about, path, KIND)
+    return Posterior(tree, about)

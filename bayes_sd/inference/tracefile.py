@@ -1,0 +1,145 @@
+"""Files of fits: a tree of draws with its context in one attribute, written beside and renamed, read whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayes_sd.errors import ConvergenceError, OutputError, TraceError
+from bayes_sd.files import write_atomically
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """What sets one kind of file apart, and the words that its errors use.
+
+    Attributes
+    ----------
+    attribute : str
+        Name of the attribute that holds the context as JSON.
+    version : int
+        Newest format that this package reads.
+    noun, content : str
+        What the file is called, and what is in it.
+    command : str
+        The command that makes one.
+    foreign : str
+        What is said of a readable file of another kind.
+    remedy : str
+        What helps against a fit without convergence.
+    """
+
+    attribute: str
+    version: int
+    noun: str
+    content: str
+    command: str
+    foreign: str
+    remedy: str
+
+
+def write_tree(tree: xr.DataTree, about: dict[str, Any], path: str | Path, kind: FileKind) -> Path:
+    """Write a tree and its context as netCDF-4.
+
+    Parameters
+    ----------
+    tree : DataTree
+    about : dict
+        Plain values.
+    path : path
+    kind : FileKind
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OutputError
+        If the place cannot be written; what stood there stays.
+    """
+    tree = tree.copy()
+    tree.attrs = {kind.attribute: json.dumps(about, sort_keys=True), "format_version": kind.version}
+
+    def write(beside: Path) -> None:
+        try:
+            tree.to_netcdf(beside, engine="h5netcdf")
+        except OSError:
+            raise
+        except Exception as error:
+            raise OutputError(
+                f"{path}: cannot write the {kind.content} ({error}); choose another --output"
+            ) from error
+
+    return write_atomically(Path(path), write)
+
+
+def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Read a tree and its context into memory.
+
+    Parameters
+    ----------
+    path : path
+    kind : FileKind
+
+    Returns
+    -------
+    tree : DataTree
+    about : dict
+
+    Raises
+    ------
+    TraceError
+        If the file is missing, truncated, of another kind, or of a newer format.
+    """
+    import xarray as xr
+
+    file = Path(path)
+    if not file.is_file():
+        raise TraceError(
+            f"{file}: no such {kind.noun}; make one with `python -m bayes_sd {kind.command} --output {file}`"
+        )
+    try:
+        with xr.open_datatree(file, engine="h5netcdf") as opened:
+            tree = opened.load()
+        text = tree.attrs.get(kind.attribute)
+    except Exception as error:
+        raise TraceError(
+            f"{file}: not a readable {kind.noun} ({type(error).__name__}); it may be truncated: fit again"
+        ) from error
+    if text is None:
+        raise TraceError(f"{file}: {kind.foreign}; give a file that `{kind.command}` wrote")
+    about = json.loads(str(text))
+    version = about.get("format_version", 0)
+    if version > kind.version:
+        raise TraceError(
+            f"{file}: format {version} is newer than this package reads ({kind.version}); upgrade bayes_sd"
+        )
+    return tree, about
+
+
+def require_converged(about: dict[str, Any], path: str | Path, kind: FileKind) -> None:
+    """Refuse a fit that did not pass its convergence gate.
+
+    Parameters
+    ----------
+    about : dict
+        With ``gate``.
+    path : path
+    kind : FileKind
+
+    Raises
+    ------
+    ConvergenceError
+        If the gate was not passed.
+    """
+    gate = about["gate"]
+    if not gate["passed"]:
+        raise ConvergenceError(
+            f"{Path(path)}: the fit did not pass its convergence gate ({'; '.join(gate['failures'])}); {kind.remedy}"
+        )
