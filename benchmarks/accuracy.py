@@ -5,11 +5,14 @@
 Rows are chosen by sorted names before anything is fitted:
 
 a     one configuration in eight (all loads of it), where its deployment keeps another configuration
+pair  those among them that were the only ones of their drafter on their deployment: not an unseen shape but an unseen pair
 load  one load, the middle one, of another configuration in eight: all that a line per configuration predicts
 b     whole deployments, one in six of those whose hardware stays in the fit with the same verifier
 c     one cell (draft length × workload) of each drafting pair that keeps another cell, in two folds
+g     whole GPU models with 20 rows or more, a third of them at a time, in three folds
+v     whole verifiers, one at a time, each in a fold (with --family all: whole families)
 
-A configuration is deployment × method × drafter × k × workload. `a` and `load` share one fit. A held-out row
+A configuration is deployment × method × drafter × k × workload. `a`, `pair` and `load` share one fit. A held-out row
 states its own tokens per cycle, E. Repeats of a cell are averaged before. The models compared:
 
 hierarchical   this package's
@@ -35,9 +38,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-ONE_IN_CONFIGURATIONS, ONE_IN_DEPLOYMENTS, CELL_FOLDS = 8, 6, 2
+ONE_IN_CONFIGURATIONS, ONE_IN_DEPLOYMENTS, CELL_FOLDS, GPU_FOLDS = 8, 6, 2, 3
+LEAST_GPU_ROWS = 20
 LEVEL = 0.9
 POINTS = {"six": "fit_stages", "two": "fit_lines"}
+WHOLE = ("b", "g", "v")
+"""Splits that hold out whole deployments."""
 MODELS = ("hierarchical", "no pooling", *POINTS)
 
 
@@ -63,7 +69,13 @@ def with_names(frame: pd.DataFrame, cards: Any) -> pd.DataFrame:
 
     deployment, drafting = deployment_names(frame, cards), drafting_names(frame, cards)
     pair = [f"{d} | {n}" if n else "" for d, n in zip(deployment, drafting, strict=True)]
-    return frame.assign(deployment=deployment, pair=pair, configuration=configuration_names(frame, cards))
+    hardware = [cards.hardware(name).name for name in frame["hardware"]]
+    return frame.assign(
+        deployment=deployment,
+        pair=pair,
+        configuration=configuration_names(frame, cards),
+        hardware_name=hardware,
+    )
 
 
 def configuration_split(frame: pd.DataFrame) -> Split:
@@ -75,6 +87,9 @@ def configuration_split(frame: pd.DataFrame) -> Split:
         same = (frame["deployment"] == frame.loc[own, "deployment"].iloc[0]).to_numpy()
         if (same & ~own & (label == "")).any():
             label[own] = "a"
+    pair = frame["pair"].to_numpy()
+    for name in set(pair[label == "a"]) - set(pair[label == ""]):
+        label[(pair == name) & (label == "a")] = "pair"
     for name in names[7::ONE_IN_CONFIGURATIONS]:
         own = np.flatnonzero(frame["configuration"] == name)
         ordered = own[np.argsort(frame["load_value"].to_numpy()[own], kind="stable")]
@@ -105,6 +120,18 @@ def cell_split(frame: pd.DataFrame, fold: int) -> Split:
             held = cells[(i + fold) % len(cells)]
             label[(frame["configuration"] == held).to_numpy()] = "c"
     return Split(f"c{fold + 1}", label)
+
+
+def gpu_split(frame: pd.DataFrame, fold: int) -> Split:
+    """A third of the GPU models that have rows enough, another one in each fold."""
+    rows = frame["hardware_name"].value_counts()
+    names = sorted(rows.index[rows >= LEAST_GPU_ROWS])[fold::GPU_FOLDS]
+    return Split(f"g{fold + 1}", np.where(frame["hardware_name"].isin(names), "g", ""))
+
+
+def verifier_split(frame: pd.DataFrame, name: str) -> Split:
+    """One verifier."""
+    return Split(f"v {name}", np.where(frame["verifier"] == name, "v", ""))
 
 
 def blind(frame: pd.DataFrame) -> pd.DataFrame:
@@ -173,7 +200,7 @@ def run_split(frame: pd.DataFrame, split: Split, args: argparse.Namespace, cards
         "latency_s",
     ]
     scored = []
-    for model in MODELS:
+    for model in args.models.split(","):
         began = time.perf_counter()
         if model in POINTS:
             found = score_point(train, test, model, cards)
@@ -206,13 +233,13 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
                 "crps": usable["crps"].mean(),
             }
         )
-    order = {"a": 0, "load": 1, "b": 2, "c": 3}
+    order = {"a": 0, "pair": 1, "load": 2, "b": 3, "c": 4, "g": 5, "v": 6}
     return pd.DataFrame(lines).sort_values(by="split", key=lambda s: s.map(order), kind="stable")
 
 
 def by_deployment(rows: pd.DataFrame) -> pd.DataFrame:
     """Give error and coverage of each whole deployment that was held out, ours and without pooling."""
-    ours = rows[(rows["split"] == "b") & ~rows["model"].isin(POINTS)]
+    ours = rows[rows["split"].isin(WHOLE) & ~rows["model"].isin(POINTS)]
     ours = ours.assign(
         error=100.0 * (ours["median_s"] / ours["latency_s"] - 1.0),
         inside=ours["latency_s"].between(ours["lower_s"], ours["upper_s"]),
@@ -234,7 +261,7 @@ def worst(rows: pd.DataFrame, number: int) -> pd.DataFrame:
     six = rows.loc[rows["model"] == "six", ["fit", "row_id", "median_s"]].rename(
         columns={"median_s": "six_s"}
     )
-    both = ours.merge(six, on=["fit", "row_id"])
+    both = ours.merge(six, on=["fit", "row_id"], how="left")
     both["error_pct"] = 100.0 * (both["median_s"] / both["latency_s"] - 1.0)
     columns = [
         "split",
@@ -261,11 +288,12 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--family", default="llama", help="llama, gpt-oss or deepseek")
-    parser.add_argument("--splits", default="a,b,c", help="which of a (with load), b and c, by commas")
+    parser.add_argument("--family", default="llama", help="llama, gpt-oss, deepseek or all")
+    parser.add_argument("--splits", default="a,b,c", help="which of a (with load), b, c, g and v, by commas")
     parser.add_argument("--draws", type=int, default=500)
     parser.add_argument("--tune", type=int, default=500)
     parser.add_argument("--chains", type=int, default=2)
+    parser.add_argument("--models", default=",".join(MODELS), help="which models, by commas")
     parser.add_argument("--seed", type=int, default=20260515)
     parser.add_argument("--worst", type=int, default=6, help="worst rows to print a split")
     parser.add_argument("--json", type=Path, help="write settings, table and rows to this file")
@@ -287,12 +315,14 @@ def main() -> None:
         "a": [configuration_split],
         "b": [deployment_split],
         "c": [lambda f, fold=fold: cell_split(f, fold) for fold in range(CELL_FOLDS)],
+        "g": [lambda f, fold=fold: gpu_split(f, fold) for fold in range(GPU_FOLDS)],
+        "v": [lambda f, name=name: verifier_split(f, name) for name in sorted(set(frame["verifier"]))],
     }
     splits = [make(frame) for name in args.splits.split(",") for make in makers[name]]
     scored = [
         table
         for split in splits
-        if (split.label != "").any()
+        if (split.label != "").any() and (split.label == "").any()
         for table in run_split(frame, split, args, cards)
     ]
     rows = pd.concat(scored).reset_index()
@@ -302,7 +332,7 @@ def main() -> None:
             crps=table["crps"].map("{:.4f}".format), coverage_90=table["coverage_90"].map("{:.2f}".format)
         )
         print(shown.round(1).to_string(index=False))
-        if (rows["split"] == "b").any():
+        if rows["split"].isin(WHOLE).any():
             print("\nHeld-out deployments: signed and absolute median error, half width of the interval [%]")
             print(by_deployment(rows).round(2).to_string(index=False))
         if args.worst:

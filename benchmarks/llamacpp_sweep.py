@@ -18,7 +18,7 @@ from bayes_sd.engine import DRAFTERS, VERIFIERS, WORKLOADS, ServerSettings, serv
 from bayes_sd.engine.server import engine_name
 from bayes_sd.measure import Length, Plan, Progress, Prompts, Shape, Sweep, measure
 
-HARDWARE = "Xeon-CascadeLake-core"
+HARDWARE = "EPYC-core"
 SEED = 7
 SLOTS = 8
 SHORT, LONG = Shape(24, 24), Shape(72, 32)

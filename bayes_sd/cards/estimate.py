@@ -18,6 +18,8 @@ from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 
 HEAD_DIM = 128
+LEAST_B = 0.1
+"""Parameters [10^9] below which a listed verifier is a toy, whose shape says nothing of those that are served."""
 VOCAB_SIZE = 128_000
 """Typical of the listed families (128,256, 129,280, 201,088)."""
 
@@ -48,7 +50,7 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     CardError
         If fewer than two sizes are listed.
     """
-    usable = [card for card in cards if not card.estimated]
+    usable = [card for card in cards if not card.estimated and card.params_b >= LEAST_B]
     if quantity == "kv_elements_per_token":
         usable = [c for c in usable if c.latent_dim is None and c.full_attention_layers == c.layers]
     x = [math.log(size_b(c)) for c in usable]

@@ -128,6 +128,25 @@ def _column_options(command):
     metavar="FIRST-LAST",
     help="Prompts of random token numbers instead of made-up words: exact lengths.",
 )
+@click.option(
+    "--via",
+    default="client",
+    show_default=True,
+    type=click.Choice(["client", "guidellm"]),
+    help="Who sends the requests: this program, or GuideLLM, which must be installed.",
+)
+@click.option(
+    "--tokenizer",
+    default="",
+    metavar="DIR",
+    help="For --via guidellm: folder with the verifier's tokenizer.json.",
+)
+@click.option(
+    "--guidellm-command",
+    default="guidellm",
+    show_default=True,
+    help="For --via guidellm: the program, where it is not on the path.",
+)
 @click.option("--model", default="", help="Name to send to the server.  [default: the verifier]")
 @click.option("--extra-body", default="{}", metavar="JSON", help="Further members of each request.")
 @click.option(
@@ -188,7 +207,7 @@ def measure(target, output, pairs, as_json, **options):
 
 def _sweep(target, columns, options):
     """Put the options together."""
-    from bayes_sd.measure import Length, Plan, Prompts, Sweep
+    from bayes_sd.measure import GuideLLM, Length, Plan, Prompts, Sweep
     from bayes_sd.measure.prompts import parse_vocabulary, read_prompts
 
     rates, shares = _rates(options["rates"])
@@ -223,6 +242,9 @@ def _sweep(target, columns, options):
         extra=_body(options["extra_body"]),
         api_key=os.environ.get(API_KEY, ""),
         seed=options["seed"],
+        guidellm=GuideLLM(options["tokenizer"], options["guidellm_command"])
+        if options["via"] == "guidellm"
+        else None,
     )
 
 

@@ -31,6 +31,7 @@ from bayes_sd.inference.problem import Frame, Problem
     ACCEPT_CELL,
     ACCEPT_SLOPE,
     ACCEPT_RUN,
+    ACCEPT_SYNTHETIC,
     CACHE_EFFICIENCY,
     CACHE_STACK,
     KERNEL_SCALE,
@@ -44,7 +45,7 @@ from bayes_sd.inference.problem import Frame, Problem
     LATENCY_NOISE,
     TTFT_NOISE,
     SHARE_NOISE,
-) = range(30)
+) = range(31)
 (P_PREFILL, P_TOKEN, P_LINK, P_WEIGHTS, P_LAUNCH, P_ALLREDUCE, P_SEQUENCE, P_EXPERTS, P_KV, P_FIXED) = range(
     10
 )
@@ -56,6 +57,8 @@ from bayes_sd.inference.problem import Frame, Problem
 (D_VERIFY, D_REQUEST, D_KV, D_EXPERT, D_SHARE, D_KERNEL, D_DRAFT, D_DSHARE, D_EXTRA) = range(9)
 (D_PSI, D_SKEW, D_BUSIEST, D_FLIGHT) = range(9, 13)
 N_SLOTS = 13
+SHARE_SHARPNESS = 20.0
+"""One over the share below which the coordinate of a share is its logarithm, see decoding_share."""
 # What a step's experts depend on: share touched and wait for the busiest, and their slopes in tokens and log skew.
 (X_TOUCHED, X_TOUCHED_TOKENS, X_TOUCHED_SKEW, X_BUSIEST, X_BUSIEST_TOKENS, X_BUSIEST_SKEW) = range(6)
 
@@ -202,6 +205,21 @@ def _log_sigmoid(x):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def decoding_share(u):
+    """Turn the coordinate of decoding's share a of the total slope into log(1 − a), log a, and the slope of −log(1 − a).
+
+    1 − a = exp(−softplus(cu)/c): for shares above 1/c the coordinate is linear in what latency is linear in, which rows
+    inform alike on both sides; below, it is a logarithm, so that shares stay above zero.
+    """
+    if SHARE_SHARPNESS * u > 30.0:
+        soft = u
+    else:
+        soft = math.log1p(math.exp(SHARE_SHARPNESS * u)) / SHARE_SHARPNESS
+    log_share = math.log(-math.expm1(-soft)) if soft > 1e-12 else SHARE_SHARPNESS * u - math.log(SHARE_SHARPNESS)
+    return -soft, log_share, _sigmoid(SHARE_SHARPNESS * u)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def typical_coverage(log_skew, centre, problem):
     """Log of the share of experts that a step of typical load touches, and its slope in log skew."""
     if problem.settings[3] == 0:
@@ -224,8 +242,8 @@ def to_natural(x, natural, problem):
     """Turn coordinates that the data inform into the model's parameters.
 
     What a deployment's rows inform is the total slope of latency in load at their typical request, not its summands:
-    log costs of prefill, request and cache are replaced by that total and two log ratios, and a pair's draft cost by
-    the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
+    log costs of prefill, request and cache are replaced by that total, decoding's share of it (:func:`decoding_share`) and
+    a log ratio, and a pair's draft cost by the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
     left as it is: there the prior rules, which is straight in the summands.) So for the step's fixed cost of a
     mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it; and a
     launch is moved as what it costs with all-reduces, which is what tensor-parallel rows tell. Kernel
@@ -239,17 +257,15 @@ def to_natural(x, natural, problem):
     o, n_dep = problem.offset, problem.sizes[1]
     for i in range(x.size):
         natural[i] = x[i]
-    base = o[COST]
+    base, volume = o[COST], 0.0
     for d in range(n_dep):
         if not problem.summed[d]:
             continue
-        total, first, second = (
-            x[base + C_PREFILL * n_dep + d],
-            x[base + C_REQUEST * n_dep + d],
-            x[base + C_KV * n_dep + d],
-        )
-        decode = total + _log_sigmoid(-first) - problem.typical[d, 1]
-        natural[base + C_PREFILL * n_dep + d] = total + _log_sigmoid(first) - problem.typical[d, 0]
+        total, second = x[base + C_PREFILL * n_dep + d], x[base + C_KV * n_dep + d]
+        log_rest, log_share, slope = decoding_share(x[base + C_REQUEST * n_dep + d])
+        volume += math.log(slope) - log_share
+        decode = total + log_share - problem.typical[d, 1]
+        natural[base + C_PREFILL * n_dep + d] = total + log_rest - problem.typical[d, 0]
         natural[base + C_REQUEST * n_dep + d] = decode + _log_sigmoid(-second)
         natural[base + C_KV * n_dep + d] = decode + _log_sigmoid(second) - problem.typical[d, 2]
     natural[o[PART] + P_LAUNCH] += _log_sigmoid(-x[o[PART] + P_ALLREDUCE])
@@ -263,7 +279,7 @@ def to_natural(x, natural, problem):
                 total, ratio = x[base + C_VERIFY * n_dep + d], x[base + C_EXPERT * n_dep + d]
                 natural[base + C_VERIFY * n_dep + d] = total + _log_sigmoid(-ratio)
                 natural[base + C_EXPERT * n_dep + d] = total + _log_sigmoid(ratio) - covered
-    inverse, volume = math.exp(-x[o[KERNEL_SCALE]]), 0.0
+    inverse = math.exp(-x[o[KERNEL_SCALE]])
     for i in range(problem.kernel_centred.size):
         if problem.kernel_centred[i]:
             natural[o[KERNEL_RAW] + i] *= inverse
@@ -284,10 +300,11 @@ def _pull_back(x, grad, natural, problem):
             base + C_REQUEST * n_dep + d,
             base + C_KV * n_dep + d,
         )
-        a, b = _sigmoid(x[at_request]), _sigmoid(x[at_kv])
+        log_rest, log_share, slope = decoding_share(x[at_request])
+        odds, b = math.exp(log_rest - log_share), _sigmoid(x[at_kv])
         prefill, request, kv = grad[at_prefill], grad[at_request], grad[at_kv]
         grad[at_prefill] = prefill + request + kv
-        grad[at_request] = prefill * (1.0 - a) - a * (request + kv)
+        grad[at_request] = slope * (odds * (request + kv - 1.0) - prefill) + SHARE_SHARPNESS * (1.0 - slope)
         grad[at_kv] = kv * (1.0 - b) - b * request
     grad[o[PART] + P_ALLREDUCE] -= grad[o[PART] + P_LAUNCH] * _sigmoid(x[o[PART] + P_ALLREDUCE])
     extra = math.exp(x[o[DRAFT_EXTRA]])
@@ -452,8 +469,10 @@ def _drafting(x, grad, problem):
     log_scale = x[o[ACCEPT_SCALE]]
     for i in range(problem.cell_drafter.size):
         parent = o[ACCEPT_DRAFTER] + problem.cell_drafter[i]
-        z = (x[o[ACCEPT_CELL] + i] - x[parent]) * math.exp(-log_scale)
+        synthetic = problem.cell_synthetic[i]
+        z = (x[o[ACCEPT_CELL] + i] - x[parent] - synthetic * x[o[ACCEPT_SYNTHETIC]]) * math.exp(-log_scale)
         value += -0.5 * z * z - log_scale
+        grad[o[ACCEPT_SYNTHETIC]] += synthetic * z * math.exp(-log_scale)
         grad[o[ACCEPT_CELL] + i] -= z * math.exp(-log_scale)
         grad[parent] += z * math.exp(-log_scale)
         grad[o[ACCEPT_SCALE]] += z * z - 1.0
@@ -784,7 +803,7 @@ def density(x, grad, problem):
 HEADER = 3
 """Words per field before the data of a block: where it starts, its rows, its columns (0 for a vector)."""
 NOT_FINITE = 3
-N_FIELDS = len(Problem._fields)
+N_FIELDS, N_FRAME = len(Problem._fields), len(Frame._fields)
 _LOGP = types.int64(
     types.uint64,
     types.CPointer(types.double),
@@ -812,56 +831,60 @@ def _matrix(words, values, field):
 @njit(cache=True, error_model="numpy")
 def unpack(words, values):
     """Give the problem of a block, as views: `words` its integers, `values` the same memory as floats."""
+    # Fields by number from an array: for numbers written out the compiler would make a function each.
+    at = np.arange(N_FIELDS)
     return Problem(
-        _vector(words, words, 0),
-        _vector(words, values, 1),
-        _vector(words, values, 2),
-        _vector(words, words, 3),
-        _vector(words, values, 4),
-        _matrix(words, values, 5),
-        _vector(words, values, 6),
-        _matrix(words, words, 7),
-        _vector(words, words, 8),
-        _matrix(words, words, 9),
-        _matrix(words, values, 10),
-        _vector(words, words, 11),
-        _vector(words, values, 12),
-        _vector(words, words, 13),
-        _vector(words, values, 14),
-        _matrix(words, values, 15),
-        _vector(words, words, 16),
-        _vector(words, words, 17),
-        _vector(words, values, 18),
-        _vector(words, values, 19),
-        _vector(words, values, 20),
-        _matrix(words, values, 21),
-        _vector(words, words, 22),
-        _vector(words, words, 23),
-        _vector(words, words, 24),
-        _vector(words, values, 25),
-        _vector(words, values, 26),
-        _vector(words, values, 27),
-        _matrix(words, values, 28),
-        _matrix(words, values, 29),
-        _vector(words, values, 30),
-        _vector(words, values, 31),
-        _matrix(words, values, 32),
-        _vector(words, words, 33),
-        _vector(words, values, 34),
-        _vector(words, words, 35),
-        _vector(words, words, 36),
+        _vector(words, words, at[0]),
+        _vector(words, values, at[1]),
+        _vector(words, values, at[2]),
+        _vector(words, words, at[3]),
+        _vector(words, values, at[4]),
+        _matrix(words, values, at[5]),
+        _vector(words, values, at[6]),
+        _matrix(words, words, at[7]),
+        _vector(words, words, at[8]),
+        _matrix(words, words, at[9]),
+        _matrix(words, values, at[10]),
+        _vector(words, words, at[11]),
+        _vector(words, values, at[12]),
+        _vector(words, words, at[13]),
+        _vector(words, values, at[14]),
+        _matrix(words, values, at[15]),
+        _vector(words, words, at[16]),
+        _vector(words, words, at[17]),
+        _vector(words, values, at[18]),
+        _vector(words, values, at[19]),
+        _vector(words, values, at[20]),
+        _matrix(words, values, at[21]),
+        _vector(words, words, at[22]),
+        _vector(words, words, at[23]),
+        _vector(words, words, at[24]),
+        _vector(words, values, at[25]),
+        _vector(words, values, at[26]),
+        _vector(words, values, at[27]),
+        _matrix(words, values, at[28]),
+        _matrix(words, values, at[29]),
+        _vector(words, values, at[30]),
+        _vector(words, values, at[31]),
+        _matrix(words, values, at[32]),
+        _vector(words, words, at[33]),
+        _vector(words, values, at[34]),
+        _vector(words, words, at[35]),
+        _vector(words, words, at[36]),
+        _vector(words, values, at[37]),
     )
 
 
 @njit(cache=True, error_model="numpy")
 def unpack_frame(words, values):
     """Give the frame of a block, as views."""
+    at = np.arange(N_FIELDS, N_FIELDS + N_FRAME)
     return Frame(
-        _vector(words, values, N_FIELDS),
-        _vector(words, words, N_FIELDS + 1),
-        _vector(words, words, N_FIELDS + 2),
-        _vector(words, words, N_FIELDS + 3),
-        _vector(words, values, N_FIELDS + 4),
+        _vector(words, values, at[0]),
+        _vector(words, words, at[1]),
+        _vector(words, words, at[2]),
+        _vector(words, words, at[3]),
+        _vector(words, values, at[4]),
     )
 
 

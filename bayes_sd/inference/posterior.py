@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KIND = FileKind(
     attribute="bayes_sd",
     version=FORMAT_VERSION,
@@ -239,4 +239,17 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     tree, about = read_tree(path, KIND)
     if not accept_unconverged:
         require_converged(about, path, KIND)
+    if about["format_version"] < FORMAT_VERSION:
+        tree, about = _from_format_1(tree, about)
     return Posterior(tree, about)
+
+
+def _from_format_1(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Bring a file of format 1 to format 2, which knows that synthetic text is harder to draft for."""
+    import xarray as xr
+
+    draws = tree["posterior"].to_dataset()
+    draws["acceptance_synthetic"] = 0.0 * draws["acceptance_level"]
+    tree = tree.copy()
+    tree["posterior"] = xr.DataTree(draws)
+    return tree, about | {"format_version": 2}

@@ -39,7 +39,7 @@ Problem = namedtuple(
     "row_int row_float point_row point_in_flight point_start point_weight "
     "knot_factor ttft_slot share_slot share_value pair_ideal pair_length typical pair_drafter cell_drafter accept_row accept_logit "
     "effect_scale pair_small_cache cell_profile sparse popularity_nodes popularity_weights busiest_surface summed "
-    "pair_log_share kernel_centred deployment_sparse",
+    "pair_log_share kernel_centred deployment_sparse cell_synthetic",
 )
 Problem.__doc__ = "Flat arrays of a fit; see :func:`flatten`."
 Frame = namedtuple("Frame", "shift order start column entry")
@@ -172,6 +172,7 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
         pair_log_share=np.log(design.pair_parameter_share),
         deployment_sparse=design.deployment_sparse.astype(np.int64),
         kernel_centred=_informed_knots(start, len(design.coords["stack"])),
+        cell_synthetic=design.cell_synthetic.astype(float),
     )
 
 

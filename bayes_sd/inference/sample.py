@@ -165,7 +165,10 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     decode = np.logaddexp(request, kv) + output
     summed = problem.summed > 0
     cost[layout.C_PREFILL, summed] = np.logaddexp(prefill, decode)[summed]
-    cost[layout.C_REQUEST, summed] = (prefill - decode)[summed]
+    soft = layout.SHARE_SHARPNESS * np.logaddexp(0.0, decode - prefill)
+    # log(exp(y) - 1), for large and small y
+    coordinate = (soft + np.log(-np.expm1(-soft))) / layout.SHARE_SHARPNESS
+    cost[layout.C_REQUEST, summed] = coordinate[summed]
     cost[layout.C_KV, summed] = (kv - request)[summed]
     part = offset[layout.PART]
     x[part + layout.P_LAUNCH] += np.log1p(np.exp(x[part + layout.P_ALLREDUCE]))

@@ -1,8 +1,9 @@
-"""Measures a server: a sweep of loads by a light client of its own, into a table that a fit takes."""
+"""Measures a server: a sweep of loads by a light client of its own or by GuideLLM, into a table that a fit takes."""
 
+from bayes_sd.measure.guidellm import GuideLLM
 from bayes_sd.measure.loops import Length
 from bayes_sd.measure.plan import Plan, Shape
 from bayes_sd.measure.prompts import Prompts
 from bayes_sd.measure.run import Progress, Sweep, SweepResult, measure
 
-__all__ = ["Length", "Plan", "Progress", "Prompts", "Shape", "Sweep", "SweepResult", "measure"]
+__all__ = ["GuideLLM", "Length", "Plan", "Progress", "Prompts", "Shape", "Sweep", "SweepResult", "measure"]

@@ -134,6 +134,14 @@ class Budget:
             raise OutOfBudget("seconds")
         self._requests -= 1
 
+    def requests_left(self) -> int:
+        """Requests left."""
+        return self._requests
+
+    def spend(self, requests: int) -> None:
+        """Note requests that another program sent."""
+        self._requests -= requests
+
     def seconds_left(self) -> float:
         """Time left (s)."""
         return self._until - now_s()

@@ -153,6 +153,33 @@ def _put_acceptance(cell: Reading, observed: Observed, served: Served, output: l
     elif len(served.metrics) == 2:
         counts, preemptions = _from_metrics(served)
         cell.put("preemptions", preemptions)
+    _put_checked(cell, counts, served)
+
+
+def put_server_counts(cell: Reading, served: Served) -> None:
+    """Take acceptance and preemptions of a point that another client measured from the server's counters.
+
+    Parameters
+    ----------
+    cell : Reading
+    served : Served
+
+    Raises
+    ------
+    DataError
+        If the counts contradict what was said of the server.
+    """
+    if "n_drafts" in cell.columns:
+        return
+    counts = None
+    if len(served.metrics) == 2:
+        counts, preemptions = _from_metrics(served)
+        cell.put("preemptions", preemptions)
+    _put_checked(cell, counts, served)
+
+
+def _put_checked(cell: Reading, counts: acceptance.Counts | None, served: Served) -> None:
+    """Store counts of acceptance after comparing them with what the user said of the server."""
     if served.method == "none":
         if counts is not None and counts.drafted:
             raise errors.DataError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,17 @@ from urllib.parse import urlsplit
 
 from bayes_sd.errors import TargetError
 from bayes_sd.measure.client import Client, Outcome, checked_target, open_session
+from bayes_sd.measure.guidellm import GuideLLM, guidellm_cell
 from bayes_sd.measure.loops import Budget, Length, Observed, OutOfBudget, Runner
 from bayes_sd.measure.plan import Load, Plan, Point, Shape, next_point, points_expected
 from bayes_sd.measure.prompts import TOKENS_PER_WORD, Prompts
-from bayes_sd.measure.record import Served, UnfinishedError, load_average, reading
+from bayes_sd.measure.record import Served, UnfinishedError, load_average, put_server_counts, reading
 from bayes_sd.measure.table import Table, check_complete, check_given
 from bayes_sd.measurements.readers import unsaid
 from bayes_sd.measurements.readers.reading import Reading
 
+GUIDELLM_WORKLOAD = "synthetic-text"
+"""What GuideLLM makes its prompts of, as in the column `workload` where the user names none."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -50,6 +53,8 @@ class Sweep:
     api_key : str
     seed : int
         Same seed, same prompts and arrivals.
+    guidellm : GuideLLM or None
+        Measures the points instead of this package's client, if given.
     """
 
     target: str
@@ -64,6 +69,7 @@ class Sweep:
     extra: Mapping[str, Any] = field(default_factory=dict)
     api_key: str = ""
     seed: int = 0
+    guidellm: GuideLLM | None = None
 
 
 @dataclass(frozen=True)
@@ -150,9 +156,11 @@ def measure(
     """
     check_given(sweep.about)
     about = unsaid.from_options(sweep.about).common
-    about.setdefault("workload", sweep.prompts.kind)
+    about.setdefault("workload", sweep.prompts.kind if sweep.guidellm is None else GUIDELLM_WORKLOAD)
     about.setdefault("source", f"measured_{about.get('hardware', '')}".replace(" ", "_"))
     about["measured_by"] = client_name()
+    if sweep.guidellm is not None:
+        sweep = replace(sweep, guidellm=sweep.guidellm.checked())
     check_complete(about, Load("rate", 1.0, ""))
     return asyncio.run(_measure(sweep, Table(Path(output), about), report))
 
@@ -205,6 +213,8 @@ async def _point(
     ]
     prompts = await _prompts(client, sweep, point.shape, budget, seed)
     before = await _metrics(client)
+    if sweep.guidellm is not None:
+        return await _guidellm_point(client, sweep, point, budget, about, before)
 
     async def send(outcome: Outcome) -> Outcome:
         return await client.send(next(prompts), point.shape.output_tokens, outcome)
@@ -218,14 +228,39 @@ async def _point(
             observed = await runner.open_loop(point.load.value, sweep.plan.arrivals, seed)
     finally:
         await runner.stop()
+    return _reading(point, observed, await _served(client, about, before), sweep)
+
+
+async def _served(client: Client, about: Mapping[str, object], before: str | None) -> Served:
+    """Say what is known of the server after a point, `before` being its counters before it."""
     after = await _metrics(client) if before is not None else None
-    served = Served(
+    return Served(
         metrics=(before, after) if before is not None and after is not None else (),
         method=str(about.get("method", "none")),
         draft_length=int(k) if isinstance(k := about.get("k"), int | float) else 0,
         load_average=load_average() if urlsplit(client.target).hostname in LOOPBACK else float("nan"),
     )
-    return _reading(point, observed, served, sweep)
+
+
+async def _guidellm_point(
+    client: Client,
+    sweep: Sweep,
+    point: Point,
+    budget: Budget,
+    about: Mapping[str, object],
+    before: str | None,
+) -> Reading:
+    """Have GuideLLM measure a point; what only the server counts is read here."""
+    assert sweep.guidellm is not None
+    seconds = min(sweep.length.seconds, budget.seconds_left())
+    if seconds <= 0:
+        raise OutOfBudget("seconds")
+    if budget.requests_left() < sweep.length.least:
+        raise OutOfBudget("requests")
+    cell = await guidellm_cell(sweep, point, budget.requests_left(), seconds, sweep.guidellm)
+    budget.spend(int(cell.number("n_requests") or 0))
+    put_server_counts(cell, await _served(client, about, before))
+    return cell
 
 
 def _reading(point: Point, observed: Observed, served: Served, sweep: Sweep) -> Reading:

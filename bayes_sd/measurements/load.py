@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 ALL = "all"
 NOT_MEASUREMENTS = ("acceptance_by_draft_length.csv", "acceptance_by_position.csv", "acceptance_reported.csv")
 """Tables of another form that stand beside the measurement tables."""
+NOT_POOLED = ("llamacpp-cpu",)
+"""Families that ``all`` leaves out: small models on a processor core say nothing of a GPU's launches, links and kernels."""
 
 
 def known_families(data_dir: str | Path | None = None) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ def load_family(
     Parameters
     ----------
     family : str
-        Name of a family, or "all".
+        Name of a family, or "all" (without :data:`NOT_POOLED`).
     data : sequence of path-like, optional
         Read these tables instead of the shipped ones, and keep the rows whose verifier is of the family: by
         its card; or, where it has none, by the table's `family` column, or by its name beginning with the
@@ -87,7 +89,8 @@ def load_family(
             raise DataError(
                 f"no family is named {family!r}: known are {known}; or give its table with --data FILE"
             )
-        paths = sorted(tables.values()) if name == ALL else [tables[name]]
+        pooled = sorted(path for stem, path in tables.items() if stem not in NOT_POOLED)
+        paths = pooled if name == ALL else [tables[name]]
     frames = [read_table(path) for path in paths]
     ignored = tuple(dict.fromkeys(c for frame in frames for c in frame.attrs["ignored_columns"]))
     frame = pd.concat(frames, ignore_index=True)

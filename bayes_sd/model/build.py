@@ -151,7 +151,8 @@ def _committed(design: Design, spec: ModelSpec, free: dict[str, Any]) -> Any:
         pm.Normal("acceptance_cell", 0.0, 1.0, dims="cell")
         return rows["committed"]
     spread = pt.exp(free["log_acceptance_scale"])
-    cell = pm.Normal("acceptance_cell", drafter[design.cell_drafter], spread, dims="cell")
+    centre = drafter[design.cell_drafter] + free["acceptance_synthetic"] * design.cell_synthetic
+    cell = pm.Normal("acceptance_cell", centre, spread, dims="cell")
     doublings = np.log(np.maximum(rows["k"], 1.0) / REFERENCE_DRAFT_LENGTH)
     profile = design.row_profile(spec)
     logits = cell[np.maximum(rows["cell"], 0)] + free["acceptance_length_slope"] * doublings

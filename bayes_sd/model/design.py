@@ -32,6 +32,8 @@ LARGEST_LOGIT = 7.0
 """Log odds of acceptance beyond which one is as good as none or all."""
 PROFILE_POSITIONS = 16
 """Draft positions that an acceptance profile tells apart; those beyond are like the last."""
+SYNTHETIC = ("random", "synthetic", "shared_prefix")
+"""How the names of workloads begin whose text no drafter was trained on."""
 LEAST_COMMITTED = 1.02
 """Tokens per cycle below which a measured acceptance is not told apart from none (its logit would be infinite)."""
 
@@ -88,6 +90,8 @@ class Design:
         Which of the verifiers with routed experts, -1 for a dense one.
     cell_drafter : array, shape (cell,)
         Drafter of each acceptance cell (verifier, drafter, workload).
+    cell_synthetic : bool array, shape (cell,)
+        Whether the cell's text is random or made up, see :func:`is_synthetic`.
     cell_profile : array, shape (cell, position)
         How the log odds of acceptance differ by draft position, by the cell's method.
     frame : DataFrame
@@ -103,6 +107,7 @@ class Design:
     pair_small_cache: np.ndarray
     deployment_sparse: np.ndarray
     cell_drafter: np.ndarray
+    cell_synthetic: np.ndarray
     cell_profile: np.ndarray
     frame: pd.DataFrame
 
@@ -161,6 +166,27 @@ def cell_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
     return " | ".join(
         [deployment.verifier, drafter, workload if isinstance(workload, str) and workload else "?"]
     )
+
+
+def cell_workload(cell: str) -> str:
+    """Give the workload in the name of an acceptance cell."""
+    return cell.rpartition(" | ")[2]
+
+
+def is_synthetic(workload: str) -> bool:
+    """Say whether a workload's text is random or made up, by its first word.
+
+    Parameters
+    ----------
+    workload : str
+        As in tables: ``random 1k-1k`` of InferenceX, ``shared_prefix ...`` of inference-perf's generator, ``random-words``
+        and ``random-tokens`` of ``measure``.
+
+    Returns
+    -------
+    bool
+    """
+    return workload.casefold().startswith(SYNTHETIC)
 
 
 def shape_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
@@ -286,6 +312,7 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
         pair_small_cache=np.array([cache_is_small(deployments[i], cards) for i in pair_row], dtype=bool),
         deployment_sparse=sparse,
         cell_drafter=np.array([rows["drafter"][cell_names.index(c)] for c in cells], dtype=int),
+        cell_synthetic=np.array([is_synthetic(cell_workload(c)) for c in cells], dtype=bool),
         cell_profile=np.array(
             [method_profile(frame["method"].iloc[cell_names.index(c)]) for c in cells]
         ).reshape(len(cells), PROFILE_POSITIONS),

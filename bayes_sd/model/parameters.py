@@ -159,6 +159,7 @@ def _draft_parameters(spec: ModelSpec, add) -> None:
     add("acceptance_cell", ("cell",))
     add("acceptance_length_slope", (), 0.0, acceptance["length_slope_sd"])
     add("log_acceptance_run", (), np.log(acceptance["run_sd"]), 0.5)
+    add("acceptance_synthetic", (), acceptance["synthetic_mean"], acceptance["synthetic_sd"])
 
 
 def start_vector(design: Design, spec: ModelSpec) -> np.ndarray:
@@ -183,7 +184,8 @@ def start_vector(design: Design, spec: ModelSpec) -> np.ndarray:
         "log_draft_cost": draft_ideal_log_s(design, spec),
         "acceptance_drafter": np.full(len(design.coords["drafter"]), prior["acceptance"]["logit_mean"]),
         "misfit": np.zeros(len(design.coords["shape"])),
-        "acceptance_cell": np.full(len(design.cell_drafter), prior["acceptance"]["logit_mean"]),
+        "acceptance_cell": prior["acceptance"]["logit_mean"]
+        + prior["acceptance"]["synthetic_mean"] * design.cell_synthetic,
     }
     pieces = [centres[p.name] if p.mean is None else p.mean for p in parameters(design, spec)]
     return np.concatenate([np.ravel(piece) for piece in pieces])

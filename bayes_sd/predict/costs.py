@@ -13,7 +13,7 @@ from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.build import REFERENCE_DRAFT_LENGTH
 from bayes_sd.model.costs import expected_log_costs, token_share
 from bayes_sd.model.deployments import drafter_roofline_s, engine_base, parameter_share, rooflines
-from bayes_sd.model.design import cache_is_small, method_profile
+from bayes_sd.model.design import cache_is_small, cell_workload, is_synthetic, method_profile
 from bayes_sd.model.parameters import NO_POOLING_LOG_SD, effect_means, effect_scales
 from bayes_sd.model.spec import KINDS, PARTS
 from bayes_sd.predict.experts import Experts
@@ -270,6 +270,8 @@ def cell_logits(posterior: Posterior, cell: str, drafter: str, unknown: Unknowns
     else:
         spread = posterior.spec.priors["acceptance"]["drafter_sd"]
         centre = posterior.draws("acceptance_level") + spread * unknown.normal("drafter", drafter)
+    if is_synthetic(cell_workload(cell)):
+        centre = centre + posterior.draws("acceptance_synthetic")
     return centre + np.exp(posterior.draws("log_acceptance_scale")) * unknown.normal("cell", cell)
 
 

@@ -126,6 +126,63 @@ def tune_numbers(result: xr.Dataset) -> list[Number]:
     return numbers
 
 
+def usual_objective(result: xr.Dataset) -> str:
+    """Give the objective of a report that nobody gave one: a mean latency of twice that of an idle server.
+
+    Parameters
+    ----------
+    result : Dataset
+        From :func:`bayes_sd.decide.speedup.speedup`.
+
+    Returns
+    -------
+    str
+        As ``plan`` takes it, to two digits.
+    """
+    idle_s = float(np.median(result["c1"].to_numpy()[:, 0]))
+    return f"mean<{2.0 * idle_s:.2g}s"
+
+
+def plan_numbers(result: xr.Dataset) -> list[Number]:
+    """Give the numbers of a capacity plan.
+
+    Parameters
+    ----------
+    result : Dataset
+        From :func:`bayes_sd.decide.plan.plan`.
+
+    Returns
+    -------
+    list of Number
+    """
+    sure, slo, ci = f"{result.attrs['probability']:.0%}", result.attrs["slo"], result.attrs["ci"]
+    numbers = []
+    for name in result["alternative"].to_numpy():
+        one = result.sel(alternative=name)
+        called = "without speculation" if name == "none" else f"with speculation, {name}"
+        new = result.attrs["extrapolates"][str(name)]
+        ground = (
+            f"Not measured: {new}." if new else "Replicas share what is not known: all hold it, or none does."
+        )
+        numbers += [
+            Number(
+                f"rate held {called} [requests/s]",
+                interval(one["highest_rate"], ci),
+                f"One replica keeps {slo} up to here.",
+                ground,
+            ),
+            Number(
+                f"rate to promise {called} [requests/s]",
+                f"{float(one['promised_rate']):.3g}",
+                f"Held with probability {sure}.",
+                "0 means that an idle replica misses the objective more often than the promise allows."
+                if float(one["promised_rate"]) == 0.0
+                else "One short measurement may come out worse by its own noise.",
+            ),
+        ]
+    return numbers
+
+
 def speedup_by_load(result: xr.Dataset, every: int = 5) -> Any:
     """Show the speedup at some of its loads.
 
