@@ -38,7 +38,7 @@ NOT_CONVERGED = 3
     "--target-accept",
     default=None,
     type=click.FloatRange(0.5, 0.999),
-    help="Tuning target.  [default: 0.9, and 0.95 with mixtures of experts]",
+    help="Tuning target.  [default: 0.9, and 0.92 with mixtures of experts]",
 )
 @click.option(
     "--moe",

@@ -338,10 +338,11 @@ def informed_density(x, grad, natural, problem):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def from_frame(z, x, work, frame):
-    """Turn a frame's coordinates into those that the data inform: x = shift + L^-T z."""
+    """Turn a frame's coordinates into those that the data inform: x = shift + L^-T W z."""
     n = z.size
     for i in range(n):
         work[i] = z[i]
+    _stretch(work, frame)
     for i in range(n - 1, -1, -1):
         last = frame.start[i + 1] - 1
         solved = work[i] / frame.entry[last]
@@ -362,6 +363,19 @@ def to_frame_gradient(grad, work, frame):
         work[i] = total / frame.entry[last]
     for i in range(n):
         grad[i] = work[i]
+    _stretch(grad, frame)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _stretch(z, frame):
+    """Stretch a vector along the frame's directions, which are orthonormal, in place: z becomes W z."""
+    for j in range(frame.stretch.size):
+        direction, along = frame.along[j], 0.0
+        for i in range(z.size):
+            along += direction[i] * z[i]
+        along *= frame.stretch[j] - 1.0
+        for i in range(z.size):
+            z[i] += along * direction[i]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -885,6 +899,8 @@ def unpack_frame(words, values):
         _vector(words, words, at[2]),
         _vector(words, words, at[3]),
         _vector(words, values, at[4]),
+        _matrix(words, values, at[5]),
+        _vector(words, values, at[6]),
     )
 
 

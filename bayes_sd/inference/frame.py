@@ -1,7 +1,8 @@
 """Frames: linear coordinates in which a posterior is about round, so that a sampler takes few steps.
 
-A frame is x = shift + L^-T z. L is the Cholesky factor of an average curvature of the log density, which is sparse because
-deployments meet only in what they share.
+A frame is x = shift + L^-T W z. L is the Cholesky factor of an average curvature of the log density, which is sparse because
+deployments meet only in what they share. W stretches the few directions in which a posterior with tails is much wider than
+its average curvature says.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ STEP = 1e-4
 NEGLIGIBLE = 1e-4
 SHARED = 120
 """Neighbours in the Hessian from which a parameter counts as one that all deployments share."""
+STRETCHED = 8
+"""Directions that a frame stretches."""
 LEAST_CURVATURE = 5e-4
 """Smallest curvature along any direction, in units of the parameters' own: flatter ones are taken as this flat."""
 
@@ -124,6 +127,36 @@ def curved_frame(shift: np.ndarray, curvature: np.ndarray) -> Frame:
     return _frame(shift, _positive(curvature))
 
 
+def stretched_frame(frame: Frame, draws: np.ndarray) -> Frame:
+    """Stretch a frame along the directions in which draws are widest.
+
+    Parameters
+    ----------
+    frame : Frame
+        Not stretched yet.
+    draws : array, shape (draw, parameter)
+        In the coordinates that the data inform.
+
+    Returns
+    -------
+    Frame
+        With :data:`STRETCHED` directions. A variance v of the draws in a direction of curvature 1 is met half-way, by a scale of
+        v^(1/4): what then is left of the width is as much as what is gained in curvature, which bounds the step.
+    """
+    size = len(frame.shift)
+    factor = np.zeros((size, size))
+    row = np.repeat(np.arange(size), np.diff(frame.start))
+    factor[row, frame.column] = frame.entry
+    z = (draws - draws.mean(axis=0))[:, frame.order] @ factor
+    # The widest directions of few draws in many dims, from the small matrix of their products.
+    values, vectors = np.linalg.eigh(z @ z.T / len(z))
+    widest = np.argsort(values)[::-1][:STRETCHED]
+    along = (vectors[:, widest] / np.sqrt(values[widest] * len(z))).T @ z
+    return frame._replace(
+        along=np.ascontiguousarray(along), stretch=np.maximum(values[widest], 1.0) ** 0.25
+    )
+
+
 def from_coordinates(frame: Frame, z: np.ndarray) -> np.ndarray:
     """Turn a frame's coordinates into those that the data inform, shape (parameter,)."""
     x, work = np.empty_like(z), np.empty_like(z)
@@ -166,4 +199,6 @@ def _frame(shift: np.ndarray, precision: np.ndarray) -> Frame:
         start=np.searchsorted(row, np.arange(size + 1)).astype(np.int64),
         column=column.astype(np.int64),
         entry=factor[row, column],
+        along=np.zeros((1, size)),
+        stretch=np.ones(1),
     )

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.inference.density import informed_density
-from bayes_sd.inference.frame import curvature, curved_frame, independent_groups, unravel
+from bayes_sd.inference.frame import (
+    curvature,
+    curved_frame,
+    independent_groups,
+    stretched_frame,
+    unravel,
+)
 from bayes_sd.inference.sample import run_chains, to_sampled
 from bayes_sd.model.parameters import parameters, start_vector
 
@@ -29,6 +35,7 @@ SPREADS = {
 """Spreads of hierarchies, and what they are the spread of. A joint mode has them at zero, so they are held."""
 MOST_STEPS = 500
 PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 200, 150
+SECOND_TUNE, SECOND_DRAWS = 100, 250
 CURVATURE_POINTS = 40
 
 
@@ -36,7 +43,8 @@ def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: Samp
     """Find a frame for a fit.
 
     The mode with spreads held gives a first curvature; a short run in its frame gives draws, and their average
-    curvature, which is what a sampler meets, the frame.
+    curvature, which is what a sampler meets, the frame; with mixtures of experts a second run in that one tells the directions
+    to stretch.
 
     Parameters
     ----------
@@ -62,7 +70,12 @@ def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: Samp
         parts = np.array_split(points, settings.cores)
         sums = list(pool.map(lambda part: curvature(problem, part, groups) * len(part), parts))
     average = unravel(np.sum(sums, axis=0) / len(points), groups, pattern)
-    return curved_frame(draws.mean(axis=0), average)
+    frame = curved_frame(draws.mean(axis=0), average)
+    if not len(problem.sparse):
+        return frame  # without experts nothing is gained that pays for the second run
+    second = replace(pilot, tune=SECOND_TUNE, draws=SECOND_DRAWS, seed=settings.seed + 2)
+    _, drawn = run_chains(problem, frame, second)
+    return stretched_frame(frame, drawn.reshape(-1, drawn.shape[2]))
 
 
 def _frame_at_mode(problem: Problem, design: Design, spec: ModelSpec) -> tuple[Frame, np.ndarray]:

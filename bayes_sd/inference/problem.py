@@ -42,12 +42,12 @@ Problem = namedtuple(
     "pair_log_share kernel_centred deployment_sparse cell_synthetic",
 )
 Problem.__doc__ = "Flat arrays of a fit; see :func:`flatten`."
-Frame = namedtuple("Frame", "shift order start column entry")
+Frame = namedtuple("Frame", "shift order start column entry along stretch")
 Frame.__doc__ = "Linear coordinates of a sampler; see :mod:`bayes_sd.inference.frame`."
 
 TYPICAL_TOKENS = 24.0
 """Tokens in a step at whose coverage the cost of experts is what rows inform, see density.to_natural."""
-FEW_ROWS = 4
+FEW_ROWS = 2
 """Rows from which a deployment's total slope in load is what its rows inform, see density.to_natural."""
 ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine", "shape", "stack", "sparse")
 ROW_FLOATS = (

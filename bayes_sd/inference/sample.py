@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bayes_sd.model.design import Design
     from bayes_sd.model.spec import ModelSpec
 
-TARGET, TARGET_WITH_EXPERTS = 0.9, 0.95
+TARGET, TARGET_WITH_EXPERTS = 0.9, 0.92
 START_SPREAD = 0.3
 """Spread of the chains' starts in the frame's coordinates, in which the posterior has a spread of about one."""
 
@@ -32,7 +32,7 @@ class SamplerSettings:
         Kept and warm-up iterations per chain; chains; chains run at once.
     seed : int
     target_accept : float, optional
-        Mean acceptance statistic that the step size is tuned to; by default 0.9, and 0.95 with mixtures of experts, whose
+        Mean acceptance statistic that the step size is tuned to; by default 0.9, and 0.92 with mixtures of experts, whose
         posterior bends more.
     max_depth : int
         Doublings of a trajectory at most.
