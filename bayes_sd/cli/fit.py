@@ -25,7 +25,7 @@ NOT_CONVERGED = 3
     "--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain."
 )
 @click.option(
-    "--tune", default=300, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
+    "--tune", default=250, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
 )
 @click.option("--chains", default=4, show_default=True, type=click.IntRange(1), help="Chains.")
 @click.option(
@@ -38,7 +38,7 @@ NOT_CONVERGED = 3
     "--target-accept",
     default=None,
     type=click.FloatRange(0.5, 0.999),
-    help="Tuning target.  [default: 0.9, and 0.92 with mixtures of experts]",
+    help="Tuning target.  [default: 0.88, and 0.92 with mixtures of experts]",
 )
 @click.option(
     "--moe",

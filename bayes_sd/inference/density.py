@@ -57,6 +57,8 @@ from bayes_sd.inference.problem import Frame, Problem
 (D_VERIFY, D_REQUEST, D_KV, D_EXPERT, D_SHARE, D_KERNEL, D_DRAFT, D_DSHARE, D_EXTRA) = range(9)
 (D_PSI, D_SKEW, D_BUSIEST, D_FLIGHT) = range(9, 13)
 N_SLOTS = 13
+DRAFT_BY_COMMITTED = 2.0
+"""Power of the tokens per cycle that drafting may cost at one latency: two where drafting is half of a cycle."""
 SHARE_SHARPNESS = 20.0
 """One over the share below which the coordinate of a share is its logarithm, see decoding_share."""
 # What a step's experts depend on: share touched and wait for the busiest, and their slopes in tokens and log skew.
@@ -200,6 +202,27 @@ def _step(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def committed_at(level, k, profile):
+    """Tokens per cycle at a level of acceptance, and their slope in it (latency.acceptance.expected_committed_profile)."""
+    committed, slope = 1.0, 0.0
+    for j in range(k - 1, -1, -1):
+        alpha = _sigmoid(level + profile[min(j, profile.size - 1)])
+        slope = alpha * ((1.0 - alpha) * committed + slope)
+        committed = 1.0 + alpha * committed
+    return committed, slope
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pair_acceptance(x, problem, i):
+    """Tokens per cycle of a pair whose acceptance no row states, their slope in the level, and doublings of k."""
+    o, cell, k = problem.offset, problem.pair_latent_cell[i], problem.pair_length[i]
+    doublings = math.log(k / problem.settings[7])
+    level = x[o[ACCEPT_CELL] + cell] + x[o[ACCEPT_SLOPE]] * doublings
+    committed, slope = committed_at(level, int(k), problem.cell_profile[cell])
+    return committed, slope, doublings
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _log_sigmoid(x):
     return -math.log1p(math.exp(-x)) if x > 0 else x - math.log1p(math.exp(x))
 
@@ -211,12 +234,10 @@ def decoding_share(u):
     1 − a = exp(−softplus(cu)/c): for shares above 1/c the coordinate is linear in what latency is linear in, which rows
     inform alike on both sides; below, it is a logarithm, so that shares stay above zero.
     """
-    if SHARE_SHARPNESS * u > 30.0:
-        soft = u
-    else:
-        soft = math.log1p(math.exp(SHARE_SHARPNESS * u)) / SHARE_SHARPNESS
-    log_share = math.log(-math.expm1(-soft)) if soft > 1e-12 else SHARE_SHARPNESS * u - math.log(SHARE_SHARPNESS)
-    return -soft, log_share, _sigmoid(SHARE_SHARPNESS * u)
+    steep = SHARE_SHARPNESS * u
+    soft = u if steep > 30.0 else math.log1p(math.exp(steep)) / SHARE_SHARPNESS
+    log_share = math.log(-math.expm1(-soft)) if soft > 1e-12 else steep - math.log(SHARE_SHARPNESS)
+    return -soft, log_share, _sigmoid(steep)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -243,7 +264,8 @@ def to_natural(x, natural, problem):
 
     What a deployment's rows inform is the total slope of latency in load at their typical request, not its summands:
     log costs of prefill, request and cache are replaced by that total, decoding's share of it (:func:`decoding_share`) and
-    a log ratio, and a pair's draft cost by the cost of its typical cycle. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
+    a log ratio, and a pair's draft cost by the cost of its typical cycle, over a power of its tokens per cycle where no row
+    states them: then only the ratio of the two shows in latency. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
     left as it is: there the prior rules, which is straight in the summands.) So for the step's fixed cost of a
     mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it; and a
     launch is moved as what it costs with all-reduces, which is what tensor-parallel rows tell. Kernel
@@ -272,6 +294,9 @@ def to_natural(x, natural, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
+        if problem.pair_latent_cell[i] >= 0:
+            committed, _, _ = pair_acceptance(x, problem, i)
+            natural[o[DRAFT_COST] + i] += DRAFT_BY_COMMITTED * math.log(committed)
     for i in range(problem.sparse.shape[0]):
         covered, _ = typical_coverage(x[o[SKEW] + i], problem.sparse[i, 2], problem)
         for d in range(n_dep):
@@ -310,6 +335,11 @@ def _pull_back(x, grad, natural, problem):
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
         grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)
+        if problem.pair_latent_cell[i] >= 0:
+            committed, slope, doublings = pair_acceptance(x, problem, i)
+            in_level = grad[o[DRAFT_COST] + i] * DRAFT_BY_COMMITTED * slope / committed
+            grad[o[ACCEPT_CELL] + problem.pair_latent_cell[i]] += in_level
+            grad[o[ACCEPT_SLOPE]] += in_level * doublings
     for i in range(problem.sparse.shape[0]):
         _, slope = typical_coverage(x[o[SKEW] + i], problem.sparse[i, 2], problem)
         for d in range(n_dep):
@@ -514,11 +544,7 @@ def _latent_committed(x, problem, r):
     doublings = math.log(k / problem.settings[7])
     cell = problem.row_int[r, R_CELL]
     level = x[o[ACCEPT_CELL] + cell] + x[o[ACCEPT_SLOPE]] * doublings
-    committed, slope = 1.0, 0.0
-    for j in range(int(k) - 1, -1, -1):
-        alpha = _sigmoid(level + problem.cell_profile[cell, min(j, problem.cell_profile.shape[1] - 1)])
-        slope = alpha * ((1.0 - alpha) * committed + slope)
-        committed = 1.0 + alpha * committed
+    committed, slope = committed_at(level, int(k), problem.cell_profile[cell])
     return committed, slope, doublings
 
 
@@ -886,6 +912,7 @@ def unpack(words, values):
         _vector(words, words, at[35]),
         _vector(words, words, at[36]),
         _vector(words, values, at[37]),
+        _vector(words, words, at[38]),
     )
 
 

@@ -152,9 +152,7 @@ def stretched_frame(frame: Frame, draws: np.ndarray) -> Frame:
     values, vectors = np.linalg.eigh(z @ z.T / len(z))
     widest = np.argsort(values)[::-1][:STRETCHED]
     along = (vectors[:, widest] / np.sqrt(values[widest] * len(z))).T @ z
-    return frame._replace(
-        along=np.ascontiguousarray(along), stretch=np.maximum(values[widest], 1.0) ** 0.25
-    )
+    return frame._replace(along=np.ascontiguousarray(along), stretch=np.maximum(values[widest], 1.0) ** 0.25)
 
 
 def from_coordinates(frame: Frame, z: np.ndarray) -> np.ndarray:

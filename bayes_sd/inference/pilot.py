@@ -34,7 +34,7 @@ SPREADS = {
 }
 """Spreads of hierarchies, and what they are the spread of. A joint mode has them at zero, so they are held."""
 MOST_STEPS = 500
-PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 200, 150
+PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 120, 100
 SECOND_TUNE, SECOND_DRAWS = 100, 250
 CURVATURE_POINTS = 40
 

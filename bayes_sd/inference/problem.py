@@ -39,7 +39,7 @@ Problem = namedtuple(
     "row_int row_float point_row point_in_flight point_start point_weight "
     "knot_factor ttft_slot share_slot share_value pair_ideal pair_length typical pair_drafter cell_drafter accept_row accept_logit "
     "effect_scale pair_small_cache cell_profile sparse popularity_nodes popularity_weights busiest_surface summed "
-    "pair_log_share kernel_centred deployment_sparse cell_synthetic",
+    "pair_log_share kernel_centred deployment_sparse cell_synthetic pair_latent_cell",
 )
 Problem.__doc__ = "Flat arrays of a fit; see :func:`flatten`."
 Frame = namedtuple("Frame", "shift order start column entry along stretch")
@@ -173,7 +173,18 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
         deployment_sparse=design.deployment_sparse.astype(np.int64),
         kernel_centred=_informed_knots(start, len(design.coords["stack"])),
         cell_synthetic=design.cell_synthetic.astype(float),
+        pair_latent_cell=_latent_cells(rows, len(design.coords["pair"])),
     )
+
+
+def _latent_cells(rows: dict[str, np.ndarray], n_pairs: int) -> np.ndarray:
+    """Give the acceptance cell of each pair none of whose rows states an acceptance, −1 for the others, shape (pair,)."""
+    found = np.full(n_pairs, -1, dtype=np.int64)
+    for i in range(n_pairs):
+        own = rows["pair"] == i
+        if np.isnan(rows["committed"][own]).all():
+            found[i] = rows["cell"][own][0]
+    return found
 
 
 def _sparse_verifiers(design: Design) -> np.ndarray:

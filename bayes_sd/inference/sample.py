@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from bayes_sd.model.design import Design
     from bayes_sd.model.spec import ModelSpec
 
-TARGET, TARGET_WITH_EXPERTS = 0.9, 0.92
+TARGET, TARGET_WITH_EXPERTS = 0.88, 0.92
 START_SPREAD = 0.3
 """Spread of the chains' starts in the frame's coordinates, in which the posterior has a spread of about one."""
 
@@ -32,14 +34,14 @@ class SamplerSettings:
         Kept and warm-up iterations per chain; chains; chains run at once.
     seed : int
     target_accept : float, optional
-        Mean acceptance statistic that the step size is tuned to; by default 0.9, and 0.92 with mixtures of experts, whose
+        Mean acceptance statistic that the step size is tuned to; by default 0.88, and 0.92 with mixtures of experts, whose
         posterior bends more.
     max_depth : int
         Doublings of a trajectory at most.
     """
 
     draws: int = 1000
-    tune: int = 300
+    tune: int = 250
     chains: int = 4
     cores: int = 2
     seed: int = 20260515
@@ -79,6 +81,8 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     from bayes_sd.inference.pilot import find_frame
     from bayes_sd.inference.problem import flatten
 
+    # nutpie brings plotting libraries along, which take as long to import as the mode takes to find.
+    Thread(target=import_module, args=("nutpie",), daemon=True).start()
     problem = flatten(design, spec)
     if settings.target_accept is None:
         bends = (design.deployment_sparse >= 0).any()
@@ -184,6 +188,9 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     )
     extra = np.exp(x[offset[layout.DRAFT_EXTRA]])
     x[offset[layout.DRAFT_COST] : offset[layout.DRAFT_COST + 1]] += np.log(problem.pair_length + extra)
+    for i in np.flatnonzero(problem.pair_latent_cell >= 0):
+        committed, _, _ = layout.pair_acceptance(x, problem, i)
+        x[offset[layout.DRAFT_COST] + i] -= layout.DRAFT_BY_COMMITTED * np.log(committed)
     return x
 
 
