@@ -21,8 +21,8 @@ from bayes_sd.files import shipped
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_CARDS = ("acceptance.toml", "priors.toml")
-"""Files of another form that stand beside the cards."""
+NOT_CARDS = ("acceptance", "priors")
+"""How the names of files of another form begin that stand beside the cards."""
 
 
 class Cards:
@@ -171,7 +171,7 @@ class Cards:
         return find(section, name, self._index[section], shown)
 
     def _add_folder(self, folder: Path) -> None:
-        files = sorted(f for f in folder.glob("*.toml") if f.name not in NOT_CARDS)
+        files = sorted(f for f in folder.glob("*.toml") if not f.name.startswith(NOT_CARDS))
         if not files:
             raise CardError(f"{folder}: no .toml card in it; name a folder that holds cards")
         owner: dict[tuple[str, str], str] = {}

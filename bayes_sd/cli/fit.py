@@ -58,7 +58,7 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
     from bayes_sd.inference.fit import fit as run
     from bayes_sd.inference.posterior import check_writable, save_posterior
     from bayes_sd.inference.sample import SamplerSettings
-    from bayes_sd.model.spec import ModelSpec
+    from bayes_sd.model.spec import ModelSpec, family_priors
 
     target = output or Path("traces") / f"{family}.nc"
     check_writable(target)
@@ -74,7 +74,7 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
         family,
         data or None,
         settings=settings,
-        spec=ModelSpec(family=family, moe=moe),
+        spec=ModelSpec(family=family, moe=moe, priors=family_priors(family, models)),
         models=models,
         progress=not as_json,
     )

@@ -265,8 +265,8 @@ def to_natural(x, natural, problem):
     What a deployment's rows inform is the total slope of latency in load at their typical request, not its summands:
     log costs of prefill, request and cache are replaced by that total, decoding's share of it (:func:`decoding_share`) and
     a log ratio, and a pair's draft cost by the cost of its typical cycle, over a power of its tokens per cycle where no row
-    states them: then only the ratio of the two shows in latency. Otherwise the posterior is a set of narrow bent ridges. (A deployment of a few rows is
-    left as it is: there the prior rules, which is straight in the summands.) So for the step's fixed cost of a
+    states them: then only the ratio of the two shows in latency. Otherwise the posterior is a set of narrow bent ridges.
+    (A deployment of one row is left as it is: there the prior rules, which is straight in the summands.) So for the step's fixed cost of a
     mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it; and a
     launch is moved as what it costs with all-reduces, which is what tensor-parallel rows tell. Kernel
     curves are moved in log units and not in units of their scale where rows inform them (centred).
@@ -589,7 +589,7 @@ def density(x, grad, problem):
     o, settings = problem.offset, problem.settings
     n_dep, n_knot = problem.sizes[1], problem.sizes[4]
     closed, even, reach = problem.sizes[5], problem.sizes[6], problem.sizes[8]
-    tails = settings[0]
+    tails, least = settings[0], settings[14]
     value = 0.0
     for i in range(x.size):
         grad[i] = 0.0
@@ -740,9 +740,13 @@ def density(x, grad, problem):
             through = x0 + part * (x1 - x0)
             miss = math.log(load) - math.log(through)
             span = measured * (x1 - x0)
-            mean = y + miss * through / span
-            weight[0] = -x0 * ((1.0 - part) * (miss - 1.0) / span + miss * through * measured / (span * span))
-            weight[1] = -x1 * (part * (miss - 1.0) / span - miss * through * measured / (span * span))
+            root = math.sqrt(span * span + least * least * through * through)
+            mean = y + miss * through / root
+            # The slopes of mean in throughput and in span.
+            in_through = (miss - 1.0) / root - miss * through * through * least * least / (root * root * root)
+            in_span = -miss * through * span / (root * root * root)
+            weight[0] = -x0 * ((1.0 - part) * in_through - measured * in_span)
+            weight[1] = -x1 * (part * in_through + measured * in_span)
         else:
             mean = math.log(_poisson_law(service, load, reach, weight)) - math.log(load)
 

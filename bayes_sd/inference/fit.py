@@ -13,7 +13,7 @@ from bayes_sd.inference.gate import Gate, judge
 from bayes_sd.inference.posterior import Posterior, describe, observed_set
 from bayes_sd.inference.sample import SamplerSettings, sample
 from bayes_sd.model.design import build_design
-from bayes_sd.model.spec import ModelSpec
+from bayes_sd.model.spec import ModelSpec, family_priors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,9 +146,10 @@ def fit(
     """
     from bayes_sd.cards import load_cards
 
-    cards = load_cards(Path(models) if models else None)
+    folder = Path(models) if models else None
+    cards = load_cards(folder)
     frame, report = observations(family, [Path(p) for p in data] if data else None, cards)
-    spec = spec or ModelSpec(family=family)
+    spec = spec or ModelSpec(family=family, priors=family_priors(family, folder))
     posterior, gate = fit_frame(frame, spec, settings or SamplerSettings(), cards, progress)
     posterior.about["rules"] = report.counts()
     return FitResult(posterior, gate, report)

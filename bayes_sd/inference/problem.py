@@ -15,6 +15,7 @@ from bayes_sd.latency.expert_load import LARGEST_SKEW, LARGEST_TOKENS, SURFACE_D
 from bayes_sd.latency.kernel import KNOTS, knot_factor
 from bayes_sd.model.build import (
     CACHE_SHARPNESS,
+    LEAST_ELASTICITY,
     REFERENCE_DRAFT_LENGTH,
     decode_share,
     kernel_index,
@@ -132,6 +133,7 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
                 LARGEST_TOKENS,
                 float(spec.routed == "k"),
                 TYPICAL_TOKENS,
+                LEAST_ELASTICITY,
             ]
         ),
         ideal=np.stack([design.levels.roofline[name] for name in IDEALS]),

@@ -188,9 +188,9 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     )
     extra = np.exp(x[offset[layout.DRAFT_EXTRA]])
     x[offset[layout.DRAFT_COST] : offset[layout.DRAFT_COST + 1]] += np.log(problem.pair_length + extra)
-    for i in np.flatnonzero(problem.pair_latent_cell >= 0):
-        committed, _, _ = layout.pair_acceptance(x, problem, i)
-        x[offset[layout.DRAFT_COST] + i] -= layout.DRAFT_BY_COMMITTED * np.log(committed)
+    for pair in np.flatnonzero(problem.pair_latent_cell >= 0):
+        committed, _, _ = layout.pair_acceptance(x, problem, pair)
+        x[offset[layout.DRAFT_COST] + pair] -= layout.DRAFT_BY_COMMITTED * np.log(committed)
     return x
 
 

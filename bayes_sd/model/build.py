@@ -33,6 +33,9 @@ QUEUED_NOISE = 4.0
 """Noise of rows whose requests queue for the cache, in units of the others'."""
 MOST_AMPLIFIED = 3.0
 """Noise near an open loop's saturation, at most, in units of that at low load."""
+LEAST_ELASTICITY = 0.1
+"""Relative gain of throughput for a gain of requests in flight below which an open loop's row tells no more: a per cent of
+throughput is at most ten of latency."""
 CACHE_SHARPNESS = 12.0
 """How abruptly the cache limits the requests that run: lengths vary, so the limit bites a little before it binds."""
 
@@ -258,8 +261,9 @@ def _protocol_means(design: Design, points: Points, service: Any, in_flight: Any
         x1 = (below + 1.0) / service[closed + even : closed + 2 * even]
         throughput = x0 + (measured - below) * (x1 - x0)
         # One Newton step on the log scale from the measured number in flight: exact where model and measurement
-        # agree, finite everywhere, and it spares a root search inside the sampler.
-        elasticity = measured * (x1 - x0) / throughput
+        # agree, finite everywhere, and it spares a root search inside the sampler. Near saturation throughput hardly rises
+        # with the number in flight and the step would be endless: how far a run gets then is a matter of its length.
+        elasticity = pt.sqrt((measured * (x1 - x0) / throughput) ** 2 + LEAST_ELASTICITY**2)
         found.append(
             np.log(rows["latency_s"][span]) + (np.log(rows["load"][span]) - pt.log(throughput)) / elasticity
         )

@@ -71,6 +71,50 @@ class ModelSpec:
         return cls(**json.loads(text))
 
 
+def family_priors(family: str, models: Path | None = None) -> dict[str, Any]:
+    """Read the prior tables with what a family's own file says otherwise.
+
+    Parameters
+    ----------
+    family : str
+    models : Path, optional
+        Folder with further cards, whose ``priors-FAMILY.toml`` goes before the shipped one.
+
+    Returns
+    -------
+    dict
+        As :func:`read_priors`.
+
+    Raises
+    ------
+    ModelError
+        If the file cannot be read, or names a prior that ``priors.toml`` does not have.
+    """
+    tables = read_priors()
+    name = f"priors-{family}.toml"
+    found = [folder / name for folder in (models, shipped("models")) if folder and (folder / name).is_file()]
+    if found:
+        _override(tables, _read(found[0]), found[0])
+    return tables
+
+
+def _override(tables: dict[str, Any], own: dict[str, Any], file: Path, where: str = "") -> None:
+    for name, value in own.items():
+        if name not in tables or isinstance(tables[name], dict) != isinstance(value, dict):
+            raise ModelError(f"{file}: no prior is named {where}{name}; models/priors.toml has those that are")
+        if isinstance(value, dict):
+            _override(tables[name], value, file, f"{where}{name}.")
+        else:
+            tables[name] = value
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ModelError(f"{file}: priors cannot be read ({error}); mend the file or leave it out") from error
+
+
 def read_priors(path: Path | None = None) -> dict[str, Any]:
     """Read the prior tables.
 
@@ -90,10 +134,7 @@ def read_priors(path: Path | None = None) -> dict[str, Any]:
         If the file cannot be read, or names a part or coefficient that the model does not have.
     """
     file = path or shipped("models") / "priors.toml"
-    try:
-        tables = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(f"{file}: priors cannot be read ({error}); mend the file or leave it out") from error
+    tables = _read(Path(file))
     unknown = set(tables.get("part", {})) ^ set(PARTS)
     spread = {name for name, value in tables.get("spread", {}).items() if isinstance(value, dict)}
     unknown |= spread ^ set(COEFFICIENTS)

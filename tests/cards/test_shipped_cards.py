@@ -120,5 +120,5 @@ def test_drafters_know_their_verifier_and_cost(cards):
 
 
 def test_families(cards):
-    assert set(cards.families) == {"llama", "gpt-oss", "deepseek"}
+    assert set(cards.families) == {"llama", "gpt-oss", "deepseek", "llamacpp-cpu"}
     assert "Llama-3.3-70B-Instruct" in cards.families["llama"].verifiers

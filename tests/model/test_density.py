@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayes_sd.inference.density import density, informed_density
+from bayes_sd.inference.density import density, informed_density, to_natural
 from bayes_sd.inference.problem import flatten
 from bayes_sd.inference.sample import to_sampled
 from bayes_sd.model.build import build_model
@@ -80,6 +80,26 @@ def test_gradient_is_the_slope_of_the_density(case):
             - informed_density(below, other, natural, problem)
         ) / (2 * step)
         assert gradient[i] == pytest.approx(slope, rel=2e-4, abs=2e-4)
+
+
+def test_coordinates_lead_back_and_their_volume_is_told(case):
+    """What is sampled is the same posterior: the change of coordinates is one to one, and its determinant is right."""
+    design, spec, problem = case
+    rng = np.random.default_rng(2)
+    natural = start_vector(design, spec)
+    natural = natural + 0.1 * rng.normal(size=natural.size)
+    x, back, up, down = to_sampled(natural, problem), *(np.empty_like(natural) for _ in range(3))
+    volume = to_natural(x, back, problem)
+    assert back == pytest.approx(natural, abs=1e-9)
+    slopes, step = np.empty((x.size, x.size)), 1e-6
+    for i in range(x.size):
+        at = x.copy()
+        at[i] += step
+        to_natural(at, up, problem)
+        at[i] = x[i] - step
+        to_natural(at, down, problem)
+        slopes[:, i] = (up - down) / (2.0 * step)
+    assert volume == pytest.approx(np.linalg.slogdet(slopes)[1], rel=1e-5, abs=1e-4)
 
 
 def test_gradient_is_finite_at_the_start(case):

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
-from bayes_sd.inference.posterior import load_posterior, save_posterior
+from bayes_sd.inference.posterior import Posterior, load_posterior, save_posterior
 from bayes_sd.latency.service import Work, linear_coefficients
 from bayes_sd.predict.conditions import resolve
 from bayes_sd.predict.costs import costs_for
@@ -92,6 +93,28 @@ def test_an_unstated_acceptance_is_predicted_and_wider(small_fit, conditions):
     width = np.log(table["latency_upper_s"] / table["latency_lower_s"])
     assert width[1] > width[0]
     assert "acceptance" in table["extrapolates"][1]
+
+
+def test_synthetic_text_is_harder_to_draft_for(small_fit, conditions, cards):
+    """Random prompts of a drafter measured on real text only: fewer tokens a cycle, and less certain."""
+    frame = conditions.iloc[[0, 0]].reset_index(drop=True)
+    frame[["mean_accepted_len", "acceptance", "n_drafts", "n_accepted_tokens"]] = np.nan
+    frame["workload"] = ["never seen", "random 1k-1k"]
+    committed = costs_for(small_fit, resolve(frame, small_fit, cards), cards).committed
+    assert np.median(committed[:, 1]) < np.median(committed[:, 0])
+    assert np.std(np.log(committed[:, 1])) > 0.8 * np.std(np.log(committed[:, 0]))
+
+
+def test_a_file_of_format_1_still_predicts(small_fit, conditions, tmp_path):
+    """Written before synthetic text had an effect of its own: it has none then, and stated acceptances are as before."""
+    about = small_fit.about | {"format_version": 1}
+    tree = small_fit.tree.copy()
+    tree["posterior"] = xr.DataTree(tree["posterior"].to_dataset().drop_vars("acceptance_synthetic"))
+    old = load_posterior(save_posterior(Posterior(tree, about), tmp_path / "old.nc"), accept_unconverged=True)
+    assert old.about["format_version"] == 2
+    assert np.array_equal(predict(old, conditions).latency_s, predict(small_fit, conditions).latency_s)
+    frame = conditions.assign(mean_accepted_len=np.nan, acceptance=np.nan, workload="random 1k-1k")
+    assert np.isfinite(predict(old, frame).latency_s).all()
 
 
 def test_a_saved_posterior_predicts_the_same(small_fit, small_trace, conditions):
