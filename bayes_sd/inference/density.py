@@ -266,10 +266,10 @@ def to_natural(x, natural, problem):
     log costs of prefill, request and cache are replaced by that total, decoding's share of it (:func:`decoding_share`) and
     a log ratio, and a pair's draft cost by the cost of its typical cycle, over a power of its tokens per cycle where no row
     states them: then only the ratio of the two shows in latency. Otherwise the posterior is a set of narrow bent ridges.
-    (A deployment of one row is left as it is: there the prior rules, which is straight in the summands.) So for the step's fixed cost of a
-    mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of it; and a
-    launch is moved as what it costs with all-reduces, which is what tensor-parallel rows tell. Kernel
-    curves are moved in log units and not in units of their scale where rows inform them (centred).
+    (A deployment of one row is left as it is: there the prior rules, which is straight in the summands.) So for the step's
+    fixed cost of a mixture of experts: the total at a typical load, and the log ratio of what experts and the rest take of
+    it; and a launch is moved as what it costs with all-reduces, which is what tensor-parallel rows tell. Kernel curves are
+    moved in log units and not in units of their scale where rows inform them (centred).
 
     Returns
     -------

@@ -101,7 +101,9 @@ def family_priors(family: str, models: Path | None = None) -> dict[str, Any]:
 def _override(tables: dict[str, Any], own: dict[str, Any], file: Path, where: str = "") -> None:
     for name, value in own.items():
         if name not in tables or isinstance(tables[name], dict) != isinstance(value, dict):
-            raise ModelError(f"{file}: no prior is named {where}{name}; models/priors.toml has those that are")
+            raise ModelError(
+                f"{file}: no prior is named {where}{name}; models/priors.toml has those that are"
+            )
         if isinstance(value, dict):
             _override(tables[name], value, file, f"{where}{name}.")
         else:

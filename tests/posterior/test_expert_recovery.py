@@ -51,7 +51,9 @@ def simulated(rows, cards, psi, skew, seed):
     wait = busiest_wait(BUSIEST_SHARE, busiest_expert_load(tokens, EXPERTS, ACTIVE, skew))
     latency = service_latency_s(costs, work, n, step_s(costs, work, n, covered, 1.0, wait))
     noise = np.random.default_rng(seed).normal(size=len(n))
-    return design.frame.assign(latency_s=latency * np.exp(NOISE * noise), mean_ttft_ms=np.nan, mean_tpot_ms=np.nan)
+    return design.frame.assign(
+        latency_s=latency * np.exp(NOISE * noise), mean_ttft_ms=np.nan, mean_tpot_ms=np.nan
+    )
 
 
 @pytest.mark.slow
