@@ -30,10 +30,10 @@ FITS = {
 LEAST_ROWS = 3
 
 
-def lower_half(frame: pd.DataFrame) -> np.ndarray:
+def lower_half(frame: pd.DataFrame, sparse: np.ndarray) -> np.ndarray:
     """Flag the rows of mixtures of experts at or below the middle load of their configuration, where three or more are."""
     middle = frame.groupby("configuration")["load_value"].transform("median")
-    low = (frame["load_value"] <= middle) & (frame["is_moe"].fillna(0).astype(bool))
+    low = (frame["load_value"] <= middle) & sparse
     rows = low.groupby(frame["configuration"]).transform("sum")
     return (low & (rows >= LEAST_ROWS)).to_numpy()
 
@@ -75,7 +75,8 @@ def main() -> None:
         posterior, gate = fit_frame(frame, ModelSpec(family=args.family, **form), settings, cards)
         rows = posterior.observed
         rows["configuration"] = configuration_names(rows, cards)
-        low = lower_half(rows)
+        sparse = np.array([cards.verifier_from_row(row).is_moe for _, row in rows.iterrows()])
+        low = lower_half(rows, sparse)
         predicted = np.median(predict(posterior, rows, cards).latency_s, axis=0)
         found = r_squared(rows[low], predicted[low])
         each = found.drop("")

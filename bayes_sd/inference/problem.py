@@ -173,7 +173,8 @@ def flatten(design: Design, spec: ModelSpec) -> Problem:
         ),
         pair_log_share=np.log(design.pair_parameter_share),
         deployment_sparse=design.deployment_sparse.astype(np.int64),
-        kernel_centred=_informed_knots(start, len(design.coords["stack"])),
+        # Curves that no row sees are their priors, which are round as they are.
+        kernel_centred=_informed_knots(start, len(design.coords["stack"])) * int(spec.kernel),
         cell_synthetic=design.cell_synthetic.astype(float),
         pair_latent_cell=_latent_cells(rows, len(design.coords["pair"])),
     )
