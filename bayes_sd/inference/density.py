@@ -202,23 +202,19 @@ def _step(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def committed_at(level, k, profile):
-    """Tokens per cycle at a level of acceptance, and their slope in it (latency.acceptance.expected_committed_profile)."""
-    committed, slope = 1.0, 0.0
-    for j in range(k - 1, -1, -1):
-        alpha = _sigmoid(level + profile[min(j, profile.size - 1)])
-        slope = alpha * ((1.0 - alpha) * committed + slope)
-        committed = 1.0 + alpha * committed
-    return committed, slope
+def committed_of(x, problem, cell, k):
+    """Tokens per cycle of an acceptance cell at a draft length, their slope in its level, and doublings of the length.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def pair_acceptance(x, problem, i):
-    """Tokens per cycle of a pair whose acceptance no row states, their slope in the level, and doublings of k."""
-    o, cell, k = problem.offset, problem.pair_latent_cell[i], problem.pair_length[i]
+    It is latency.acceptance.expected_committed_profile at one level.
+    """
+    o = problem.offset
     doublings = math.log(k / problem.settings[7])
     level = x[o[ACCEPT_CELL] + cell] + x[o[ACCEPT_SLOPE]] * doublings
-    committed, slope = committed_at(level, int(k), problem.cell_profile[cell])
+    committed, slope = 1.0, 0.0
+    for j in range(int(k) - 1, -1, -1):
+        alpha = _sigmoid(level + problem.cell_profile[cell, min(j, problem.cell_profile.shape[1] - 1)])
+        slope = alpha * ((1.0 - alpha) * committed + slope)
+        committed = 1.0 + alpha * committed
     return committed, slope, doublings
 
 
@@ -295,7 +291,7 @@ def to_natural(x, natural, problem):
     for i in range(problem.pair_ideal.size):
         natural[o[DRAFT_COST] + i] = x[o[DRAFT_COST] + i] - math.log(problem.pair_length[i] + extra)
         if problem.pair_latent_cell[i] >= 0:
-            committed, _, _ = pair_acceptance(x, problem, i)
+            committed, _, _ = committed_of(x, problem, problem.pair_latent_cell[i], problem.pair_length[i])
             natural[o[DRAFT_COST] + i] += DRAFT_BY_COMMITTED * math.log(committed)
     for i in range(problem.sparse.shape[0]):
         covered, _ = typical_coverage(x[o[SKEW] + i], problem.sparse[i, 2], problem)
@@ -336,7 +332,9 @@ def _pull_back(x, grad, natural, problem):
     for i in range(problem.pair_ideal.size):
         grad[o[DRAFT_EXTRA]] -= grad[o[DRAFT_COST] + i] * extra / (problem.pair_length[i] + extra)
         if problem.pair_latent_cell[i] >= 0:
-            committed, slope, doublings = pair_acceptance(x, problem, i)
+            committed, slope, doublings = committed_of(
+                x, problem, problem.pair_latent_cell[i], problem.pair_length[i]
+            )
             in_level = grad[o[DRAFT_COST] + i] * DRAFT_BY_COMMITTED * slope / committed
             grad[o[ACCEPT_CELL] + problem.pair_latent_cell[i]] += in_level
             grad[o[ACCEPT_SLOPE]] += in_level * doublings
@@ -537,18 +535,6 @@ def _drafting(x, grad, problem):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _latent_committed(x, problem, r):
-    """Tokens per cycle of a row that does not state it, and the slope in its acceptance logit."""
-    o = problem.offset
-    k = problem.row_float[r, F_K]
-    doublings = math.log(k / problem.settings[7])
-    cell = problem.row_int[r, R_CELL]
-    level = x[o[ACCEPT_CELL] + cell] + x[o[ACCEPT_SLOPE]] * doublings
-    committed, slope = committed_at(level, int(k), problem.cell_profile[cell])
-    return committed, slope, doublings
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _poisson_law(service, rate, reach, weight):
     """Mean number in flight under Poisson arrivals; weight becomes the slope of its log in each log S(n)."""
     top, total = 0.0, 0.0
@@ -665,7 +651,7 @@ def density(x, grad, problem):
         latent = math.isnan(committed)
         committed_slope, doublings = 0.0, 0.0
         if latent:
-            committed, committed_slope, doublings = _latent_committed(x, problem, r)
+            committed, committed_slope, doublings = committed_of(x, problem, row_int[r, R_CELL], k)
         draft, dshare = 0.0, 0.0
         if pair >= 0:
             draft, dshare = draft_cost[pair], draft_share[pair]

@@ -197,6 +197,6 @@ def _frame(shift: np.ndarray, precision: np.ndarray) -> Frame:
         start=np.searchsorted(row, np.arange(size + 1)).astype(np.int64),
         column=column.astype(np.int64),
         entry=factor[row, column],
-        along=np.zeros((1, size)),
-        stretch=np.ones(1),
+        along=np.empty((0, size)),
+        stretch=np.empty(0),
     )

@@ -189,7 +189,9 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     extra = np.exp(x[offset[layout.DRAFT_EXTRA]])
     x[offset[layout.DRAFT_COST] : offset[layout.DRAFT_COST + 1]] += np.log(problem.pair_length + extra)
     for pair in np.flatnonzero(problem.pair_latent_cell >= 0):
-        committed, _, _ = layout.pair_acceptance(x, problem, pair)
+        committed, _, _ = layout.committed_of(
+            x, problem, problem.pair_latent_cell[pair], problem.pair_length[pair]
+        )
         x[offset[layout.DRAFT_COST] + pair] -= layout.DRAFT_BY_COMMITTED * np.log(committed)
     return x
 

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,13 +21,13 @@ from bayes_sd.measurements.readers import guidellm as report_reader
 from bayes_sd.measurements.readers.reading import Reading
 
 if TYPE_CHECKING:
-    from bayes_sd.measure.loops import Length
     from bayes_sd.measure.run import Sweep
 
 START_S = 120.0
 """Time that GuideLLM may take beside its measuring: importing its libraries, making prompts, writing its report [s]."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
-ARRIVALS = {"even": "constant", "poisson": "poisson"}
+KINDS = {arrivals: kind for kind, arrivals in report_reader.ARRIVALS.items()}
+"""Arrivals to what GuideLLM calls them."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +90,13 @@ def scenario(
     dict
         A GuideLLM scenario (``guidellm run --config``), version 0.8.
     """
-    length: Length = sweep.length
     profile: dict[str, Any]
     if point.load.kind == "concurrency":
         profile = {"kind": "concurrent", "streams": [int(point.load.value)]}
-        warm_up = max(length.warm_up, int(point.load.value))
+        warm_up = max(sweep.length.warm_up, int(point.load.value))
     else:
-        profile = {"kind": ARRIVALS[sweep.plan.arrivals], "rate": [point.load.value]}
-        warm_up = length.warm_up
+        profile = {"kind": KINDS[sweep.plan.arrivals], "rate": [point.load.value]}
+        warm_up = sweep.length.warm_up
     profile["warmup"] = {"value": warm_up, "mode": "requests"}
     backend: dict[str, Any] = {
         "kind": "openai_http",
@@ -115,7 +113,7 @@ def scenario(
             "backend": backend,
             "profile": profile,
             "constraints": [
-                {"kind": "max_requests", "count": min(requests, length.most + warm_up)},
+                {"kind": "max_requests", "count": min(requests, sweep.length.most + warm_up)},
                 {"kind": "max_duration", "seconds": seconds},
             ],
             "tokenizer": {"kind": "huggingface_auto", "model": tokenizer},
@@ -172,20 +170,19 @@ async def guidellm_cell(sweep: Sweep, point: Point, requests: int, seconds: floa
     cell = cells[0]
     if not isinstance(cell, Reading):
         raise TargetError(f"GuideLLM: {cell.reason}")
-    cell.where = point.name
     return _named(cell, point)
 
 
 def _named(cell: Reading, point: Point) -> Reading:
     """Say which point of the plan a reading is; the verifier is the user's to name."""
-    columns: Mapping[str, object] = {
+    cell.where = point.name
+    cell.columns |= {
         "load_kind": point.load.kind,
         "load_value": point.load.value,
         "config_id": point.name,
         "repeat": str(point.repeat),
         "measured_by": cell.tool,
     }
-    cell.columns.update(columns)
     cell.columns.pop("verifier", None)
     return cell
 
@@ -198,10 +195,11 @@ async def _run(command: list[str], seconds: float) -> None:
         stderr=asyncio.subprocess.STDOUT,
         env={**os.environ, **OFFLINE},
     )
+    limit_s = 2.0 * seconds + START_S
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), 2.0 * seconds + START_S)
+        output, _ = await asyncio.wait_for(process.communicate(), limit_s)
     except TimeoutError:
-        raise TargetError(f"GuideLLM did not end within {2.0 * seconds + START_S:.0f} s") from None
+        raise TargetError(f"GuideLLM did not end within {limit_s:.0f} s") from None
     finally:
         if process.returncode is None:
             process.kill()

@@ -150,9 +150,8 @@ def _put_acceptance(cell: Reading, observed: Observed, served: Served, output: l
         if drafted and cycles > 0:
             counts = acceptance.Counts(cycles, drafted, accepted)
             cell.derived.append("n_drafts=output-requests-accepted")
-    elif len(served.metrics) == 2:
-        counts, preemptions = _from_metrics(served)
-        cell.put("preemptions", preemptions)
+    else:
+        counts = _server_counts(cell, served)
     _put_checked(cell, counts, served)
 
 
@@ -169,13 +168,17 @@ def put_server_counts(cell: Reading, served: Served) -> None:
     DataError
         If the counts contradict what was said of the server.
     """
-    if "n_drafts" in cell.columns:
-        return
-    counts = None
-    if len(served.metrics) == 2:
-        counts, preemptions = _from_metrics(served)
-        cell.put("preemptions", preemptions)
-    _put_checked(cell, counts, served)
+    if "n_drafts" not in cell.columns:
+        _put_checked(cell, _server_counts(cell, served), served)
+
+
+def _server_counts(cell: Reading, served: Served) -> acceptance.Counts | None:
+    """Read the server's counters, where it has any: preemptions go to the cell, counts of acceptance are given."""
+    if len(served.metrics) != 2:
+        return None
+    counts, preemptions = _from_metrics(served)
+    cell.put("preemptions", preemptions)
+    return counts
 
 
 def _put_checked(cell: Reading, counts: acceptance.Counts | None, served: Served) -> None:
