@@ -26,6 +26,9 @@ class Verifier(Card):
         Grouped-query attention: cached heads and their size.
     latent_dim : int or None
         Multi-head latent attention: elements cached per token and layer. It excludes kv_heads and head_dim.
+    attention_width : int or None
+        Elements that a token's attention reads of each earlier token while a prompt is read, keys and values of all
+        heads, per layer; default twice the heads' size, ``2 * attention_heads * head_dim``.
     n_experts, top_k_experts, n_shared_experts : int or None
         Routed experts per sparse layer, those a token is routed to, and those every token uses (in the
         dense part).
@@ -54,6 +57,7 @@ class Verifier(Card):
     kv_heads: Count | None = None
     head_dim: Count | None = None
     latent_dim: Count | None = None
+    attention_width: Count | None = None
     vocab_size: Count
     n_experts: Count | None = None
     top_k_experts: Count | None = None
@@ -215,6 +219,17 @@ class Verifier(Card):
             Bytes.
         """
         return self.kv_elements_per_token * precision.kv.bytes_per_element
+
+    @property
+    def attention_flop_per_pair(self) -> float:
+        """Matrix work of attention on a prompt of p tokens, over p²: per token of it and token of its length.
+
+        A token meets p/2 earlier ones on average, at two operations an element [FLOP/token²].
+        """
+        head_dim = self.head_dim or self.hidden_size / self.attention_heads
+        return float(
+            self.full_attention_layers * (self.attention_width or 2 * self.attention_heads * head_dim)
+        )
 
     def kv_shards(self, tp: int) -> int:
         """Give by how much tensor parallelism divides the cache that one GPU holds and reads.

@@ -42,16 +42,28 @@ from bayes_sd.inference.problem import Frame, Problem
     OVERLAP,
     MISFIT_SCALE,
     MISFIT,
+    LOAD_SCALE,
+    LOAD_MISFIT,
     LATENCY_NOISE,
     TTFT_NOISE,
     SHARE_NOISE,
-) = range(31)
-(P_PREFILL, P_TOKEN, P_LINK, P_WEIGHTS, P_LAUNCH, P_ALLREDUCE, P_SEQUENCE, P_EXPERTS, P_KV, P_FIXED) = range(
-    10
-)
+) = range(33)
+(
+    P_PREFILL,
+    P_TOKEN,
+    P_LINK,
+    P_WEIGHTS,
+    P_LAUNCH,
+    P_ALLREDUCE,
+    P_SEQUENCE,
+    P_EXPERTS,
+    P_KV,
+    P_FIXED,
+    P_ATTENTION,
+) = range(11)
 (C_PREFILL, C_VERIFY, C_REQUEST, C_KV, C_FIXED, C_EXPERT) = range(6)
-(I_COMPUTE, I_LINK, I_WEIGHTS, I_EXPERTS, I_KV, I_LAYERS) = range(6)
-(R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE, R_SHAPE, R_STACK, R_SPARSE) = range(9)
+(I_COMPUTE, I_LINK, I_WEIGHTS, I_EXPERTS, I_KV, I_LAYERS, I_ATTENTION) = range(7)
+(R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE, R_SHAPE, R_STACK, R_SPARSE, R_LENGTHS) = range(10)
 (F_PROMPT, F_OUTPUT, F_K, F_E, F_LOAD, F_LATENCY, F_TTFT, F_CAP, F_HELD, F_QUIET) = range(10)
 # What the duration of a step depends on: the slots of its derivatives.
 (D_VERIFY, D_REQUEST, D_KV, D_EXPERT, D_SHARE, D_KERNEL, D_DRAFT, D_DSHARE, D_EXTRA) = range(9)
@@ -255,6 +267,12 @@ def typical_coverage(log_skew, centre, problem):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def prompt_attention(x, problem, deployment, prompt):
+    """How much attention adds to a token of a prompt, in units of its other work: model.costs.prompt_growth less one."""
+    return math.exp(x[problem.offset[PART] + P_ATTENTION]) * problem.ideal[I_ATTENTION, deployment] * prompt
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def to_natural(x, natural, problem):
     """Turn coordinates that the data inform into the model's parameters.
 
@@ -283,7 +301,10 @@ def to_natural(x, natural, problem):
         log_rest, log_share, slope = decoding_share(x[base + C_REQUEST * n_dep + d])
         volume += math.log(slope) - log_share
         decode = total + log_share - problem.typical[d, 1]
-        natural[base + C_PREFILL * n_dep + d] = total + log_rest - problem.typical[d, 0]
+        attention = prompt_attention(x, problem, d, math.exp(problem.typical[d, 0]))
+        natural[base + C_PREFILL * n_dep + d] = (
+            total + log_rest - problem.typical[d, 0] - math.log1p(attention)
+        )
         natural[base + C_REQUEST * n_dep + d] = decode + _log_sigmoid(-second)
         natural[base + C_KV * n_dep + d] = decode + _log_sigmoid(second) - problem.typical[d, 2]
     natural[o[PART] + P_LAUNCH] += _log_sigmoid(-x[o[PART] + P_ALLREDUCE])
@@ -324,6 +345,8 @@ def _pull_back(x, grad, natural, problem):
         log_rest, log_share, slope = decoding_share(x[at_request])
         odds, b = math.exp(log_rest - log_share), _sigmoid(x[at_kv])
         prefill, request, kv = grad[at_prefill], grad[at_request], grad[at_kv]
+        attention = prompt_attention(x, problem, d, math.exp(problem.typical[d, 0]))
+        grad[o[PART] + P_ATTENTION] -= prefill * attention / (1.0 + attention)
         grad[at_prefill] = prefill + request + kv
         grad[at_request] = slope * (odds * (request + kv - 1.0) - prefill) + SHARE_SHARPNESS * (1.0 - slope)
         grad[at_kv] = kv * (1.0 - b) - b * request
@@ -413,8 +436,8 @@ def _hierarchy(x, grad, problem, share, share_slope):
     n_coef, n_dep, n_level, n_kind = problem.sizes[0], problem.sizes[1], problem.sizes[2], problem.sizes[3]
     scales = problem.effect_scale
     pooled = problem.settings[1] > 0
-    part = np.exp(x[o[PART] : o[PART] + 10])
-    g_part = grad[o[PART] : o[PART] + 10]
+    part = np.exp(x[o[PART] : o[PART + 1]])
+    g_part = grad[o[PART] : o[PART + 1]]
     value = 0.0
     base = np.empty(6)
     effects = x[o[EFFECT] : o[EFFECT + 1]]
@@ -596,13 +619,15 @@ def density(x, grad, problem):
     share_slope = np.empty((n_dep, 3))
     value += _hierarchy(x, grad, problem, share, share_slope)
     value += _drafting(x, grad, problem)
-    log_scale = x[o[MISFIT_SCALE]]
-    inverse = math.exp(-log_scale)
-    for i in range(o[MISFIT], o[MISFIT + 1]):
-        z = x[i] * inverse
-        value -= 0.5 * z * z + log_scale
-        grad[i] -= z * inverse
-        grad[o[MISFIT_SCALE]] += z * z - 1.0
+    for scale_at in (o[MISFIT_SCALE], o[LOAD_SCALE]):
+        log_scale = x[scale_at]
+        inverse = math.exp(-log_scale)
+        # A scale stands right before what it is the scale of.
+        for i in range(scale_at + 1, o[MISFIT + 1] if scale_at == o[MISFIT_SCALE] else o[LOAD_MISFIT + 1]):
+            z = x[i] * inverse
+            value -= 0.5 * z * z + log_scale
+            grad[i] -= z * inverse
+            grad[scale_at] += z * z - 1.0
 
     n_stack = (o[KERNEL_RAW + 1] - o[KERNEL_RAW]) // n_knot
     kernel_scale = math.exp(x[o[KERNEL_SCALE]]) if settings[2] > 0 else 0.0
@@ -636,6 +661,8 @@ def density(x, grad, problem):
     draft_share = np.exp(problem.pair_log_share + x[o[DRAFT_TOKEN_FACTOR]])
     overlaps = 1.0 / (1.0 + np.exp(-x[o[OVERLAP] : o[OVERLAP + 1]]))
     efficiencies = np.exp(x[o[CACHE_EFFICIENCY] : o[CACHE_EFFICIENCY + 1]])
+    off = np.exp(x[o[LOAD_MISFIT] : o[LOAD_MISFIT + 1]])
+    o_load, o_attention = o[LOAD_MISFIT], o[PART] + P_ATTENTION
     stack_cache = np.exp(x[o[CACHE_STACK] : o[CACHE_STACK + 1]])
     routed_less = settings[12]
     precision = np.exp(-x[o[LATENCY_NOISE] : o[SHARE_NOISE + 1]])
@@ -656,13 +683,18 @@ def density(x, grad, problem):
         if pair >= 0:
             draft, dshare = draft_cost[pair], draft_share[pair]
         prefill, verify = cost[C_PREFILL * n_dep + d], cost[C_VERIFY * n_dep + d]
-        request, kv = cost[C_REQUEST * n_dep + d], cost[C_KV * n_dep + d]
+        at_load = o_load + row_int[r, R_LENGTHS]
+        loaded = off[row_int[r, R_LENGTHS]]
+        request, kv = cost[C_REQUEST * n_dep + d] * loaded, cost[C_KV * n_dep + d] * loaded
         fixed = cost[C_FIXED * n_dep + d]
         expert = 0.0
         if sparse >= 0:
             expert = cost[C_EXPERT * n_dep + d]
         overlap = overlaps[source]
-        context, own, cycles = prompt + 0.5 * output, prompt * prefill, output / committed
+        attention = prompt_attention(x, problem, d, prompt)
+        own = prompt * prefill * (1.0 + attention) * loaded
+        attention /= 1.0 + attention
+        context, cycles = prompt + 0.5 * output, output / committed
         spread_psi = max(k - routed_less, 0.0)
         spread = 1.0 + psi * spread_psi
         if not covers:
@@ -781,7 +813,10 @@ def density(x, grad, problem):
             g = g_service * cycles + 0.5 * g_start
             slots = local[j]
             shared = 1.0 + overlap * (n - 1.0)
-            grad[o_cost + C_PREFILL * n_dep + d] += own * (g_service * n + g_start * shared)
+            g_own = own * (g_service * n + g_start * shared)
+            grad[o_cost + C_PREFILL * n_dep + d] += g_own
+            grad[o_attention] += g_own * attention
+            grad[at_load] += g_own + g * (slots[D_REQUEST] + slots[D_KV])
             grad[o_cost + C_VERIFY * n_dep + d] += g * slots[D_VERIFY]
             grad[o_cost + C_REQUEST * n_dep + d] += g * slots[D_REQUEST]
             grad[o_cost + C_KV * n_dep + d] += g * slots[D_KV]

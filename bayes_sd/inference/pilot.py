@@ -31,6 +31,7 @@ SPREADS = {
     "log_acceptance_scale": "acceptance_cell",
     "log_kernel_scale": "kernel_raw",
     "log_misfit_scale": "misfit",
+    "log_load_misfit_scale": "load_misfit",
 }
 """Spreads of hierarchies, and what they are the spread of. A joint mode has them at zero, so they are held."""
 MOST_STEPS = 500

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+NONE_LOG = -50.0
+"""Logarithm of what a file of an older format takes as nothing."""
+NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
 KIND = FileKind(
     attribute="bayes_sd",
     version=FORMAT_VERSION,
@@ -239,8 +242,10 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     tree, about = read_tree(path, KIND)
     if not accept_unconverged:
         require_converged(about, path, KIND)
-    if about["format_version"] < FORMAT_VERSION:
+    if about["format_version"] < 2:
         tree, about = _from_format_1(tree, about)
+    if about["format_version"] < FORMAT_VERSION:
+        tree, about = _from_format_2(tree, about)
     return Posterior(tree, about)
 
 
@@ -253,3 +258,20 @@ def _from_format_1(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTre
     tree = tree.copy()
     tree["posterior"] = xr.DataTree(draws)
     return tree, about | {"format_version": 2}
+
+
+def _from_format_2(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Bring a file of format 2 to format 3, where attention makes long prompts dearer and costs of load have a misfit."""
+    import xarray as xr
+
+    draws, spec = tree["posterior"].to_dataset(), about["spec"]
+    names = [*draws["part"].to_numpy(), "prefill_attention"]
+    draws = draws.reindex(part=names, fill_value=NONE_LOG)
+    none = np.zeros((draws.sizes["chain"], draws.sizes["draw"], 0))
+    draws["load_misfit"] = (("chain", "draw", "lengths"), none)
+    draws["log_load_misfit_scale"] = xr.full_like(draws["log_misfit_scale"], NONE_LOG)
+    tree = tree.copy()
+    tree["posterior"] = xr.DataTree(draws)
+    priors = spec["priors"] | {"part": spec["priors"]["part"] | {"prefill_attention": NO_ATTENTION}}
+    coords = about["coords"] | {"lengths": []}
+    return tree, about | {"format_version": 3, "coords": coords, "spec": spec | {"priors": priors}}

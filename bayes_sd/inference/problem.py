@@ -50,7 +50,7 @@ TYPICAL_TOKENS = 24.0
 """Tokens in a step at whose coverage the cost of experts is what rows inform, see density.to_natural."""
 FEW_ROWS = 2
 """Rows from which a deployment's total slope in load is what its rows inform, see density.to_natural."""
-ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine", "shape", "stack", "sparse")
+ROW_INTS = ("deployment", "pair", "cell", "source", "noise", "engine", "shape", "stack", "sparse", "lengths")
 ROW_FLOATS = (
     "prompt",
     "output",
@@ -63,7 +63,15 @@ ROW_FLOATS = (
     "held",
     "quiet",
 )
-IDEALS = ("compute_token_s", "link_token_s", "weights_s", "experts_s", "kv_token_s", "layers")
+IDEALS = (
+    "compute_token_s",
+    "link_token_s",
+    "weights_s",
+    "experts_s",
+    "kv_token_s",
+    "layers",
+    "attention_share",
+)
 
 
 def flatten(design: Design, spec: ModelSpec) -> Problem:

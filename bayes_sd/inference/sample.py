@@ -164,7 +164,8 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     x, offset = natural.copy(), problem.offset
     cost = x[offset[layout.COST] : offset[layout.COST + 1]].reshape(-1, problem.sizes[1])
     prompt, output, context = problem.typical.T
-    prefill = cost[layout.C_PREFILL] + prompt
+    attention = [layout.prompt_attention(x, problem, d, p) for d, p in enumerate(np.exp(prompt))]
+    prefill = cost[layout.C_PREFILL] + prompt + np.log1p(attention)
     request, kv = cost[layout.C_REQUEST].copy(), cost[layout.C_KV] + context
     decode = np.logaddexp(request, kv) + output
     summed = problem.summed > 0

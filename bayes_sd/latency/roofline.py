@@ -28,6 +28,9 @@ class Roofline:
     ----------
     compute_token_s : float
         Matrix work of one token, 2·N_active/(tp·FLOP rate) [s/token].
+    attention_share : float
+        Attention's matrix work on a prompt, which the matrix units do at 16 bits, over the prompt's other work, per token of
+        the prompt's length [1/token].
     link_token_s : float
         All-reduces of one token over the scale-up link [s/token]; 0 for tp = 1.
     weights_s : float
@@ -43,6 +46,7 @@ class Roofline:
     """
 
     compute_token_s: float
+    attention_share: float
     link_token_s: float
     weights_s: float
     experts_s: float
@@ -70,9 +74,13 @@ def roofline(verifier: Verifier, hardware: Hardware, precision: Precision, tp: i
     kv_bytes = verifier.kv_bytes_per_token(precision) / verifier.kv_shards(tp)
     volume = ALLREDUCES_PER_LAYER * verifier.layers * verifier.hidden_size * ACTIVATION_BYTES
     room = MEMORY_FOR_ENGINE * hardware.memory_bytes - verifier.weight_bytes(precision) / tp - RESERVED_BYTES
+    compute_s = flop / (tp * hardware.flop_rate(precision.compute))
+    link_s = volume * 2.0 * (tp - 1) / tp / hardware.link_bytes_per_s(tp)
+    attention_s = verifier.attention_flop_per_pair / (tp * hardware.flop_rate("fp16"))
     return Roofline(
-        compute_token_s=flop / (tp * hardware.flop_rate(precision.compute)),
-        link_token_s=volume * 2.0 * (tp - 1) / tp / hardware.link_bytes_per_s(tp),
+        compute_token_s=compute_s,
+        attention_share=attention_s / (compute_s + link_s),
+        link_token_s=link_s,
         weights_s=verifier.dense_step_bytes(precision) / bandwidth,
         experts_s=verifier.expert_bytes(precision) / bandwidth,
         kv_token_s=kv_bytes / hardware.bandwidth_bytes_per_s,

@@ -11,7 +11,7 @@ from bayes_sd.latency.coverage import FIT_NODES, coverage_skewed, effective_toke
 from bayes_sd.latency.expert_load import busiest_expert_load
 from bayes_sd.latency.kernel import KNOTS, knot_factor, knot_position
 from bayes_sd.latency.service import StageCosts, Work, busiest_wait, first_token_s, service_latency_s, step_s
-from bayes_sd.model.costs import cached_requests, expected_log_costs, token_share
+from bayes_sd.model.costs import cached_requests, expected_log_costs, prompt_growth, token_share
 from bayes_sd.model.design import Design, acceptance_logit
 from bayes_sd.model.parameters import (
     NO_POOLING_LOG_SD,
@@ -112,18 +112,28 @@ def _costs_at(
     table = pt.concatenate([cost, [request * share]])[:, at]
     get = {name: table[i] for i, name in enumerate([*coefficients, "token"])}
     draft_fixed, draft_token = _draft_costs(design, spec, points, free)
+    off = pt.exp(_load_misfit(free))[design.rows["lengths"][points.row]]
+    attention, prompt = design.levels.roofline["attention_share"][at], design.rows["prompt"][points.row]
     return StageCosts(
         prefill_fixed_s=get["prefill_fixed"],
-        prefill_token_s=get["prefill_token"],
+        prefill_token_s=off * get["prefill_token"] * prompt_growth(part, attention, prompt),
         verify_fixed_s=get["verify"],
         verify_expert_s=get.get("expert", 0.0),
-        sequence_s=get["request"] - get["token"],
-        token_s=get["token"],
-        kv_token_s=get["kv"],
+        sequence_s=off * (get["request"] - get["token"]),
+        token_s=off * get["token"],
+        kv_token_s=off * get["kv"],
         draft_fixed_s=draft_fixed,
-        draft_token_s=draft_token * get["token"],
+        draft_token_s=off * draft_token * get["token"],
         draft_extra_steps=pt.exp(free["log_draft_extra_steps"]),
     )
+
+
+def _load_misfit(free: dict[str, Any]) -> Any:
+    """What the formula gets wrong, at lengths of a deployment, of all that grows with load; log scale."""
+    import pymc as pm
+    import pytensor.tensor as pt
+
+    return pm.Normal("load_misfit", 0.0, pt.exp(free["log_load_misfit_scale"]), dims="lengths")
 
 
 def _draft_costs(design: Design, spec: ModelSpec, points: Points, free: dict[str, Any]) -> tuple[Any, Any]:

@@ -52,6 +52,26 @@ def expected_log_costs(
     }
 
 
+def prompt_growth(part: dict[str, Any], attention_share: Any, prompt: Any) -> Any:
+    """Compute how much dearer a token of a prompt is for the attention that it pays to the others.
+
+    Parameters
+    ----------
+    part : dict of str to array or tensor
+        As in :func:`expected_log_costs`.
+    attention_share : array
+        Of the roofline [1/token].
+    prompt : array
+        Prompt length [tokens].
+
+    Returns
+    -------
+    array or tensor
+        Factor on the seconds per prompt token, at least 1.
+    """
+    return 1.0 + part["prefill_attention"] * attention_share * prompt
+
+
 def token_share(part: dict[str, Any], ideal: dict[str, np.ndarray]) -> Any:
     """Compute the share of a request's step cost that scales with its tokens, the rest being per request.
 

@@ -189,11 +189,17 @@ def is_synthetic(workload: str) -> bool:
     return workload.casefold().startswith(SYNTHETIC)
 
 
+def lengths_name(row: pd.Series, deployment: Deployment) -> str:
+    """Name the lengths of a row on its deployment, to a quarter of a doubling."""
+    steps = [round(4.0 * np.log2(row[c])) / 4.0 for c in ("prompt_tokens", "output_tokens")]
+    return f"{deployment.key} | {2 ** steps[0]:.0f}+{2 ** steps[1]:.0f}"
+
+
 def shape_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
     """Name the shape of a row: its deployment, drafter, draft length, and lengths to a quarter of a doubling."""
-    steps = [round(4.0 * np.log2(row[c])) / 4.0 for c in ("prompt_tokens", "output_tokens")]
     speculation = f"{drafter} k={row['k']:g}" if drafter else "none"
-    return f"{deployment.key} | {speculation} | {2 ** steps[0]:.0f}+{2 ** steps[1]:.0f}"
+    lengths = lengths_name(row, deployment).rpartition(" | ")[2]
+    return f"{deployment.key} | {speculation} | {lengths}"
 
 
 def measured_committed(frame: pd.DataFrame) -> np.ndarray:
@@ -280,6 +286,9 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
             for (_, row), d, n in zip(frame.iterrows(), deployments, drafters, strict=True)
         ]
     )
+    rows["lengths"], lengths = codes(
+        [lengths_name(row, d) for (_, row), d in zip(frame.iterrows(), deployments, strict=True)]
+    )
     cell_names = [
         cell_name(row, d, n) if n else ""
         for (_, row), d, n in zip(frame.iterrows(), deployments, drafters, strict=True)
@@ -298,6 +307,7 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
         "drafter": drafter_names,
         "cell": cells,
         "shape": shapes,
+        "lengths": lengths,
         "sparse_verifier": sparse_names,
     }
     return Design(

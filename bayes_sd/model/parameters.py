@@ -127,6 +127,8 @@ def parameters(design: Design, spec: ModelSpec) -> list[Parameter]:
     prior = spec.priors["misfit"]
     add("log_misfit_scale", (), np.log(prior["scale_median"]), prior["scale_log_sd"])
     add("misfit", ("shape",))
+    add("log_load_misfit_scale", (), np.log(prior["load_scale_median"]), prior["load_scale_log_sd"])
+    add("load_misfit", ("lengths",))
     prior = spec.priors["noise"]
     add("log_latency_noise", ("noise",), np.log(prior["latency_median"]), prior["latency_log_sd"])
     add("log_ttft_noise", ("source",), np.log(prior["ttft_median"]), prior["ttft_log_sd"])
@@ -184,6 +186,7 @@ def start_vector(design: Design, spec: ModelSpec) -> np.ndarray:
         "log_draft_cost": draft_ideal_log_s(design, spec),
         "acceptance_drafter": np.full(len(design.coords["drafter"]), prior["acceptance"]["logit_mean"]),
         "misfit": np.zeros(len(design.coords["shape"])),
+        "load_misfit": np.zeros(len(design.coords["lengths"])),
         "acceptance_cell": prior["acceptance"]["logit_mean"]
         + prior["acceptance"]["synthetic_mean"] * design.cell_synthetic,
     }

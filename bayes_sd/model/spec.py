@@ -26,6 +26,7 @@ PARTS = (
     "experts",
     "kv",
     "prefill_fixed",
+    "prefill_attention",
 )
 
 

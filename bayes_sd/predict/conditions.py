@@ -10,7 +10,7 @@ import numpy as np
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of
-from bayes_sd.model.design import cell_name, measured_committed, shape_name
+from bayes_sd.model.design import cell_name, lengths_name, measured_committed, shape_name
 from bayes_sd.model.spec import KINDS
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Conditions:
     open_loop, poisson : bool array, shape (condition,)
     shape : list of str
         Deployment, drafter, draft length and rounded lengths.
+    lengths : list of str
+        Deployment and rounded lengths.
     extrapolates : list of str
         What is new about each condition, empty if nothing.
     """
@@ -58,6 +60,7 @@ class Conditions:
     open_loop: np.ndarray
     poisson: np.ndarray
     shape: list[str]
+    lengths: list[str]
     extrapolates: list[str]
 
     def __len__(self) -> int:
@@ -132,6 +135,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
             shape_name(row, d, n)
             for (_, row), d, n in zip(frame.iterrows(), deployments, drafter, strict=True)
         ],
+        lengths=[lengths_name(row, d) for (_, row), d in zip(frame.iterrows(), deployments, strict=True)],
         extrapolates=[],
     )
     conditions.extrapolates.extend(_extrapolates(conditions, posterior))

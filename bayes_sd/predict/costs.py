@@ -11,7 +11,7 @@ from bayes_sd.latency.acceptance import expected_committed_profile
 from bayes_sd.latency.kernel import KNOTS, knot_factor
 from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.build import REFERENCE_DRAFT_LENGTH
-from bayes_sd.model.costs import expected_log_costs, token_share
+from bayes_sd.model.costs import expected_log_costs, prompt_growth, token_share
 from bayes_sd.model.deployments import drafter_roofline_s, engine_base, parameter_share, rooflines
 from bayes_sd.model.design import cache_is_small, cell_workload, is_synthetic, method_profile
 from bayes_sd.model.parameters import NO_POOLING_LOG_SD, effect_means, effect_scales
@@ -114,20 +114,22 @@ def costs_for(posterior: Posterior, conditions: Conditions, cards: Cards, seed: 
     cost = {name: np.exp(values)[:, index] for name, values in log_cost.items()}
     token = cost["request"] * token_share(part, ideal)[:, index]
     draft_cost, draft_share = _draft(posterior, conditions, cards, unknown)
+    off = np.exp(_misfit(posterior, "load_misfit", "lengths", conditions.lengths, unknown))
+    growth = prompt_growth(part, ideal["attention_share"][index], conditions.prompt)
     sparse = ideal["n_experts"][index]
     held = _cache(posterior, conditions, unknown) * ideal["cache_tokens"][index]
     reserve = np.array([_reserve(d.engine_base) for d in conditions.deployments])
     return PredictedCosts(
         costs=StageCosts(
             prefill_fixed_s=cost["prefill_fixed"],
-            prefill_token_s=cost["prefill_token"],
+            prefill_token_s=off * cost["prefill_token"] * growth,
             verify_fixed_s=cost["verify"],
             verify_expert_s=np.where(sparse > 0, cost.get("expert", np.zeros_like(token)), 0.0),
-            sequence_s=cost["request"] - token,
-            token_s=token,
-            kv_token_s=cost["kv"],
+            sequence_s=off * (cost["request"] - token),
+            token_s=off * token,
+            kv_token_s=off * cost["kv"],
             draft_fixed_s=draft_cost,
-            draft_token_s=draft_share * token,
+            draft_token_s=off * draft_share * token,
             draft_extra_steps=np.exp(posterior.draws("log_draft_extra_steps"))[:, None],
         ),
         committed=_committed(posterior, conditions, unknown),
@@ -137,7 +139,7 @@ def costs_for(posterior: Posterior, conditions: Conditions, cards: Cards, seed: 
         n_experts=sparse,
         top_k_experts=ideal["top_k_experts"][index],
         cache_requests=held / (conditions.prompt + (0.5 + 0.5 * reserve) * conditions.output),
-        misfit=_misfit(posterior, conditions, unknown),
+        misfit=_misfit(posterior, "misfit", "shape", conditions.shape, unknown),
         noise=_noise(posterior, conditions, seed),
         overlap=_overlap(posterior, conditions, unknown),
     )
@@ -297,13 +299,14 @@ def _cache(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> n
     return np.stack(columns, axis=1)
 
 
-def _misfit(posterior: Posterior, conditions: Conditions, unknown: Unknowns) -> np.ndarray:
-    shapes = {name: i for i, name in enumerate(posterior.names("shape"))}
-    learned, scale = posterior.draws("misfit"), np.exp(posterior.draws("log_misfit_scale"))
+def _misfit(posterior: Posterior, name: str, dim: str, wanted: list[str], unknown: Unknowns) -> np.ndarray:
+    """What the formula gets wrong at shapes or lengths [log]: as learned, or new draws of its scale."""
+    known = {label: i for i, label in enumerate(posterior.names(dim))}
+    learned, scale = posterior.draws(name), np.exp(posterior.draws(f"log_{name}_scale"))
     columns = []
-    for shape in conditions.shape:
-        at = shapes.get(shape)
-        columns.append(learned[:, at] if at is not None else scale * unknown.normal("misfit", shape))
+    for label in wanted:
+        at = known.get(label)
+        columns.append(learned[:, at] if at is not None else scale * unknown.normal(name, label))
     return np.stack(columns, axis=1)
 
 
