@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 UNKNOWN = "unknown"
 LEAST_SHARE = 0.005
 """Parameters of a drafter in units of the verifier's where it has none or they are not known: lookups cost little."""
+CACHES_ALL_LAYERS = ("trtllm",)
+"""Engines that keep the whole context of layers which attend to a window only, if not told otherwise. In TensorRT-LLM
+``max_attention_window`` of its KvCacheConfig is unset by default; vLLM's hybrid cache manager frees what a window left."""
 ROOFLINE_FIELDS = tuple(f.name for f in fields(Roofline))
 
 
@@ -133,7 +136,8 @@ def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -
     Returns
     -------
     dict of str to array, shape (deployment,)
-        The fields of :class:`~bayes_sd.latency.roofline.Roofline`, and ``n_experts``, ``top_k_experts`` (0 if dense).
+        The fields of :class:`~bayes_sd.latency.roofline.Roofline`, the cache as the engine uses it, and ``n_experts``,
+        ``top_k_experts`` (0 if dense).
     """
     found: dict[str, list[float]] = {name: [] for name in (*ROOFLINE_FIELDS, "n_experts", "top_k_experts")}
     for (_, row), deployment in zip(rows.iterrows(), deployments, strict=True):
@@ -146,6 +150,8 @@ def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -
         )
         for name in ROOFLINE_FIELDS:
             found[name].append(float(getattr(ideal, name)))
+        if deployment.engine_base in CACHES_ALL_LAYERS:
+            found["cache_tokens"][-1] *= verifier.full_attention_layers / verifier.layers
         found["n_experts"].append(float(verifier.n_experts or 0))
         found["top_k_experts"].append(float(verifier.top_k_experts or 0))
     return {name: np.array(values) for name, values in found.items()}
