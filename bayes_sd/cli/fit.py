@@ -36,9 +36,9 @@ NOT_CONVERGED = 3
 )
 @click.option(
     "--target-accept",
-    default=None,
     type=click.FloatRange(0.5, 0.999),
-    help="Tuning target.  [default: 0.88, and 0.92 with mixtures of experts]",
+    default=None,
+    help="Tuning target.  [default: 0.8, and 0.9 with mixtures of experts]",
 )
 @click.option(
     "--moe",

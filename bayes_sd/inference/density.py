@@ -71,8 +71,12 @@ from bayes_sd.inference.problem import Frame, Problem
 N_SLOTS = 13
 DRAFT_BY_COMMITTED = 2.0
 """Power of the tokens per cycle that drafting may cost at one latency: two where drafting is half of a cycle."""
-SHARE_SHARPNESS = 20.0
+SHARE_SHARPNESS = 8.0
 """One over the share below which the coordinate of a share is its logarithm, see decoding_share."""
+CACHE_SHARE_WIDTH = 0.15
+"""Weight of the log odds in the coordinate of the cache's share, see cache_share."""
+MOST_KNOWN = 64
+"""Numbers of tokens in a step that are kept for rows to come."""
 # What a step's experts depend on: share touched and wait for the busiest, and their slopes in tokens and log skew.
 (X_TOUCHED, X_TOUCHED_TOKENS, X_TOUCHED_SKEW, X_BUSIEST, X_BUSIEST_TOKENS, X_BUSIEST_SKEW) = range(6)
 
@@ -249,6 +253,34 @@ def decoding_share(u):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def cache_share(u):
+    """Turn the coordinate of the cache's share s of decoding's slope into log s, log(1 − s), ds/du and dlogit(s)/du.
+
+    u = s + w·logit(s): half linear in s, which is what rows inform, and half a logarithm, which is what the prior is round in.
+    """
+    width = CACHE_SHARE_WIDTH
+    low, high = (u - 1.0) / width, u / width
+    at = min(max((u - 0.5) / (width + 0.25), low), high)
+    for _ in range(60):
+        s = _sigmoid(at)
+        miss = s + width * at - u
+        if miss > 0.0:
+            high = at
+        else:
+            low = at
+        move = at - miss / (s * (1.0 - s) + width)
+        if not low < move < high:
+            move = 0.5 * (low + high)
+        done = abs(move - at) < 1e-13 * (1.0 + abs(at))
+        at = move
+        if done:
+            break
+    s = _sigmoid(at)
+    rate = s * (1.0 - s) + width
+    return _log_sigmoid(at), _log_sigmoid(-at), s * (1.0 - s) / rate, 1.0 / rate
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def typical_coverage(log_skew, centre, problem):
     """Log of the share of experts that a step of typical load touches, and its slope in log skew."""
     if problem.settings[3] == 0:
@@ -297,7 +329,9 @@ def to_natural(x, natural, problem):
     for d in range(n_dep):
         if not problem.summed[d]:
             continue
-        total, second = x[base + C_PREFILL * n_dep + d], x[base + C_KV * n_dep + d]
+        total = x[base + C_PREFILL * n_dep + d]
+        log_kv, log_request, _, steep = cache_share(x[base + C_KV * n_dep + d])
+        volume += math.log(steep)
         log_rest, log_share, slope = decoding_share(x[base + C_REQUEST * n_dep + d])
         volume += math.log(slope) - log_share
         decode = total + log_share - problem.typical[d, 1]
@@ -305,8 +339,8 @@ def to_natural(x, natural, problem):
         natural[base + C_PREFILL * n_dep + d] = (
             total + log_rest - problem.typical[d, 0] - math.log1p(attention)
         )
-        natural[base + C_REQUEST * n_dep + d] = decode + _log_sigmoid(-second)
-        natural[base + C_KV * n_dep + d] = decode + _log_sigmoid(second) - problem.typical[d, 2]
+        natural[base + C_REQUEST * n_dep + d] = decode + log_request
+        natural[base + C_KV * n_dep + d] = decode + log_kv - problem.typical[d, 2]
     natural[o[PART] + P_LAUNCH] += _log_sigmoid(-x[o[PART] + P_ALLREDUCE])
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
@@ -343,13 +377,15 @@ def _pull_back(x, grad, natural, problem):
             base + C_KV * n_dep + d,
         )
         log_rest, log_share, slope = decoding_share(x[at_request])
-        odds, b = math.exp(log_rest - log_share), _sigmoid(x[at_kv])
+        odds = math.exp(log_rest - log_share)
+        log_kv, _, in_share, steep = cache_share(x[at_kv])
+        b = math.exp(log_kv)
         prefill, request, kv = grad[at_prefill], grad[at_request], grad[at_kv]
         attention = prompt_attention(x, problem, d, math.exp(problem.typical[d, 0]))
         grad[o[PART] + P_ATTENTION] -= prefill * attention / (1.0 + attention)
         grad[at_prefill] = prefill + request + kv
         grad[at_request] = slope * (odds * (request + kv - 1.0) - prefill) + SHARE_SHARPNESS * (1.0 - slope)
-        grad[at_kv] = kv * (1.0 - b) - b * request
+        grad[at_kv] = (kv * (1.0 - b) - b * request) * steep - (1.0 - 2.0 * b) * steep * in_share
     grad[o[PART] + P_ALLREDUCE] -= grad[o[PART] + P_LAUNCH] * _sigmoid(x[o[PART] + P_ALLREDUCE])
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
@@ -653,6 +689,10 @@ def density(x, grad, problem):
     missed, missed_skew = np.empty((n_sparse, n_node)), np.empty((n_sparse, n_node))
     surface, surface_skew = np.empty((n_sparse, int(settings[8]))), np.empty((n_sparse, int(settings[8])))
     experts = np.zeros(6)
+    experts[X_TOUCHED], experts[X_BUSIEST] = 1.0, 1.0  # where all are always read
+    # Most steps have a number of tokens that another row had too.
+    known, known_experts = np.empty((n_sparse, MOST_KNOWN)), np.empty((n_sparse, MOST_KNOWN, 6))
+    n_known = np.zeros(n_sparse, dtype=np.int64)
     log_largest = math.log(settings[11])
     if covers:
         _popularity(x, problem, missed, missed_skew, surface, surface_skew)
@@ -697,9 +737,6 @@ def density(x, grad, problem):
         context, cycles = prompt + 0.5 * output, output / committed
         spread_psi = max(k - routed_less, 0.0)
         spread = 1.0 + psi * spread_psi
-        if not covers:
-            experts[X_TOUCHED] = 1.0
-            experts[X_BUSIEST] = 1.0
 
         if r < closed:
             start, count, gap = r, 1, 0
@@ -731,11 +768,19 @@ def density(x, grad, problem):
                 left, w = point_start[at], point_weight[at]
                 kernel = kernel_scale * (curve[left] * (1.0 - w) + curve[left + 1] * w)
             if sees:
-                most = problem.sparse[sparse, 0] / problem.sparse[sparse, 1]
-                _experts_at(
-                    n * spread, problem.popularity_weights, missed[sparse], missed_skew[sparse], surface[sparse],
-                    surface_skew[sparse], most, log_largest, experts,
-                )  # fmt: skip
+                tokens, found = n * spread, 0
+                while found < n_known[sparse] and known[sparse, found] != tokens:
+                    found += 1
+                if found == n_known[sparse]:
+                    most = problem.sparse[sparse, 0] / problem.sparse[sparse, 1]
+                    found = min(found, MOST_KNOWN - 1)
+                    _experts_at(
+                        tokens, problem.popularity_weights, missed[sparse], missed_skew[sparse], surface[sparse],
+                        surface_skew[sparse], most, log_largest, known_experts[sparse, found],
+                    )  # fmt: skip
+                    known[sparse, found] = tokens
+                    n_known[sparse] = found + 1
+                experts = known_experts[sparse, found]
             steps[j] = _step(
                 n, verify, request, kv, expert, share[d], kernel, draft, dshare, extra, context, k, wait_share, spread,
                 spread_psi, experts, sparse >= 0, local[j],

@@ -16,7 +16,7 @@ STEP = 1e-4
 NEGLIGIBLE = 1e-4
 SHARED = 120
 """Neighbours in the Hessian from which a parameter counts as one that all deployments share."""
-STRETCHED = 8
+STRETCHED = 12
 """Directions that a frame stretches."""
 LEAST_CURVATURE = 5e-4
 """Smallest curvature along any direction, in units of the parameters' own: flatter ones are taken as this flat."""
