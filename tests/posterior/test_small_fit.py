@@ -105,14 +105,39 @@ def test_synthetic_text_is_harder_to_draft_for(small_fit, conditions, cards):
     assert np.std(np.log(committed[:, 1])) > 0.8 * np.std(np.log(committed[:, 0]))
 
 
+def before_format_3(posterior):
+    """Take from a posterior what format 3 added, and give what it then should predict as."""
+    nothing = posterior.tree["posterior"].to_dataset()
+    nothing["load_misfit"] = 0.0 * nothing["load_misfit"]
+    nothing["log_load_misfit_scale"] = 0.0 * nothing["log_load_misfit_scale"] - 50.0
+    nothing["log_part"] = nothing["log_part"].where(nothing["part"] != "prefill_attention", -50.0)
+    same, old = posterior.tree.copy(), posterior.tree.copy()
+    same["posterior"] = xr.DataTree(nothing)
+    kept = nothing.drop_vars(["load_misfit", "log_load_misfit_scale", "lengths"])
+    old["posterior"] = xr.DataTree(kept.sel(part=kept["part"] != "prefill_attention"))
+    priors = posterior.about["spec"]["priors"]
+    part = {name: value for name, value in priors["part"].items() if name != "prefill_attention"}
+    spec = posterior.about["spec"] | {"priors": priors | {"part": part}}
+    return old, posterior.about | {"spec": spec}, Posterior(same, posterior.about)
+
+
+def test_a_file_of_format_2_still_predicts(small_fit, conditions, tmp_path):
+    """Written before costs of load had a misfit and attention a part in prefill: they have none then."""
+    tree, about, same = before_format_3(small_fit)
+    saved = save_posterior(Posterior(tree, about | {"format_version": 2}), tmp_path / "old.nc")
+    old = load_posterior(saved, accept_unconverged=True)
+    assert old.about["format_version"] == 3
+    assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
+
+
 def test_a_file_of_format_1_still_predicts(small_fit, conditions, tmp_path):
     """Written before synthetic text had an effect of its own: it has none then, and stated acceptances are as before."""
-    about = small_fit.about | {"format_version": 1}
-    tree = small_fit.tree.copy()
+    tree, about, same = before_format_3(small_fit)
     tree["posterior"] = xr.DataTree(tree["posterior"].to_dataset().drop_vars("acceptance_synthetic"))
-    old = load_posterior(save_posterior(Posterior(tree, about), tmp_path / "old.nc"), accept_unconverged=True)
-    assert old.about["format_version"] == 2
-    assert np.array_equal(predict(old, conditions).latency_s, predict(small_fit, conditions).latency_s)
+    saved = save_posterior(Posterior(tree, about | {"format_version": 1}), tmp_path / "old.nc")
+    old = load_posterior(saved, accept_unconverged=True)
+    assert old.about["format_version"] == 3
+    assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
     frame = conditions.assign(mean_accepted_len=np.nan, acceptance=np.nan, workload="random 1k-1k")
     assert np.isfinite(predict(old, frame).latency_s).all()
 
