@@ -158,11 +158,11 @@ def score_posterior(
     """Fit and predict; columns `median_s, lower_s, upper_s, crps`, one row a test row."""
     from bayes_sd.inference.fit import fit_frame
     from bayes_sd.inference.sample import SamplerSettings
-    from bayes_sd.model.spec import ModelSpec, family_priors
+    from bayes_sd.model.spec import ModelSpec
     from bayes_sd.predict import predict
 
     settings = SamplerSettings(draws=args.draws, tune=args.tune, chains=args.chains, seed=args.seed)
-    spec = ModelSpec(family=args.family, pooled=pooled, priors=family_priors(args.family))
+    spec = ModelSpec(family=args.family, pooled=pooled)
     posterior, gate = fit_frame(train, spec, settings, cards)
     say("gate " + ("passed" if gate.passed else "not passed: " + "; ".join(gate.failures)))
     drawn = predict(posterior, blind(test), cards, seed=args.seed)

@@ -106,7 +106,7 @@ def main() -> None:
     from bayes_sd.check.compare import compare
     from bayes_sd.inference.fit import fit_frame, observations
     from bayes_sd.inference.sample import SamplerSettings
-    from bayes_sd.model.spec import ModelSpec, family_priors
+    from bayes_sd.model.spec import ModelSpec
     from bayes_sd.predict import predict
 
     cards = load_cards()
@@ -114,7 +114,7 @@ def main() -> None:
     settings = SamplerSettings(draws=args.draws, tune=args.tune, chains=args.chains)
     lines, fits = [], {}
     for name, form in FITS.items():
-        spec = ModelSpec(family=args.family, priors=family_priors(args.family), **form)
+        spec = ModelSpec(family=args.family, **form)
         posterior, gate = fit_frame(frame, spec, settings, cards)
         rows = posterior.observed
         rows["configuration"] = configuration_names(rows, cards)

@@ -51,7 +51,7 @@ class ModelSpec:
     pooled : bool
         Whether deployments share effects of hardware, engine, precision, verifier and stack.
     priors : dict
-        The tables of ``models/priors.toml``.
+        Prior tables; by default those of the family, from :func:`family_priors`.
     """
 
     family: str = "llama"
@@ -60,7 +60,11 @@ class ModelSpec:
     acceptance: Literal["position", "iid"] = "position"
     kernel: bool = True
     pooled: bool = True
-    priors: dict[str, Any] = field(default_factory=lambda: read_priors())
+    priors: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.priors:
+            object.__setattr__(self, "priors", family_priors(self.family))
 
     def to_json(self) -> str:
         """Serialise, for a posterior file's attributes."""

@@ -3,7 +3,7 @@
 import pytest
 
 from bayes_sd.errors import ModelError
-from bayes_sd.model.spec import family_priors, read_priors
+from bayes_sd.model.spec import ModelSpec, family_priors, read_priors
 
 
 def test_a_family_without_a_file_has_the_common_priors():
@@ -16,6 +16,11 @@ def test_a_familys_file_changes_what_it_names_and_nothing_else():
     assert own["noise"]["tails"] == common["noise"]["tails"]
     assert own["part"]["kv"] == common["part"]["kv"]
     assert own["spread"]["request"] == common["spread"]["request"]
+
+
+def test_a_spec_has_its_familys_priors():
+    assert ModelSpec(family="llamacpp-cpu").priors == family_priors("llamacpp-cpu")
+    assert ModelSpec.from_json(ModelSpec(family="llama").to_json()) == ModelSpec(family="llama")
 
 
 def test_a_users_file_goes_before_the_shipped_one(tmp_path):
