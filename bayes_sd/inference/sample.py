@@ -190,6 +190,8 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     odds = (kv - request)[summed]
     cost[layout.C_KV, summed] = 1.0 / (1.0 + np.exp(-odds)) + layout.CACHE_SHARE_WIDTH * odds
     part = offset[layout.PART]
+    log_sequence = x[part + layout.P_SEQUENCE] - problem.prior_mean[part + layout.P_SEQUENCE]
+    x[part + layout.P_SEQUENCE] = log_sequence + np.exp(log_sequence)
     x[part + layout.P_LAUNCH] += np.log1p(np.exp(x[part + layout.P_ALLREDUCE]))
     for i, member in enumerate(problem.sparse):
         covered, _ = layout.typical_coverage(x[offset[layout.SKEW] + i], member[2], problem)
