@@ -10,6 +10,13 @@ from bayes_sd.cards.base import EMBEDDING_BYTES, GIGA, Card, Count, NonNegative,
 from bayes_sd.cards.precision import Precision
 
 
+DENSE_KERNELS, ROUTING_KERNELS, SHARED_KERNELS, LATENT_KERNELS = 11, 7, 3, 5
+"""Kernels that a step launches per layer: those of a dense layer with grouped-query attention (two norms, four matrices, rotation,
+cache, attention and its reduction, activation), and how many more routed experts (router, choice, sorting, quantising, sum), a
+shared expert, and latent attention (two more matrices, norms, products with what is absorbed) bring. Counted from what
+such layers do, to one or two; engines fuse some."""
+
+
 class Verifier(Card):
     """The model that is served, and that verifies drafts.
 
@@ -219,6 +226,13 @@ class Verifier(Card):
             Bytes.
         """
         return self.kv_elements_per_token * precision.kv.bytes_per_element
+
+    @property
+    def launches(self) -> float:
+        """Kernel launches of a step, in those of a dense layer with grouped-query attention."""
+        kernels = DENSE_KERNELS + (self.latent_dim is not None) * LATENT_KERNELS
+        kernels += self.is_moe * ROUTING_KERNELS + (self.n_shared_experts > 0) * SHARED_KERNELS
+        return self.layers * kernels / DENSE_KERNELS
 
     @property
     def attention_flop_per_pair(self) -> float:

@@ -62,7 +62,7 @@ from bayes_sd.inference.problem import Frame, Problem
     P_ATTENTION,
 ) = range(11)
 (C_PREFILL, C_VERIFY, C_REQUEST, C_KV, C_FIXED, C_EXPERT) = range(6)
-(I_COMPUTE, I_LINK, I_WEIGHTS, I_EXPERTS, I_KV, I_LAYERS, I_ATTENTION) = range(7)
+(I_COMPUTE, I_LINK, I_WEIGHTS, I_EXPERTS, I_KV, I_LAYERS, I_ATTENTION, I_LAUNCHES) = range(8)
 (R_DEPLOYMENT, R_PAIR, R_CELL, R_SOURCE, R_NOISE, R_ENGINE, R_SHAPE, R_STACK, R_SPARSE, R_LENGTHS) = range(10)
 (F_PROMPT, F_OUTPUT, F_K, F_E, F_LOAD, F_LATENCY, F_TTFT, F_CAP, F_HELD, F_QUIET) = range(10)
 # What the duration of a step depends on: the slots of its derivatives.
@@ -506,8 +506,8 @@ def _hierarchy(x, grad, problem, share, share_slope):
         prefill = part[P_PREFILL] * compute
         weights = part[P_WEIGHTS] * ideal[I_WEIGHTS, d]
         parallel = 1.0 if problem.log2_tp[d] > 0 else 0.0
-        latency = 1.0 + part[P_ALLREDUCE] * parallel
-        launch = part[P_LAUNCH] * ideal[I_LAYERS, d] * latency
+        latency = part[P_ALLREDUCE] * parallel * ideal[I_LAYERS, d]
+        launch = part[P_LAUNCH] * (ideal[I_LAUNCHES, d] + latency)
         tokens = part[P_TOKEN] * compute
         request = tokens + link + part[P_SEQUENCE]
         share[d] = (tokens + link) / request
@@ -545,7 +545,7 @@ def _hierarchy(x, grad, problem, share, share_slope):
             elif c == C_VERIFY:
                 g_part[P_WEIGHTS] += slope * weights / (weights + launch)
                 g_part[P_LAUNCH] += slope * launch / (weights + launch)
-                extra = part[P_ALLREDUCE] * parallel / latency
+                extra = latency / (ideal[I_LAUNCHES, d] + latency)
                 g_part[P_ALLREDUCE] += slope * launch / (weights + launch) * extra
             elif c == C_REQUEST:
                 g_part[P_TOKEN] += slope * tokens / request

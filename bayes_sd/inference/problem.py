@@ -71,6 +71,7 @@ IDEALS = (
     "kv_token_s",
     "layers",
     "attention_share",
+    "launches",
 )
 
 

@@ -39,8 +39,10 @@ class Roofline:
         Reading all routed experts once [s]; 0 for a dense verifier.
     kv_token_s : float
         Reading one cached token, over the GPUs that share it [s/token].
+    launches : float
+        Kernel launches of a step, in those of one dense layer.
     layers : int
-        Layers, which launches and all-reduce latencies scale with.
+        Layers, which all-reduce latencies scale with.
     cache_tokens : float
         Tokens that the key-value cache holds at most [tokens].
     """
@@ -51,6 +53,7 @@ class Roofline:
     weights_s: float
     experts_s: float
     kv_token_s: float
+    launches: float
     layers: int
     cache_tokens: float
 
@@ -84,6 +87,7 @@ def roofline(verifier: Verifier, hardware: Hardware, precision: Precision, tp: i
         weights_s=verifier.dense_step_bytes(precision) / bandwidth,
         experts_s=verifier.expert_bytes(precision) / bandwidth,
         kv_token_s=kv_bytes / hardware.bandwidth_bytes_per_s,
+        launches=verifier.launches,
         layers=verifier.layers,
         # Cards that say the weights do not fit leave a sliver, so that such a row predicts queueing, not an error.
         cache_tokens=max(room, 0.01 * hardware.memory_bytes) / kv_bytes,

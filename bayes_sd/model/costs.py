@@ -30,7 +30,7 @@ def expected_log_costs(
         The parts of the priors file, as factors (or seconds where they say so); broadcastable against a trailing
         deployment dim.
     ideal : dict of str to array, shape (deployment,)
-        Rooflines [s], ``layers`` and ``log2_tp``.
+        Rooflines [s], ``launches``, ``layers`` and ``log2_tp``.
     xp : module
         ``numpy`` or ``pytensor.tensor``.
 
@@ -41,7 +41,7 @@ def expected_log_costs(
     """
     parallel = (ideal["log2_tp"] > 0).astype(float)
     link = part["link"] * ideal["link_token_s"]
-    launches = part["launch"] * ideal["layers"] * (1.0 + part["allreduce_latency"] * parallel)
+    launches = part["launch"] * (ideal["launches"] + part["allreduce_latency"] * parallel * ideal["layers"])
     return {
         "prefill_token": xp.log(part["prefill_compute"] * ideal["compute_token_s"] + link),
         "verify": xp.log(part["weights"] * ideal["weights_s"] + launches),
