@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 from bayes_sd.cards.base import EMBEDDING_BYTES, GIGA, Card, Count, NonNegative, Positive, StringMap
 from bayes_sd.cards.precision import Precision
 
-
 DENSE_KERNELS, ROUTING_KERNELS, SHARED_KERNELS, LATENT_KERNELS = 11, 7, 3, 5
 """Kernels that a step launches per layer: those of a dense layer with grouped-query attention (two norms, four matrices, rotation,
 cache, attention and its reduction, activation), and how many more routed experts (router, choice, sorting, quantising, sum), a

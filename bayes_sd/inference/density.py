@@ -281,19 +281,6 @@ def cache_share(u):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def half_log(u):
-    """Turn a coordinate u = r + log r into log r and r: half linear in a positive quantity, half a logarithm."""
-    log_r = u if u < 0.0 else math.log1p(u)
-    for _ in range(60):
-        r = math.exp(log_r)
-        move = (r + log_r - u) / (r + 1.0)
-        log_r -= move
-        if abs(move) < 1e-14 * (1.0 + abs(log_r)):
-            break
-    return log_r, math.exp(log_r)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def typical_coverage(log_skew, centre, problem):
     """Log of the share of experts that a step of typical load touches, and its slope in log skew."""
     if problem.settings[3] == 0:
@@ -327,9 +314,8 @@ def to_natural(x, natural, problem):
     power of its tokens per cycle where no row states them: then only the ratio of the two shows in latency. Otherwise the
     posterior is a set of narrow bent ridges. (A deployment of one row is left as it is: there the prior rules, which is
     straight in the summands.) So for the step's fixed cost of a mixture of experts: the total at a typical load, and the
-    log ratio of what experts and the rest take of it. What a request adds to a step beside its tokens is a summand too
-    (:func:`half_log`). A launch is moved as what it costs with all-reduces, which is what tensor-parallel rows tell; kernel
-    curves in log units and not in units of their scale where rows inform them (centred).
+    log ratio of what experts and the rest take of it. A launch is moved as what it costs with all-reduces, which is what
+    tensor-parallel rows tell; kernel curves in log units and not in units of their scale where rows inform them (centred).
 
     Returns
     -------
@@ -355,9 +341,6 @@ def to_natural(x, natural, problem):
         )
         natural[base + C_REQUEST * n_dep + d] = decode + log_request
         natural[base + C_KV * n_dep + d] = decode + log_kv - problem.typical[d, 2]
-    log_sequence, sequence = half_log(x[o[PART] + P_SEQUENCE])
-    natural[o[PART] + P_SEQUENCE] = problem.prior_mean[o[PART] + P_SEQUENCE] + log_sequence
-    volume -= math.log1p(sequence)
     natural[o[PART] + P_LAUNCH] += _log_sigmoid(-x[o[PART] + P_ALLREDUCE])
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):
@@ -403,8 +386,6 @@ def _pull_back(x, grad, natural, problem):
         grad[at_prefill] = prefill + request + kv
         grad[at_request] = slope * (odds * (request + kv - 1.0) - prefill) + SHARE_SHARPNESS * (1.0 - slope)
         grad[at_kv] = (kv * (1.0 - b) - b * request) * steep - (1.0 - 2.0 * b) * steep * in_share
-    _, sequence = half_log(x[o[PART] + P_SEQUENCE])
-    grad[o[PART] + P_SEQUENCE] = (grad[o[PART] + P_SEQUENCE] - sequence / (1.0 + sequence)) / (1.0 + sequence)
     grad[o[PART] + P_ALLREDUCE] -= grad[o[PART] + P_LAUNCH] * _sigmoid(x[o[PART] + P_ALLREDUCE])
     extra = math.exp(x[o[DRAFT_EXTRA]])
     for i in range(problem.pair_ideal.size):

@@ -18,6 +18,8 @@ SHARED = 120
 """Neighbours in the Hessian from which a parameter counts as one that all deployments share."""
 STRETCHED = 12
 """Directions that a frame stretches."""
+INDEPENDENT = 0.5
+"""Share of a pilot's draws that counts as independent."""
 LEAST_CURVATURE = 5e-4
 """Smallest curvature along any direction, in units of the parameters' own: flatter ones are taken as this flat."""
 
@@ -140,8 +142,10 @@ def stretched_frame(frame: Frame, draws: np.ndarray) -> Frame:
     Returns
     -------
     Frame
-        With :data:`STRETCHED` directions. A variance v of the draws in a direction of curvature 1 is met half-way, by a scale of
-        v^(1/4): what then is left of the width is as much as what is gained in curvature, which bounds the step.
+        With at most :data:`STRETCHED` directions. A variance v in a direction of curvature 1 is met half-way, by a scale of
+        v^(1/4): what then is left of the width is as much as what is gained in curvature, which bounds the step. In many dims
+        few draws are wide in some direction by chance: those are left alone, and the others' variance is what it is beyond
+        chance (the spiked covariance model: Baik and Silverstein 2006, doi:10.1016/j.jmva.2005.08.003; Paul 2007).
     """
     size = len(frame.shift)
     factor = np.zeros((size, size))
@@ -152,7 +156,34 @@ def stretched_frame(frame: Frame, draws: np.ndarray) -> Frame:
     values, vectors = np.linalg.eigh(z @ z.T / len(z))
     widest = np.argsort(values)[::-1][:STRETCHED]
     along = (vectors[:, widest] / np.sqrt(values[widest] * len(z))).T @ z
-    return frame._replace(along=np.ascontiguousarray(along), stretch=np.maximum(values[widest], 1.0) ** 0.25)
+    variance = beyond_chance(values[widest], size / (INDEPENDENT * len(z)))
+    kept = variance > 1.0
+    return frame._replace(along=np.ascontiguousarray(along[kept]), stretch=variance[kept] ** 0.25)
+
+
+def beyond_chance(values: np.ndarray, dims_per_draw: float) -> np.ndarray:
+    """Give the variance along principal directions of draws that is not chance.
+
+    Parameters
+    ----------
+    values : array, shape (direction,)
+        Largest eigenvalues of the draws' covariance, where all but a few true ones are 1.
+    dims_per_draw : float
+        Dimensions over independent draws.
+
+    Returns
+    -------
+    array, shape (direction,)
+        True variance along the direction that was found, which is not quite the true one; 1 where it may be chance.
+    """
+    ratio = dims_per_draw
+    edge = (1.0 + np.sqrt(ratio)) ** 2
+    above = np.maximum(values, edge)
+    middle = above + 1.0 - ratio
+    true = 0.5 * (middle + np.sqrt(np.maximum(middle**2 - 4.0 * above, 0.0)))
+    excess = np.maximum(true - 1.0, 1e-12)
+    aligned = np.clip((1.0 - ratio / excess**2) / (1.0 + ratio / excess), 0.0, 1.0)
+    return np.where(values > edge, 1.0 + excess * aligned, 1.0)
 
 
 def from_coordinates(frame: Frame, z: np.ndarray) -> np.ndarray:

@@ -36,8 +36,7 @@ SPREADS = {
 """Spreads of hierarchies, and what they are the spread of. A joint mode has them at zero, so they are held."""
 MOST_STEPS = 500
 PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 120, 100
-SECOND_TUNE, PARAMETERS_PER_DRAW = 100, 4
-"""A width along some direction is told from chance by draws in proportion to the parameters."""
+SECOND_TUNE, SECOND_DRAWS = 100, 500
 CURVATURE_POINTS = 40
 TOWARDS_MEAN = 0.7
 """How far from the mean of the draws curvature is taken, in units of their own distances. Where curvature grows along a
@@ -83,8 +82,7 @@ def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: Samp
         sums = list(pool.map(lambda part: curvature(problem, part, groups) * len(part), parts))
     average = unravel(np.sum(sums, axis=0) / len(points), groups, pattern)
     frame = curved_frame(mean, average)
-    draws_needed = max(PILOT_DRAWS, len(mean) // PARAMETERS_PER_DRAW)
-    second = replace(pilot, tune=SECOND_TUNE, draws=draws_needed, seed=settings.seed + 2)
+    second = replace(pilot, tune=SECOND_TUNE, draws=SECOND_DRAWS, seed=settings.seed + 2)
     _, drawn = run_chains(problem, frame, second)
     return stretched_frame(frame, drawn.reshape(-1, drawn.shape[2]))
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bayes_sd.model.spec import ModelSpec
 
 TARGET, TARGET_WITH_EXPERTS = 0.8, 0.9
+THIN, LARGE, THIN_LARGE = 2, 1500, 3
+"""Iterations per kept draw, and those of a posterior of so many parameters, whose hyperparameters move slowly."""
 START_SPREAD = 0.3
 """Spread of the chains' starts in the frame's coordinates, in which the posterior has a spread of about one."""
 
@@ -38,8 +40,9 @@ class SamplerSettings:
         posterior bends more.
     max_depth : int
         Doublings of a trajectory at most.
-    thin : int
-        Iterations per kept draw: neighbours are much alike, and half of them say nearly as much in half the file.
+    thin : int, optional
+        Iterations per kept draw: neighbours are much alike, and half of them say nearly as much in half the file. By default 2,
+        and 3 where there are more than 1,500 parameters.
     """
 
     draws: int = 1000
@@ -49,7 +52,7 @@ class SamplerSettings:
     seed: int = 20260515
     target_accept: float | None = None
     max_depth: int = 10
-    thin: int = 2
+    thin: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as plain values."""
@@ -90,6 +93,8 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     if settings.target_accept is None:
         bends = (design.deployment_sparse >= 0).any()
         settings = replace(settings, target_accept=TARGET_WITH_EXPERTS if bends else TARGET)
+    if settings.thin is None:
+        settings = replace(settings, thin=THIN_LARGE if len(problem.prior_sd) > LARGE else THIN)
     frame = find_frame(problem, design, spec, settings)
     stats, drawn = run_chains(problem, frame, settings, progress)
     natural = np.empty_like(drawn)
@@ -127,7 +132,7 @@ def run_chains(
 
     from bayes_sd.inference.native import compiled_model
 
-    size, thin = len(frame.shift), settings.thin
+    size, thin = len(frame.shift), settings.thin or 1
 
     def first_point(seed):
         return START_SPREAD * np.random.default_rng(seed).normal(size=size)
@@ -190,8 +195,6 @@ def to_sampled(natural: np.ndarray, problem: Problem) -> np.ndarray:
     odds = (kv - request)[summed]
     cost[layout.C_KV, summed] = 1.0 / (1.0 + np.exp(-odds)) + layout.CACHE_SHARE_WIDTH * odds
     part = offset[layout.PART]
-    log_sequence = x[part + layout.P_SEQUENCE] - problem.prior_mean[part + layout.P_SEQUENCE]
-    x[part + layout.P_SEQUENCE] = log_sequence + np.exp(log_sequence)
     x[part + layout.P_LAUNCH] += np.log1p(np.exp(x[part + layout.P_ALLREDUCE]))
     for i, member in enumerate(problem.sparse):
         covered, _ = layout.typical_coverage(x[offset[layout.SKEW] + i], member[2], problem)
