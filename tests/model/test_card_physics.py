@@ -1,4 +1,4 @@
-"""What long prompts and unseen lengths do to a cost: attention's part of prefill, the cache of windowed layers, the misfit of load."""
+"""What cards say of a cost beside its roofline: long prompts, windowed layers, launches; and the misfit of unseen lengths."""
 
 import numpy as np
 import pandas as pd
@@ -64,3 +64,13 @@ def test_unseen_lengths_are_less_certain_the_more_requests_are_in_flight(small_f
     low, high = spread(small_fit, unseen)
     assert high > 1.5 * low
     assert high > 2.0 * known_high
+
+
+def test_routed_experts_and_latent_attention_launch_more_a_layer(cards):
+    """A dense layer is the unit; gpt-oss routes, DeepSeek-V3 routes, has a shared expert and latent attention."""
+    per_layer = {
+        name: cards.verifier(name).launches / cards.verifier(name).layers
+        for name in ("Llama-3.3-70B-Instruct", "gpt-oss-120b", "DeepSeek-R1-0528")
+    }
+    assert per_layer["Llama-3.3-70B-Instruct"] == 1.0
+    assert 1.3 < per_layer["gpt-oss-120b"] < 2.0 < per_layer["DeepSeek-R1-0528"] < 3.0
