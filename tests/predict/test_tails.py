@@ -163,8 +163,12 @@ def test_past_saturation_percentiles_are_blank(small_fit, three):
     assert table["latency_p99_s"].iloc[1] > table["latency_p99_s"].iloc[0]
 
 
-def test_a_short_run_from_an_idle_server_has_longer_tails(small_fit, three):
-    frame = three.assign(n_requests=[640.0, 64_000_000.0, np.nan])
+def test_a_short_run_from_an_idle_server_has_longer_tails(small_fit, a100):
+    """64 prompts of 700 tokens at once: the first of five waves takes visibly longer."""
+    rows = a100[(a100["load_value"] == 64) & (a100["method"] == "eagle3")]
+    longest = rows.loc[rows["prompt_tokens"].idxmax()].to_frame().T.infer_objects()
+    frame = longest.iloc[[0, 0, 0]].reset_index(drop=True)
+    frame = frame.assign(n_requests=[320.0, 64_000_000.0, np.nan])
     drawn = predict(small_fit, frame)
     p95 = np.median(drawn.tails_s[:, :, 1], axis=0)
     assert p95[0] > 1.02 * p95[1]
