@@ -655,11 +655,12 @@ def density(x, grad, problem):
     share_slope = np.empty((n_dep, 3))
     value += _hierarchy(x, grad, problem, share, share_slope)
     value += _drafting(x, grad, problem)
-    for scale_at in (o[MISFIT_SCALE], o[LOAD_SCALE]):
+    # A spread stands right before what it is the spread of.
+    for spread_of in (MISFIT_SCALE, LOAD_SCALE):
+        scale_at = o[spread_of]
         log_scale = x[scale_at]
         inverse = math.exp(-log_scale)
-        # A scale stands right before what it is the scale of.
-        for i in range(scale_at + 1, o[MISFIT + 1] if scale_at == o[MISFIT_SCALE] else o[LOAD_MISFIT + 1]):
+        for i in range(o[spread_of + 1], o[spread_of + 2]):
             z = x[i] * inverse
             value -= 0.5 * z * z + log_scale
             grad[i] -= z * inverse
@@ -703,6 +704,7 @@ def density(x, grad, problem):
     efficiencies = np.exp(x[o[CACHE_EFFICIENCY] : o[CACHE_EFFICIENCY + 1]])
     off = np.exp(x[o[LOAD_MISFIT] : o[LOAD_MISFIT + 1]])
     o_load, o_attention = o[LOAD_MISFIT], o[PART] + P_ATTENTION
+    attention_each = math.exp(x[o_attention]) * problem.ideal[I_ATTENTION]
     stack_cache = np.exp(x[o[CACHE_STACK] : o[CACHE_STACK + 1]])
     routed_less = settings[12]
     precision = np.exp(-x[o[LATENCY_NOISE] : o[SHARE_NOISE + 1]])
@@ -731,7 +733,7 @@ def density(x, grad, problem):
         if sparse >= 0:
             expert = cost[C_EXPERT * n_dep + d]
         overlap = overlaps[source]
-        attention = prompt_attention(x, problem, d, prompt)
+        attention = attention_each[d] * prompt
         own = prompt * prefill * (1.0 + attention) * loaded
         attention /= 1.0 + attention
         context, cycles = prompt + 0.5 * output, output / committed

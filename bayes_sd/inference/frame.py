@@ -161,14 +161,14 @@ def stretched_frame(frame: Frame, draws: np.ndarray) -> Frame:
     return frame._replace(along=np.ascontiguousarray(along[kept]), stretch=variance[kept] ** 0.25)
 
 
-def beyond_chance(values: np.ndarray, dims_per_draw: float) -> np.ndarray:
+def beyond_chance(values: np.ndarray, ratio: float) -> np.ndarray:
     """Give the variance along principal directions of draws that is not chance.
 
     Parameters
     ----------
     values : array, shape (direction,)
         Largest eigenvalues of the draws' covariance, where all but a few true ones are 1.
-    dims_per_draw : float
+    ratio : float
         Dimensions over independent draws.
 
     Returns
@@ -176,7 +176,6 @@ def beyond_chance(values: np.ndarray, dims_per_draw: float) -> np.ndarray:
     array, shape (direction,)
         True variance along the direction that was found, which is not quite the true one; 1 where it may be chance.
     """
-    ratio = dims_per_draw
     edge = (1.0 + np.sqrt(ratio)) ** 2
     above = np.maximum(values, edge)
     middle = above + 1.0 - ratio

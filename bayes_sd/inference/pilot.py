@@ -47,7 +47,7 @@ def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: Samp
     """Find a frame for a fit.
 
     The mode with spreads held gives a first curvature; a short run in its frame gives draws, and their average
-    curvature, taken half-way to their mean, the frame; a second run in that one tells the directions to stretch.
+    curvature, taken nearer to their mean, the frame; a second run in that one tells the directions to stretch.
 
     Parameters
     ----------

@@ -189,17 +189,21 @@ def is_synthetic(workload: str) -> bool:
     return workload.casefold().startswith(SYNTHETIC)
 
 
+def rounded_lengths(row: pd.Series) -> str:
+    """Give the prompt and output length of a row, to a quarter of a doubling."""
+    steps = [round(4.0 * np.log2(row[c])) / 4.0 for c in ("prompt_tokens", "output_tokens")]
+    return f"{2 ** steps[0]:.0f}+{2 ** steps[1]:.0f}"
+
+
 def lengths_name(row: pd.Series, deployment: Deployment) -> str:
     """Name the lengths of a row on its deployment, to a quarter of a doubling."""
-    steps = [round(4.0 * np.log2(row[c])) / 4.0 for c in ("prompt_tokens", "output_tokens")]
-    return f"{deployment.key} | {2 ** steps[0]:.0f}+{2 ** steps[1]:.0f}"
+    return f"{deployment.key} | {rounded_lengths(row)}"
 
 
 def shape_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
     """Name the shape of a row: its deployment, drafter, draft length, and lengths to a quarter of a doubling."""
     speculation = f"{drafter} k={row['k']:g}" if drafter else "none"
-    lengths = lengths_name(row, deployment).rpartition(" | ")[2]
-    return f"{deployment.key} | {speculation} | {lengths}"
+    return f"{deployment.key} | {speculation} | {rounded_lengths(row)}"
 
 
 def measured_committed(frame: pd.DataFrame) -> np.ndarray:
