@@ -13,7 +13,7 @@ import numpy as np
 from bayes_sd.latency.coverage import FIT_NODES, popularity_nodes, popularity_threshold
 from bayes_sd.latency.expert_load import LARGEST_SKEW, LARGEST_TOKENS, SURFACE_DEGREES, busiest_surface
 from bayes_sd.latency.kernel import KNOTS, knot_factor
-from bayes_sd.model.build import (
+from bayes_sd.model.old_build import (
     CACHE_SHARPNESS,
     LEAST_ELASTICITY,
     REFERENCE_DRAFT_LENGTH,

@@ -10,7 +10,7 @@ import numpy as np
 from bayes_sd.latency.acceptance import expected_committed_profile
 from bayes_sd.latency.kernel import KNOTS, knot_factor
 from bayes_sd.latency.service import StageCosts
-from bayes_sd.model.build import REFERENCE_DRAFT_LENGTH
+from bayes_sd.model.old_build import REFERENCE_DRAFT_LENGTH
 from bayes_sd.model.costs import expected_log_costs, prompt_growth, token_share
 from bayes_sd.model.deployments import drafter_roofline_s, engine_base, parameter_share, rooflines
 from bayes_sd.model.design import cache_is_small, cell_workload, is_synthetic, method_profile

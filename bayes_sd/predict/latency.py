@@ -11,7 +11,7 @@ from bayes_sd.latency.kernel import kernel_deviation
 from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.latency.tails import LEVELS, cv_of
-from bayes_sd.model.build import MOST_AMPLIFIED, QUEUED_NOISE, smooth_minimum
+from bayes_sd.model.old_build import MOST_AMPLIFIED, QUEUED_NOISE, smooth_minimum
 from bayes_sd.predict.conditions import Conditions, resolve
 from bayes_sd.predict.costs import PredictedCosts, costs_for
 from bayes_sd.predict.grid import curve_points, straight_between

@@ -18,7 +18,7 @@ import numpy as np
 
 from bayes_sd.latency.queue import in_flight_law
 from bayes_sd.latency.service import StageCosts
-from bayes_sd.model.build import smooth_minimum
+from bayes_sd.model.old_build import smooth_minimum
 from bayes_sd.predict.grid import curve_points, straight_between
 from bayes_sd.predict.latency import running_cap, service_curve
 

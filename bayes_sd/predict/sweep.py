@@ -14,7 +14,7 @@ import numpy as np
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.loads import mean_over_loads
-from bayes_sd.model.build import smooth_minimum
+from bayes_sd.model.old_build import smooth_minimum
 from bayes_sd.predict.alternatives import Alternative, Prepared, prepare
 from bayes_sd.predict.latency import curve, running_cap, running_curve, service_curve
 
