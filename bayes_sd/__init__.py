@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import Any
 
 _PUBLIC = {
-    "fit": "bayes_sd.inference.fit",
-    "load_posterior": "bayes_sd.inference.posterior",
-    "save_posterior": "bayes_sd.inference.posterior",
-    "SamplerSettings": "bayes_sd.inference.sample",
+    "fit": "bayes_sd.sample.fit",
+    "load_posterior": "bayes_sd.posterior.posterior",
+    "save_posterior": "bayes_sd.posterior.posterior",
+    "SamplerSettings": "bayes_sd.sample.settings",
     "ModelSpec": "bayes_sd.model.spec",
-    "predict": "bayes_sd.predict.latency",
-    "summarise": "bayes_sd.predict.latency",
+    "predict": "bayes_sd.forecast.latency",
+    "summarise": "bayes_sd.forecast.summary",
     "fit_acceptance": "bayes_sd.acceptance",
     "expected_committed": "bayes_sd.acceptance",
     "load_acceptance": "bayes_sd.acceptance",
@@ -23,7 +23,7 @@ _PUBLIC = {
     "plan": "bayes_sd.decide.plan",
     "speedup": "bayes_sd.decide.speedup",
     "tune": "bayes_sd.decide.tune",
-    "sweep": "bayes_sd.predict.sweep",
+    "sweep": "bayes_sd.forecast.sweep",
     "load_cards": "bayes_sd.cards",
     "latency_bands": "bayes_sd.decide.bands",
     "collapse": "bayes_sd.decide.collapse",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from bayes_sd.acceptance.tables import COUNT_FIELDS, LENGTH_FIELDS, empty_rows
+from bayes_sd.acceptance.fields import COUNT_FIELDS, LENGTH_FIELDS, empty_rows
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 DRAWS = 4000
 BEYOND = 2.0

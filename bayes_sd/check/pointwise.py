@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
     from bayes_sd.model.design import Design
+    from bayes_sd.posterior.posterior import Posterior
 
 COMPILED_FROM = 500
 """Draws above which the model is compiled to machine code."""

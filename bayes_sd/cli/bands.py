@@ -53,8 +53,8 @@ def bands(
     from bayes_sd.decide.collapse import collapse
     from bayes_sd.decide.configurations import configurations_of, measured_configurations, select
     from bayes_sd.errors import ConditionError
-    from bayes_sd.inference.posterior import load_posterior
     from bayes_sd.measurements import read_conditions
+    from bayes_sd.posterior.posterior import load_posterior
 
     if match is not None and conditions is not None:
         raise ConditionError(

@@ -55,13 +55,13 @@ def monitor(
               tail -f windows.csv | python -m bayes_sd monitor traces/llama.nc --workload humaneval
     """
     from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import base_condition
     from bayes_sd.cli.monitor_lines import closing, heading, json_line, line
+    from bayes_sd.condition import base_condition
     from bayes_sd.decide.monitor import Monitor, to_dataset
     from bayes_sd.decide.windows import read_windows, window_of
-    from bayes_sd.inference.posterior import load_posterior
     from bayes_sd.measurements.readers.server_metrics import windows_between
     from bayes_sd.plots.style import check_figure_path
+    from bayes_sd.posterior.posterior import load_posterior
 
     if figure is not None:
         check_figure_path(figure)

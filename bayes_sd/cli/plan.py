@@ -34,12 +34,13 @@ def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, 
     import json
 
     from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import base_condition, one_drafter
+    from bayes_sd.cli.condition import one_drafter
+    from bayes_sd.condition import base_condition
     from bayes_sd.decide.objective import read_objective
     from bayes_sd.decide.plan import check_plan
     from bayes_sd.decide.plan import plan as run
-    from bayes_sd.inference.posterior import load_posterior
     from bayes_sd.plots.style import check_figure_path, save_figure
+    from bayes_sd.posterior.posterior import load_posterior
 
     if figure is not None:
         check_figure_path(figure)

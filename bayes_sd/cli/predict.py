@@ -41,10 +41,10 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     """
     from bayes_sd.cards import load_cards
     from bayes_sd.files import write_atomically
-    from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.forecast.latency import predict as run
+    from bayes_sd.forecast.summary import summarise
     from bayes_sd.measurements import read_conditions
-    from bayes_sd.predict.latency import predict as run
-    from bayes_sd.predict.latency import summarise
+    from bayes_sd.posterior.posterior import load_posterior
 
     cards = load_cards(models)
     posterior = load_posterior(trace, accept_unconverged)

@@ -105,9 +105,9 @@ def simulate(
     """
     from bayes_sd.errors import ConditionError, OutputError
     from bayes_sd.measurements.readers import write_table
-    from bayes_sd.simulate import LoadSpec, simulate_ladder
-    from bayes_sd.simulate.server_file import read_server
-    from bayes_sd.simulate.table import measurement_table, write_requests
+    from bayes_sd.simulator import LoadSpec, simulate_ladder
+    from bayes_sd.simulator.server_file import read_server
+    from bayes_sd.simulator.table import measurement_table, write_requests
 
     for path in (output, requests):
         if path is not None and server_file is not None and path.resolve() == server_file.resolve():

@@ -35,12 +35,13 @@ def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models,
     import json
 
     from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import base_condition, one_drafter
+    from bayes_sd.cli.condition import one_drafter
     from bayes_sd.cli.decisions import print_speedup
+    from bayes_sd.condition import base_condition
     from bayes_sd.decide.speedup import speedup as run
     from bayes_sd.decide.tables import check_format, records, speedup_summary, speedup_table, write_result
-    from bayes_sd.inference.posterior import load_posterior
     from bayes_sd.plots.style import check_figure_path, save_figure
+    from bayes_sd.posterior.posterior import load_posterior
 
     check_format(output)
     if figure is not None:

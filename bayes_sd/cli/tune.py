@@ -58,8 +58,8 @@ def tune(
     import json
 
     from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import base_condition, compared_drafters
     from bayes_sd.cli.decisions import print_tune
+    from bayes_sd.condition import base_condition, compared_drafters
     from bayes_sd.decide.schedule import (
         check_names,
         schedule,
@@ -69,8 +69,8 @@ def tune(
     )
     from bayes_sd.decide.tables import check_format, records, tune_table, write_result
     from bayes_sd.decide.tune import prepare_choices, tune_prepared
-    from bayes_sd.inference.posterior import load_posterior
     from bayes_sd.plots.style import check_figure_path, save_figure
+    from bayes_sd.posterior.posterior import load_posterior
 
     check_format(output)
     if figure is not None:

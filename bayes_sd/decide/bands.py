@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.predict.conditions import resolve
-from bayes_sd.predict.costs import costs_for
-from bayes_sd.predict.latency import predict
-from bayes_sd.predict.stages import STAGES, stage_latency_s
-from bayes_sd.predict.summary import UNSTABLE_SHARE
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for
+from bayes_sd.forecast.latency import predict
+from bayes_sd.forecast.stages import STAGES, stage_latency_s
+from bayes_sd.forecast.summary import UNSTABLE_SHARE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bayes_sd.cards import Cards
     from bayes_sd.decide.configurations import Configuration
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 N_LOADS = 17
 DRAWS = 500
@@ -89,7 +89,7 @@ def latency_bands(
     Returns
     -------
     Dataset
-        Dims ``load``, ``stage`` (:data:`~bayes_sd.predict.stages.STAGES`) and ``measurement``. Per load:
+        Dims ``load``, ``stage`` (:data:`~bayes_sd.forecast.stages.STAGES`) and ``measurement``. Per load:
         ``latency_median, latency_lower, latency_upper`` (the mean latency), ``predictive_lower, predictive_upper`` (a new
         measurement of it) [s]; ``running`` (effective batch size: mean requests running, median over draws),
         ``running_lower, running_upper``; ``in_flight`` (queued ones included); ``probability_stable``; ``extrapolates``

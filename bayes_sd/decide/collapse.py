@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.predict.conditions import resolve
-from bayes_sd.predict.costs import costs_for
-from bayes_sd.predict.latency import curve
-from bayes_sd.predict.stages import PARTS, stage_parts_s
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for
+from bayes_sd.forecast.latency import curve
+from bayes_sd.forecast.stages import PARTS, stage_parts_s
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
     from bayes_sd.decide.configurations import Configuration
-    from bayes_sd.inference.posterior import Posterior
-    from bayes_sd.predict.conditions import Conditions
-    from bayes_sd.predict.costs import PredictedCosts
+    from bayes_sd.forecast.conditions import Conditions
+    from bayes_sd.forecast.costs import PredictedCosts
+    from bayes_sd.posterior.posterior import Posterior
 
 
 def collapse(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 SAME_LENGTH = 1.2
 """Rows whose prompt and output lengths differ by less than this factor are one configuration."""

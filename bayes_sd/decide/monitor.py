@@ -19,11 +19,11 @@ import numpy as np
 from bayes_sd.decide.alarm import charts_for
 from bayes_sd.decide.bands import thinned
 from bayes_sd.decide.learned import LearnedServer
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for, sigmoid
+from bayes_sd.forecast.latency import curve
+from bayes_sd.forecast.stages import stage_latency_s
 from bayes_sd.latency.acceptance import alpha_iid_from_committed, expected_committed_iid
-from bayes_sd.predict.conditions import resolve
-from bayes_sd.predict.costs import costs_for, sigmoid
-from bayes_sd.predict.latency import curve
-from bayes_sd.predict.stages import stage_latency_s
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from bayes_sd.cards import Cards
     from bayes_sd.decide.windows import Window
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 SIDES = {"acceptance": (1, -1), "steps": (1, -1), "queue": (1,)}
 """Directions that each signal is watched in."""

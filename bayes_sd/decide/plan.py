@@ -10,15 +10,15 @@ import numpy as np
 from bayes_sd.decide.objective import Objective, read_objective
 from bayes_sd.decide.speedup import quantiles
 from bayes_sd.errors import ConditionError
-from bayes_sd.predict.latency import running_curve, steady_state
-from bayes_sd.predict.sweep import Alternative, Prepared, prepare
+from bayes_sd.forecast.latency import running_curve, steady_state
+from bayes_sd.forecast.sweep import Alternative, Prepared, prepare
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 HALVINGS = 14
 """Steps of the search for the highest rate: to 1 part in 16,000 of the stability limit."""

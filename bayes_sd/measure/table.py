@@ -46,7 +46,7 @@ class Table:
     """
 
     def __init__(self, path: Path, about: Mapping[str, object]) -> None:
-        from bayes_sd.inference.posterior import check_writable
+        from bayes_sd.files import check_writable
 
         check_writable(path)
         self.path, self.about = path, dict(about)

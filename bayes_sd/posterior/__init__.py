@@ -1,0 +1,1 @@
+"""A posterior and its file: draws, and all that is needed to predict from them without the data."""
