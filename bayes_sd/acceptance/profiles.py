@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.acceptance.predict import Curves, Draws, Workload, logit, sigmoid
 from bayes_sd.cards.profiles import POSITIONS, Profile, Profiles, profiles_text
 from bayes_sd.errors import ConvergenceError
 from bayes_sd.files import write_atomically
+from bayes_sd.latency.acceptance import alpha_iid_from_committed
 
 if TYPE_CHECKING:
     from bayes_sd.acceptance.posterior import AcceptancePosterior
@@ -40,8 +42,6 @@ def profiles_of(posterior: AcceptancePosterior, methods: tuple[str, ...] = METHO
     Profiles
         Means and sds over draws; of scales the geometric mean.
     """
-    from bayes_sd.acceptance.predict import Draws, Workload
-
     found = {}
     for method in methods:
         draws = Draws(posterior, Workload("", method))
@@ -78,9 +78,6 @@ def profiles_of(posterior: AcceptancePosterior, methods: tuple[str, ...] = METHO
 
 def _in_one_number(draws: Draws) -> dict[str, float]:
     """Log odds of the i.i.d. acceptance at k = 4, and their slope in log(k/4), over draws of a new workload."""
-    from bayes_sd.acceptance.predict import Curves, logit, sigmoid
-    from bayes_sd.latency.acceptance import alpha_iid_from_committed
-
     k = np.arange(1, 9)
     curves = Curves(sigmoid(draws.first()[:, None] + draws.shape(len(k))), draws.restart)
     odds = logit(np.clip(alpha_iid_from_committed(curves.committed(k), k), 1e-6, 1.0 - 1e-6))

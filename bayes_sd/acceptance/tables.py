@@ -22,8 +22,10 @@ from bayes_sd.acceptance.fields import (
     LENGTH_FIELDS,
     empty_rows,
 )
+from bayes_sd.acceptance.measured import counts_from_measurements, lengths_from_measurements
 from bayes_sd.errors import DataError
 from bayes_sd.files import shipped
+from bayes_sd.measurements import load_family
 from bayes_sd.measurements.acceptance_table import read_acceptance
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.csvfile import read_rows
@@ -162,9 +164,6 @@ def pair_name(verifier: str, method: str, drafter: str = "") -> str:
 def _read_table(file: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     header, rows = read_rows(file)
     if "load_kind" in header:
-        from bayes_sd.acceptance.measured import counts_from_measurements, lengths_from_measurements
-        from bayes_sd.measurements import load_family
-
         frame = load_family("all", [file])
         return counts_from_measurements(frame), lengths_from_measurements(frame)
     if "k" in header and "position" not in header:

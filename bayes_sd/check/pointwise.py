@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import TraceError
+from bayes_sd.model.points import place_points
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -134,7 +135,6 @@ def rows_of_terms(design: Design) -> dict[str, np.ndarray]:
         By the observed variable's name.
     """
     from bayes_sd.model.build import timed_rows
-    from bayes_sd.model.points import place_points
 
     rows = design.rows
     ttft, share = timed_rows(design, place_points(rows))

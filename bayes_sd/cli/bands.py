@@ -4,7 +4,10 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.bands_files import named_figures, print_bands, write_bands
 from bayes_sd.cli.condition import trace_options
+from bayes_sd.errors import ConditionError
+from bayes_sd.measurements import read_conditions
 
 
 @click.command()
@@ -48,12 +51,9 @@ def bands(
     Example:  python -m bayes_sd bands traces/llama.nc --match "eagle3 humaneval" --output bands/
     """
     from bayes_sd.cards import load_cards
-    from bayes_sd.cli.bands_files import named_figures, print_bands, write_bands
     from bayes_sd.decide.bands import latency_bands, thinned
     from bayes_sd.decide.collapse import collapse
     from bayes_sd.decide.configurations import configurations_of, measured_configurations, select
-    from bayes_sd.errors import ConditionError
-    from bayes_sd.measurements import read_conditions
     from bayes_sd.posterior.posterior import load_posterior
 
     if match is not None and conditions is not None:

@@ -6,6 +6,10 @@ from pathlib import Path
 import click
 
 from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.monitor_lines import closing, heading, json_line, line
+from bayes_sd.decide.windows import read_windows, window_of
+from bayes_sd.measurements.readers.server_metrics import windows_between
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 ALARM = 4
 
@@ -55,12 +59,8 @@ def monitor(
               tail -f windows.csv | python -m bayes_sd monitor traces/llama.nc --workload humaneval
     """
     from bayes_sd.cards import load_cards
-    from bayes_sd.cli.monitor_lines import closing, heading, json_line, line
     from bayes_sd.condition import base_condition
     from bayes_sd.decide.monitor import Monitor, to_dataset
-    from bayes_sd.decide.windows import read_windows, window_of
-    from bayes_sd.measurements.readers.server_metrics import windows_between
-    from bayes_sd.plots.style import check_figure_path
     from bayes_sd.posterior.posterior import load_posterior
 
     if figure is not None:
@@ -83,7 +83,6 @@ def monitor(
         click.echo(closing(verdicts, false_alarm_rate, windows))
     if figure is not None:
         from bayes_sd.plots.monitor import plot_monitor
-        from bayes_sd.plots.style import save_figure
 
         save_figure(plot_monitor(to_dataset(verdicts)), figure)
     return ALARM if verdicts[-1].alarm else 0

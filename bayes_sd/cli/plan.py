@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 
 @click.command()
@@ -34,12 +35,10 @@ def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, 
     import json
 
     from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import one_drafter
     from bayes_sd.condition import base_condition
     from bayes_sd.decide.objective import read_objective
     from bayes_sd.decide.plan import check_plan
     from bayes_sd.decide.plan import plan as run
-    from bayes_sd.plots.style import check_figure_path, save_figure
     from bayes_sd.posterior.posterior import load_posterior
 
     if figure is not None:

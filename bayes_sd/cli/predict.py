@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.files import write_atomically
+from bayes_sd.measurements import read_conditions
+
 
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
@@ -40,10 +43,8 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     Example:  python -m bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
     """
     from bayes_sd.cards import load_cards
-    from bayes_sd.files import write_atomically
     from bayes_sd.forecast.latency import predict as run
     from bayes_sd.forecast.summary import summarise
-    from bayes_sd.measurements import read_conditions
     from bayes_sd.posterior.posterior import load_posterior
 
     cards = load_cards(models)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.loads import load_options
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 
 @click.command()
@@ -35,12 +36,10 @@ def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models,
     import json
 
     from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import one_drafter
     from bayes_sd.cli.decisions import print_speedup
     from bayes_sd.condition import base_condition
     from bayes_sd.decide.speedup import speedup as run
     from bayes_sd.decide.tables import check_format, records, speedup_summary, speedup_table, write_result
-    from bayes_sd.plots.style import check_figure_path, save_figure
     from bayes_sd.posterior.posterior import load_posterior
 
     check_format(output)

@@ -6,6 +6,7 @@ import click
 
 from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 
 @click.command()
@@ -69,7 +70,6 @@ def tune(
     )
     from bayes_sd.decide.tables import check_format, records, tune_table, write_result
     from bayes_sd.decide.tune import prepare_choices, tune_prepared
-    from bayes_sd.plots.style import check_figure_path, save_figure
     from bayes_sd.posterior.posterior import load_posterior
 
     check_format(output)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import ConditionError
+from bayes_sd.measurements import read_conditions
 from bayes_sd.model.deployments import Deployment, engine_base, engine_label
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ def start_from_file(path: Path, row: int) -> tuple[dict[str, Any], list[str]]:
     ConditionError
         If it has not so many rows.
     """
-    from bayes_sd.measurements import read_conditions
-
     frame = read_conditions(path)
     if row > len(frame):
         raise ConditionError(f"{path}: it has {len(frame)} row(s) and --row is {row}: name one of them")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.decide.objective import Objective, read_objective
+from bayes_sd.decide.plan_words import plan_words
 from bayes_sd.decide.speedup import quantiles
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.latency import running_curve, steady_state
@@ -134,7 +135,6 @@ def plan(
         "arrivals": "poisson" if prepared.conditions.poisson[0] else "even",
         "extrapolates": dict(zip(prepared.names, prepared.conditions.extrapolates, strict=True)),
     }
-    from bayes_sd.decide.plan_words import plan_words
 
     result.attrs["words"] = plan_words(result)
     return result

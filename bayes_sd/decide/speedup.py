@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.decide.break_even import VERDICTS, break_even_loads
+from bayes_sd.decide.caveats import caveats
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.latency import running_cap, service_curve
 from bayes_sd.forecast.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
@@ -113,8 +114,6 @@ def speedup(
     CardError
         If it names something that nothing is known about.
     """
-    from bayes_sd.decide.caveats import caveats
-
     k = base["k"].iloc[0]
     if not k > 0:
         raise ConditionError(

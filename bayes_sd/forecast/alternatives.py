@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.cards import load_cards
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
@@ -136,8 +137,6 @@ def prepare(
     if not alternatives:
         raise ConditionError("no alternative to compare: name a draft length")
     if cards is None:
-        from bayes_sd.cards import load_cards
-
         cards = load_cards()
     if thin > 1:
         posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))

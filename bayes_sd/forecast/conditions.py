@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.errors import ConditionError
+from bayes_sd.measurements import read_conditions
 from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of
 from bayes_sd.model.design import cell_name, lengths_name, measured_committed, shape_name
 from bayes_sd.model.spec import KINDS
@@ -69,8 +70,6 @@ class Conditions:
 
 def read_conditions_for(path: str | Path) -> pd.DataFrame:
     """Read a table of conditions (see :func:`bayes_sd.measurements.read_conditions`)."""
-    from bayes_sd.measurements import read_conditions
-
     return read_conditions(Path(path))
 
 

@@ -14,7 +14,7 @@ from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.build import REFERENCE_DRAFT_LENGTH
 from bayes_sd.model.costs import expected_log_costs, prompt_growth, token_share
 from bayes_sd.model.deployments import drafter_roofline_s, engine_base, parameter_share, rooflines
-from bayes_sd.model.design import cache_is_small, cell_workload, is_synthetic, method_profile
+from bayes_sd.model.design import RESERVED_OUTPUT, cache_is_small, cell_workload, is_synthetic, method_profile
 from bayes_sd.model.parameters import NO_POOLING_LOG_SD, effect_means, effect_scales
 from bayes_sd.model.spec import KINDS, PARTS
 
@@ -146,8 +146,6 @@ def costs_for(posterior: Posterior, conditions: Conditions, cards: Cards, seed: 
 
 
 def _reserve(engine: str) -> float:
-    from bayes_sd.model.design import RESERVED_OUTPUT
-
     return RESERVED_OUTPUT.get(engine, 0.0)
 
 

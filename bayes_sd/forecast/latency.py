@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.cards import load_cards
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.grid import curve_points, straight_between
@@ -170,8 +171,6 @@ def predict(
         If a condition names something that nothing is known about.
     """
     if cards is None:
-        from bayes_sd.cards import load_cards
-
         cards = load_cards()
     if thin > 1:
         posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))

@@ -19,6 +19,7 @@ from bayes_sd.measure.record import Served, UnfinishedError, load_average, put_s
 from bayes_sd.measure.sweep import Progress, Sweep, SweepResult
 from bayes_sd.measure.table import Table, check_complete, check_given
 from bayes_sd.measurements.readers import unsaid
+from bayes_sd.measurements.readers.prometheus import DRAFTS
 from bayes_sd.measurements.readers.reading import Reading
 
 GUIDELLM_WORKLOAD = "synthetic-text"
@@ -186,8 +187,6 @@ def _reading(point: Point, observed: Observed, served: Served, sweep: Sweep) -> 
 
 async def _metrics(client: Client) -> str | None:
     """Fetch the server's counters, where it has any of speculation."""
-    from bayes_sd.measurements.readers.prometheus import DRAFTS
-
     text = await client.text("/metrics")
     return text if text is not None and DRAFTS in text else None
 

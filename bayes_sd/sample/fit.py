@@ -9,6 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayes_sd.cards import load_cards
+from bayes_sd.measurements import apply_rules, load_family
+from bayes_sd.measurements.repeats import average_repeats
 from bayes_sd.model.design import build_design
 from bayes_sd.model.spec import ModelSpec, family_priors
 from bayes_sd.posterior.posterior import Posterior, describe, observed_set
@@ -65,9 +68,6 @@ def observations(
     DataError
         If a table cannot be read or the family is unknown.
     """
-    from bayes_sd.measurements import apply_rules, load_family
-    from bayes_sd.measurements.repeats import average_repeats
-
     kept, report = apply_rules(load_family(family, data, cards=cards))
     return average_repeats(kept), report
 
@@ -145,8 +145,6 @@ def fit(
     BayesSdError
         If data, cards or model are not usable.
     """
-    from bayes_sd.cards import load_cards
-
     folder = Path(models) if models else None
     cards = load_cards(folder)
     frame, report = observations(family, [Path(p) for p in data] if data else None, cards)
