@@ -10,6 +10,7 @@ import numpy as np
 
 from bayes_sd.check.pointwise import row_log_likelihood
 from bayes_sd.errors import TraceError
+from bayes_sd.measurements.schema import ENTERING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,12 +24,6 @@ BEYOND = 2.0
 """Standard errors by which a difference counts as beyond its error."""
 TOO_CLOSE = 4.0
 """A difference of elpd below which models predict alike, whatever its error (Sivula et al., arXiv:2008.10296)."""
-ENTERING = (
-    "source", "hardware", "tp", "engine", "engine_options", "verifier", "precision", "method", "drafter", "k", "workload",
-    "prompt_tokens", "output_tokens", "load_kind", "load_value", "arrivals", "max_num_seqs", "mean_accepted_len",
-    "acceptance", "latency_s", "mean_ttft_ms", "mean_tpot_ms",
-)  # fmt: skip
-"""Columns that a row's likelihood depends on."""
 
 
 def compare(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayes_sd.condition.rows import start_from_file, start_from_trace, usual_drafting
 from bayes_sd.errors import ConditionError
+from bayes_sd.measurements.schema import of_role
 from bayes_sd.measurements.table import check_condition
 
 if TYPE_CHECKING:
@@ -97,8 +98,8 @@ def base_condition(
     else:
         values, words = start_from_trace(posterior, cards, given, asked.deployment)
     # A drafter, method or draft length of one's own has not the acceptance of the row it replaces.
-    if {"drafter", "method", "k"} & given.keys() and not {"acceptance", "mean_accepted_len"} & given.keys():
-        values = {n: v for n, v in values.items() if n not in ("acceptance", "mean_accepted_len")}
+    if {"drafter", "method", "k"} & given.keys() and not set(of_role("acceptance")) & given.keys():
+        values = {n: v for n, v in values.items() if n not in of_role("acceptance")}
     if "method" in given and "drafter" not in given and given["method"] != values.get("method"):
         values.pop("drafter", None)
     if speculate:

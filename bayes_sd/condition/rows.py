@@ -11,6 +11,7 @@ import numpy as np
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
+from bayes_sd.measurements.schema import CARRIED, of_role
 from bayes_sd.model.deployments import Deployment, engine_base, engine_label
 
 if TYPE_CHECKING:
@@ -19,13 +20,8 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
     from bayes_sd.posterior.posterior import Posterior
 
-NAMES = ("verifier", "hardware", "tp", "precision", "engine")
-"""Columns that say which deployment is meant."""
-TAKEN = (
-    "verifier", "hardware", "tp", "precision", "engine", "engine_options", "method", "drafter", "k", "workload",
-    "prompt_tokens", "output_tokens", "arrivals", "max_num_seqs", "source",
-)  # fmt: skip
-"""Columns that a condition takes from the measured rows of its deployment."""
+NAMES = tuple(name for name in of_role("deployment") if name != "engine_options")
+"""Columns that say which deployment is meant; the engine's options are part of its name there."""
 
 
 def start_from_file(path: Path, row: int) -> tuple[dict[str, Any], list[str]]:
@@ -247,7 +243,7 @@ def _typical(rows: pd.DataFrame, given: dict[str, Any]) -> dict[str, Any]:
     groups = pool.groupby(sort, sort=False, dropna=False)
     chosen = max((group for _, group in groups), key=len)
     first = chosen.iloc[0]
-    values = {name: first[name] for name in TAKEN if name in chosen}
+    values = {name: first[name] for name in CARRIED if name in chosen}
     # Lengths vary a little from run to run; the shape is known by their rounding.
     for name in ("prompt_tokens", "output_tokens"):
         values[name] = round(float(chosen[name].median()), 1)

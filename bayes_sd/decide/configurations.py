@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import ConditionError
+from bayes_sd.measurements.schema import of_role
 from bayes_sd.model.deployments import deployment_of, drafter_of
 
 if TYPE_CHECKING:
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
 
 SAME_LENGTH = 1.2
 """Rows whose prompt and output lengths differ by less than this factor are one configuration."""
-NAMING = (
-    "verifier", "hardware", "tp", "engine", "engine_options", "precision", "method", "drafter", "k", "params_b",
-    "active_params_b", "n_experts",
-)  # fmt: skip
+NAMING = of_role("deployment", "drafting", "verifier")
 """Columns that a deployment and its drafter are named by."""
 
 
@@ -150,7 +148,7 @@ def _configuration(rows: pd.DataFrame, group: tuple) -> Configuration:
     deployment, drafter, k, workload, protocol, _ = group
     if k > 0 and "latency_s" in rows:
         # A run's own acceptance is part of what is predicted, not of what is given.
-        for name in ("mean_accepted_len", "acceptance", "n_accepted_tokens", "n_drafts"):
+        for name in of_role("acceptance"):
             if name in condition:
                 condition[name] = np.nan
     speculation = f"{rows['method'].iloc[0]} k={k:g}" if drafter else "no speculation"

@@ -13,14 +13,13 @@ from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.spread import RequestSpread, request_spread
+from bayes_sd.measurements.schema import of_role
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayes_sd.cards import Cards
     from bayes_sd.posterior.posterior import Posterior
-
-ACCEPTANCE_COLUMNS = ("acceptance", "mean_accepted_len")
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Alternative:
                 row["drafter"] = self.drafter
             row["k"] = float(self.k)
         if any(row[name] != base[name] for name in ("k", "drafter", "method")):
-            row[[name for name in ACCEPTANCE_COLUMNS if name in row]] = np.nan
+            row[[name for name in of_role("acceptance") if name in row]] = np.nan
         return row
 
 

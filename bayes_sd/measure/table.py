@@ -12,16 +12,13 @@ from bayes_sd.measure.plan import Done, Load, Plan, Point, ladder
 from bayes_sd.measurements.readers import unsaid
 from bayes_sd.measurements.readers.pipeline import tabulate, write_table
 from bayes_sd.measurements.readers.reading import Reading
-from bayes_sd.measurements.schema import BY_NAME, COLUMNS
+from bayes_sd.measurements.schema import BY_NAME, COLUMNS, CONFIGURATION
 from bayes_sd.measurements.table import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME = (
-    "hardware", "tp", "n_gpu", "engine", "engine_options", "verifier", "precision", "method", "drafter", "k", "workload",
-    "source",
-)  # fmt: skip
+SAME = ("n_gpu", *CONFIGURATION)
 """Columns that tell one configuration of a server from another."""
 DETERMINED = (
     "load_kind", "load_value", "arrivals", "prompt_tokens", "output_tokens", "output_tokens_std", "repeat", "config_id",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.measurements.schema import OBSERVED
 from bayes_sd.model.deployments import Deployment
 from bayes_sd.model.design import Design, Levels
 from bayes_sd.model.spec import ModelSpec
@@ -148,14 +149,6 @@ def _ranges(design: Design) -> list[dict[str, list[float]]]:
             | {"open_loop": sorted({bool(v) for v in design.rows["open_loop"][own]})}
         )
     return found
-
-
-OBSERVED = (
-    "source", "hardware", "tp", "engine", "engine_options", "verifier", "precision", "method", "drafter", "k",
-    "workload", "prompt_tokens", "output_tokens", "load_kind", "load_value", "arrivals", "max_num_seqs",
-    "mean_accepted_len", "acceptance", "latency_s", "latency_statistic", "p95_e2e_s", "p99_e2e_s", "p50_e2e_s",
-    "mean_ttft_ms", "mean_tpot_ms", "n_requests", "n_repeats",
-)  # fmt: skip
 
 
 def observed_set(frame: pd.DataFrame) -> xr.Dataset:
