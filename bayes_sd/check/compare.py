@@ -38,7 +38,7 @@ def compare(
     posteriors : mapping of str to Posterior
         Two or more, fitted to the same rows.
     cards : Cards, optional
-        Those that they were fitted with; the shipped ones by default.
+        For posteriors of an older format, which do not carry theirs; the shipped ones by default.
     draws : int
         Draws of each to use at most, evenly spaced over all.
 
@@ -67,14 +67,10 @@ def compare(
     if len(names) < 2:
         raise TraceError("one posterior file: comparing takes two or more, fitted to the same rows")
     check_same_rows(posteriors)
-    if cards is None:
-        from bayes_sd.cards import load_cards
-
-        cards = load_cards()
     results: dict[str, Any] = {}
     counted = None
     for name, posterior in posteriors.items():
-        rows = row_log_likelihood(posterior, cards, name, draws)
+        rows = row_log_likelihood(posterior, posterior.cards(cards), name, draws)
         terms = rows["terms"].to_numpy()
         if counted is not None and not np.array_equal(counted, terms):
             raise TraceError(

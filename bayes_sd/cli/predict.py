@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.opened import open_trace
 from bayes_sd.files import write_atomically
 from bayes_sd.measurements import read_conditions
 
@@ -42,13 +43,10 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     \b
     Example:  python -m bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
     """
-    from bayes_sd.cards import load_cards
     from bayes_sd.forecast.latency import predict as run
     from bayes_sd.forecast.summary import summarise
-    from bayes_sd.posterior.posterior import load_posterior
 
-    cards = load_cards(models)
-    posterior = load_posterior(trace, accept_unconverged)
+    posterior, cards = open_trace(trace, models, accept_unconverged)
     frame = read_conditions(conditions)
     table = summarise(run(posterior, frame, cards, seed), ci)
     write_atomically(output, lambda beside: table.to_csv(beside, index=False))

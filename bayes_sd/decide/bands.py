@@ -66,7 +66,7 @@ def loads_for(configuration: Configuration, n: int = N_LOADS) -> np.ndarray:
 def latency_bands(
     posterior: Posterior,
     configuration: Configuration,
-    cards: Cards,
+    cards: Cards | None = None,
     loads: np.ndarray | None = None,
     ci: float = 0.9,
     seed: int = 0,
@@ -78,7 +78,8 @@ def latency_bands(
     posterior : Posterior
         Thin it first (:func:`thinned`) if it is large.
     configuration : Configuration
-    cards : Cards
+    cards : Cards, optional
+        The posterior's own, and the shipped ones, by default.
     loads : array, shape (load,), optional
         Requests in flight or requests/s; from light to the heaviest measured by default.
     ci : float
@@ -105,6 +106,7 @@ def latency_bands(
     """
     import xarray as xr
 
+    cards = posterior.cards() if cards is None else cards
     loads = loads_for(configuration) if loads is None else np.asarray(loads, dtype=float)
     frame = _at_loads(configuration.condition, loads)
     prediction = predict(posterior, frame, cards, seed)

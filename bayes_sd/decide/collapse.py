@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 
 def collapse(
-    posterior: Posterior, configurations: list[Configuration], cards: Cards, ci: float = 0.9, seed: int = 0
+    posterior: Posterior,
+    configurations: list[Configuration],
+    cards: Cards | None = None,
+    ci: float = 0.9,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Place measurements on the universal curve L/C1 = 1/(1 − λC2).
 
@@ -31,7 +35,8 @@ def collapse(
     posterior : Posterior
     configurations : list of Configuration
         With measured rows.
-    cards : Cards
+    cards : Cards, optional
+        The posterior's own, and the shipped ones, by default.
     ci : float
         Probability of the intervals.
     seed : int
@@ -55,6 +60,7 @@ def collapse(
 
     frame = pd.concat([c.rows for c in configurations], ignore_index=True)
     names = [c.name for c in configurations for _ in range(len(c.rows))]
+    cards = posterior.cards() if cards is None else cards
     conditions = resolve(frame, posterior, cards)
     found = costs_for(posterior, conditions, cards, seed)
     latency = frame["latency_s"].to_numpy(dtype=float)

@@ -51,21 +51,21 @@ class Configuration:
         return f"{self.deployment}: {self.label}"
 
 
-def measured_configurations(posterior: Posterior, cards: Cards) -> list[Configuration]:
+def measured_configurations(posterior: Posterior, cards: Cards | None = None) -> list[Configuration]:
     """List the configurations that a posterior was fitted to.
 
     Parameters
     ----------
     posterior : Posterior
-    cards : Cards
-        For canonical names.
+    cards : Cards, optional
+        For canonical names; the posterior's own, and the shipped ones, by default.
 
     Returns
     -------
     list of Configuration
         In order of first appearance, deployments together.
     """
-    return configurations_of(posterior.observed, cards)
+    return configurations_of(posterior.observed, posterior.cards() if cards is None else cards)
 
 
 def configurations_of(table: pd.DataFrame, cards: Cards) -> list[Configuration]:

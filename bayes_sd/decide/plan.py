@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.objective import Objective, read_objective
 from bayes_sd.decide.plan_words import plan_words
 from bayes_sd.decide.speedup import quantiles
@@ -95,6 +96,7 @@ def plan(
 
     objectives = [read_objective(text) for text in ([slo] if isinstance(slo, str) else slo)]
     check_plan(objectives, rate_rps, probability, price_per_gpu_hour, ci)
+    base = as_conditions(base, load_needed=False)
     alternatives = [Alternative(0)]
     if base["k"].iloc[0] > 0:
         alternatives.append(Alternative(int(base["k"].iloc[0])))
@@ -117,7 +119,7 @@ def plan(
     }
     if len(alternatives) == 2:
         variables["p_more"] = ((), float((highest[:, 1] > highest[:, 0]).mean()))
-    per_replica = int(base["n_gpu"].iloc[0]) if "n_gpu" in base else int(base["tp"].iloc[0])
+    per_replica = int(base["n_gpu"].iloc[0])
     if rate_rps is not None:
         output = float(base["output_tokens"].iloc[0])
         variables |= _replicas(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.break_even import VERDICTS, break_even_loads
 from bayes_sd.decide.caveats import caveats
 from bayes_sd.errors import ConditionError
@@ -114,6 +115,7 @@ def speedup(
     CardError
         If it names something that nothing is known about.
     """
+    base = as_conditions(base, load_needed=False)
     k = base["k"].iloc[0]
     if not k > 0:
         raise ConditionError(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.caveats import caveats
 from bayes_sd.decide.speedup import default_loads, quantiles
 from bayes_sd.errors import ConditionError
@@ -56,6 +57,7 @@ def prepare_choices(
     ConditionError
         If a draft length is out of range, there are fewer than two alternatives, or the base condition has no drafter.
     """
+    base = as_conditions(base, load_needed=False)
     lengths = sorted(set(draft_lengths))
     wrong = [k for k in lengths if k != int(k) or not 0 <= k <= LONGEST_DRAFT]
     if wrong:

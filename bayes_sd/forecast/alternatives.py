@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.cards import load_cards
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
@@ -111,10 +111,10 @@ def prepare(
     ----------
     posterior : Posterior
     base : DataFrame
-        One row with the measurement table's column names (:func:`bayes_sd.measurements.read_conditions`).
+        One row with the measurement table's column names (:func:`bayes_sd.condition.as_conditions`).
     alternatives : sequence of Alternative
     cards : Cards, optional
-        The shipped ones by default.
+        The posterior's own, and the shipped ones, by default.
     seed : int
         For what the posterior has not seen: one set of draws per name, so alternatives share them.
     thin : int
@@ -131,12 +131,12 @@ def prepare(
     """
     import pandas as pd
 
+    base = as_conditions(base, load_needed=False)
     if len(base) != 1:
         raise ConditionError(f"a base condition is one row; got {len(base)}: choose one")
     if not alternatives:
         raise ConditionError("no alternative to compare: name a draft length")
-    if cards is None:
-        cards = load_cards()
+    cards = posterior.cards() if cards is None else cards
     if thin > 1:
         posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
     row = base.iloc[0]

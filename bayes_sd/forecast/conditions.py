@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of
@@ -78,8 +79,8 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
 
     Parameters
     ----------
-    frame : DataFrame
-        With the measurement table's column names.
+    frame : DataFrame, mapping or sequence of mappings
+        With the measurement table's column names; see :func:`bayes_sd.condition.as_conditions`.
     posterior : Posterior
     cards : Cards
 
@@ -92,8 +93,9 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     CardError
         If hardware, precision or verifier are unknown.
     ConditionError
-        If a draft length is missing where a method speculates.
+        If a needed column is missing, a value cannot be used, or a draft length is missing where a method speculates.
     """
+    frame = as_conditions(frame)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
     k = frame["k"].to_numpy(dtype=float)
     missing = np.flatnonzero(np.isnan(k))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.cards import load_cards
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.grid import curve_points, straight_between
@@ -20,7 +19,6 @@ from bayes_sd.latency.tails import LEVELS, cv_of
 from bayes_sd.model.build import MOST_AMPLIFIED, QUEUED_NOISE, smooth_minimum
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
     from bayes_sd.cards import Cards
@@ -32,7 +30,7 @@ for years)."""
 LARGEST_GRID = 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """Draws for conditions.
 
@@ -51,6 +49,8 @@ class Prediction:
         Probability that there is a steady state.
     tails_s : array, shape (draw, condition, level)
         Latency at the percentiles :data:`bayes_sd.latency.tails.LEVELS` of requests [s]; inf without a steady state.
+    chains : int
+        Chains that the draws come from, one after the other along the first axis.
     """
 
     conditions: Conditions
@@ -60,23 +60,36 @@ class Prediction:
     in_flight: np.ndarray
     stable: np.ndarray
     tails_s: np.ndarray
+    chains: int = 1
+
+    def __repr__(self) -> str:
+        draws, conditions = self.latency_s.shape
+        return f"<Prediction of {conditions} conditions, {draws} draws; summarise() or to_dataset() for its numbers>"
 
     def to_dataset(self) -> xr.Dataset:
-        """Give the draws with names, dims ``sample``, ``condition`` and, for percentiles of requests, ``level``."""
+        """Give the draws with names, dims ``chain``, ``draw``, ``condition`` and, for percentiles of requests, ``level``."""
         import xarray as xr
 
-        dims = ("sample", "condition")
+        dims = ("chain", "draw", "condition")
+
+        def by_chain(values: np.ndarray) -> np.ndarray:
+            return values.reshape(self.chains, -1, *values.shape[1:])
+
         return xr.Dataset(
             {
-                "latency": (dims, self.latency_s, {"units": "s"}),
-                "measured": (dims, self.measured_s, {"units": "s"}),
-                "ttft": (dims, self.ttft_s, {"units": "s"}),
-                "tails": ((*dims, "level"), self.tails_s, {"units": "s"}),
-                "in_flight": (dims, self.in_flight, {"units": "requests"}),
+                "latency": (dims, by_chain(self.latency_s), {"units": "s"}),
+                "measured": (dims, by_chain(self.measured_s), {"units": "s"}),
+                "ttft": (dims, by_chain(self.ttft_s), {"units": "s"}),
+                "tails": ((*dims, "level"), by_chain(self.tails_s), {"units": "s"}),
+                "in_flight": (dims, by_chain(self.in_flight), {"units": "requests"}),
                 "stable": (("condition",), self.stable),
                 "extrapolates": (("condition",), np.array(self.conditions.extrapolates, dtype=object)),
             },
-            coords={"level": list(LEVELS)},
+            coords={
+                "chain": np.arange(self.chains),
+                "draw": np.arange(len(self.latency_s) // self.chains),
+                "level": list(LEVELS),
+            },
         )
 
 
@@ -145,17 +158,18 @@ def _work(found: PredictedCosts, conditions: Conditions, i: int) -> Work:
 
 
 def predict(
-    posterior: Posterior, frame: pd.DataFrame, cards: Cards | None = None, seed: int = 0, thin: int = 1
+    posterior: Posterior, frame: Any, cards: Cards | None = None, seed: int = 0, thin: int = 1
 ) -> Prediction:
     """Predict the latency of conditions.
 
     Parameters
     ----------
     posterior : Posterior
-    frame : DataFrame
-        Conditions, with the measurement table's column names.
+    frame : DataFrame, mapping or sequence of mappings
+        Conditions, with the measurement table's column names: those that the question needs, the rest has defaults
+        (:func:`bayes_sd.condition.as_conditions`).
     cards : Cards, optional
-        The shipped ones by default.
+        The posterior's own, and the shipped ones, by default.
     seed : int
         For what the posterior has not seen, and for measurement noise.
     thin : int
@@ -170,8 +184,7 @@ def predict(
     CardError, ConditionError
         If a condition names something that nothing is known about.
     """
-    if cards is None:
-        cards = load_cards()
+    cards = posterior.cards() if cards is None else cards
     if thin > 1:
         posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
     conditions = resolve(frame, posterior, cards)
@@ -191,7 +204,8 @@ def predict(
         stable[i] = np.isfinite(latency[:, i]).mean()
     rng = np.random.default_rng([seed, 11])
     error = rng.standard_t(posterior.spec.priors["noise"]["tails"], size=shape) * found.noise * noise
-    return Prediction(conditions, latency, latency * np.exp(error), ttft, flight, stable, tails)
+    chains = int(posterior.tree["posterior"].sizes["chain"])
+    return Prediction(conditions, latency, latency * np.exp(error), ttft, flight, stable, tails, chains)
 
 
 def _closed_loop(

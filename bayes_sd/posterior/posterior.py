@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.cards import Cards, load_cards
+from bayes_sd.cards.stored import changed_cards, with_stored
 from bayes_sd.measurements.schema import OBSERVED
 from bayes_sd.model.deployments import Deployment
 from bayes_sd.model.design import Design, Levels
@@ -34,7 +37,7 @@ KIND = FileKind(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Posterior:
     """Draws and their context.
 
@@ -43,12 +46,61 @@ class Posterior:
     tree : DataTree
         Groups ``posterior``, ``sample_stats`` and ``observed`` (the observations, dim ``observation``).
     about : dict
-        Format version, family, spec, sampler settings, gate, rules' counts, package versions, data fingerprint, and
-        the design's levels and rooflines.
+        Format version, family, spec, sampler settings, gate, rules' counts, package versions, data fingerprint, the
+        design's levels and rooflines, and the cards that its rows use.
     """
 
     tree: xr.DataTree
     about: dict[str, Any]
+
+    def __repr__(self) -> str:
+        sizes, gate = self.tree["posterior"].sizes, self.about.get("gate", {})
+        deployments = len(self.about.get("levels", {}).get("deployments", ()))
+        verdict = "converged" if gate.get("passed") else "NOT converged"
+        return (
+            f"<{type(self).__name__} {self.about.get('family', '')}: {deployments} deployments, "
+            f"{self.about.get('n_observations', '?')} rows, {sizes['chain']} x {sizes['draw']} draws, {verdict}>"
+        )
+
+    def cards(self, others: Cards | None = None) -> Cards:
+        """Give the cards to predict with: those that it was fitted with, and others for what it was not fitted to.
+
+        Parameters
+        ----------
+        others : Cards, optional
+            The shipped ones by default. Where they say another thing of what was fitted, the posterior's own are used;
+            :meth:`changed_cards` names those.
+
+        Returns
+        -------
+        Cards
+        """
+        return with_stored(load_cards() if others is None else others, self.about.get("cards", {}))
+
+    def changed_cards(self, others: Cards | None = None) -> list[str]:
+        """Name the cards that have changed since the fit, such as ``"hardware H100-SXM"``."""
+        return changed_cards(load_cards() if others is None else others, self.about.get("cards", {}))
+
+    def summary(self, ci: float = 0.9, names: Sequence[str] | None = None) -> pd.DataFrame:
+        """Summarise the parameters: one row a number.
+
+        Parameters
+        ----------
+        ci : float
+            Probability of the (equal-tailed) intervals, in (0, 1).
+        names : sequence of str, optional
+            Parameters to show; all by default.
+
+        Returns
+        -------
+        DataFrame
+            Index: the parameter with its place, as ``log_cost[deployment, coefficient]``. Columns ``mean, sd``, the ends of the
+            interval, ``ess_bulk, ess_tail, r_hat, mcse_mean, mcse_sd``, from ArviZ.
+        """
+        import arviz as az
+
+        wanted = None if names is None else list(names)
+        return az.summary(self.tree, var_names=wanted, ci_prob=ci, ci_kind="eti", round_to="none")
 
     @property
     def spec(self) -> ModelSpec:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayes_sd.cards import load_cards
+from bayes_sd.cards.stored import cards_used
+from bayes_sd.condition.stated import conditions
 from bayes_sd.measurements import apply_rules, load_family
 from bayes_sd.measurements.repeats import average_repeats
+from bayes_sd.model.build import build_model
 from bayes_sd.model.design import build_design
 from bayes_sd.model.spec import ModelSpec, family_priors
 from bayes_sd.posterior.posterior import Posterior, describe, observed_set
@@ -21,6 +24,8 @@ from bayes_sd.sample.settings import SamplerSettings
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pymc as pm
+    import xarray as xr
 
     from bayes_sd.cards import Cards
     from bayes_sd.measurements import Report
@@ -28,9 +33,11 @@ if TYPE_CHECKING:
 PACKAGES = ("bayes_sd", "nutpie", "numba", "numpy", "pymc", "xarray")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FitResult:
     """A posterior and how it came about.
+
+    Prints as one line; :meth:`summary` gives the parameters, :attr:`data` what ArviZ takes.
 
     Attributes
     ----------
@@ -43,6 +50,46 @@ class FitResult:
     posterior: Posterior
     gate: Gate
     report: Report
+
+    def __repr__(self) -> str:
+        about = self.posterior.about
+        verdict = "gate passed" if self.gate.passed else f"gate NOT passed ({'; '.join(self.gate.failures)})"
+        return (
+            f"<Fit {about['family']}: {len(about['levels']['deployments'])} deployments, "
+            f"{about['n_observations']} rows, {verdict}>"
+        )
+
+    @property
+    def data(self) -> xr.DataTree:
+        """The draws as ArviZ takes them: groups ``posterior`` and ``sample_stats``, and ``observed``, the rows fitted."""
+        return self.posterior.tree
+
+    @property
+    def model(self) -> pm.Model:
+        """The PyMC model that was fitted, built anew: for its graph, its prior predictive, its log density."""
+        return pymc_model(self.posterior)
+
+    def summary(self, ci: float = 0.9, names: Sequence[str] | None = None) -> pd.DataFrame:
+        """Summarise the parameters, as :meth:`bayes_sd.posterior.Posterior.summary`."""
+        return self.posterior.summary(ci, names)
+
+    def condition(self, **asked: Any) -> pd.DataFrame:
+        """Put conditions to ask about together, as :func:`bayes_sd.condition.conditions` of the posterior."""
+        return conditions(self.posterior, **asked)
+
+
+def pymc_model(posterior: Posterior) -> pm.Model:
+    """Build the PyMC model that a posterior was fitted with, from its own rows, cards and specification.
+
+    Parameters
+    ----------
+    posterior : Posterior
+
+    Returns
+    -------
+    pymc.Model
+    """
+    return build_model(build_design(posterior.observed, posterior.cards()), posterior.spec)
 
 
 def observations(
@@ -108,6 +155,7 @@ def fit_frame(
         "versions": {name: _version(name) for name in PACKAGES},
         "data_sha256": _fingerprint(design.frame),
         "n_observations": len(design.frame),
+        "cards": cards_used(design.frame, cards),
     }
     return Posterior(tree, about), gate
 
