@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -115,3 +116,27 @@ def _remedy(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "choose a place that you may write to"
     return "choose another place or make room there"
+
+
+def check_writable(path: str | Path) -> None:
+    """Find out before a long computation whether its result can be written.
+
+    Parameters
+    ----------
+    path : path
+        File to be written; its folder is made if its parent exists.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise OutputError(f"{file}: is a folder; give a file name with --output")
+    try:
+        file.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror}); choose another --output") from error

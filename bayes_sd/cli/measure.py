@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 
 from bayes_sd.cli.ingest import OPTIONS, _pairs
+from bayes_sd.cli.progress import Shown
+from bayes_sd.errors import DataError
 
 SAID = (
     "hardware", "tp", "n_gpu", "engine", "verifier", "precision", "method", "drafter", "k", "max_num_seqs", "workload",
@@ -173,7 +175,6 @@ def measure(target, output, pairs, as_json, **options):
           --hardware H100 --engine vllm-0.24.0 --precision bf16 --method none
           --verifier Llama-3.1-8B-Instruct
     """
-    from bayes_sd.cli.progress import Shown
     from bayes_sd.measure import measure as run
 
     columns = {
@@ -255,8 +256,6 @@ def _shapes(texts):
 
 
 def _pair(text, separator, option):
-    from bayes_sd.errors import DataError
-
     low, _, high = text.partition(separator)
     try:
         pair = int(low), int(high)
@@ -268,8 +267,6 @@ def _pair(text, separator, option):
 
 
 def _list(text, option):
-    from bayes_sd.errors import DataError
-
     if text == "none":
         return []
     try:
@@ -285,8 +282,6 @@ def _rates(text):
 
 
 def _body(text):
-    from bayes_sd.errors import DataError
-
     try:
         body = json.loads(text)
     except ValueError as error:

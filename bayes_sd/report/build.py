@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_sd.errors import OutputError, TraceError
-from bayes_sd.files import write_atomically
+from bayes_sd.files import check_writable, write_atomically
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -205,7 +205,7 @@ def make_report(
     TraceError, ConvergenceError
         If the posterior cannot be read or used.
     """
-    from bayes_sd.inference.posterior import check_writable, load_posterior
+    from bayes_sd.posterior.posterior import load_posterior
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{output}: a report is written as HTML; name it .html")
