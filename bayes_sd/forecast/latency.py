@@ -140,10 +140,8 @@ def service_curve(
         Seconds.
     """
     costs, work, n = take(found.costs, i), _work(found, conditions, i), np.atleast_2d(in_flight)
-    covered, wait = found.experts.at(
-        conditions.deployments[i].verifier, found.n_experts[i], found.top_k_experts[i], conditions.k[i], n
-    )
-    deviation = kernel_deviation(found.kernel[:, i], n * (conditions.k[i] + 1.0))
+    covered, wait = found.experts.at(int(found.sparse[i]), conditions.k[i], n)
+    deviation = kernel_deviation(found.kernel(i), n * (conditions.k[i] + 1.0))
     step = step_s(costs, work, n, covered, np.exp(deviation), wait)
     return service_latency_s(costs, work, n, step), step
 

@@ -178,7 +178,7 @@ def _protocol(prepared: Prepared, arrivals: str | None) -> Protocol:
 
 def _open(prepared: Prepared, rates: np.ndarray, protocol: Protocol, ttft: bool) -> dict[str, np.ndarray]:
     costs, conditions = prepared.costs, prepared.conditions
-    shape = (len(costs.experts.routing), len(prepared.alternatives), len(rates))
+    shape = (costs.n_draws, len(prepared.alternatives), len(rates))
     found = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
     found["limit"] = np.empty(shape[:2])
     for i in range(shape[1]):
@@ -199,7 +199,7 @@ def _open(prepared: Prepared, rates: np.ndarray, protocol: Protocol, ttft: bool)
 
 def _closed(prepared: Prepared, clients: np.ndarray, ttft: bool) -> dict[str, np.ndarray]:
     costs, conditions = prepared.costs, prepared.conditions
-    shape = (len(costs.experts.routing), len(prepared.alternatives), len(clients))
+    shape = (costs.n_draws, len(prepared.alternatives), len(clients))
     found = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
     for i in range(shape[1]):
         offered = np.minimum(clients, conditions.cap[i])[None, :]

@@ -14,11 +14,12 @@ from bayes_sd.model.latency import (
     log_means,
     log_poisson_means,
     per_level,
+    put_under_load,
     service,
 )
 from bayes_sd.model.points import place_points
 from bayes_sd.model.rowfacts import left_knots, level_of_points, point_facts, row_facts, size_facts
-from bayes_sd.model.term import Term, Unknown, Values
+from bayes_sd.model.term import PerLevel, Term, Unknown, Values
 from bayes_sd.model.terms import TERMS
 from bayes_sd.model.terms.acceptance import cell_level
 
@@ -61,6 +62,10 @@ class Inputs:
         """Unknowns that are sampled in other coordinates than their own."""
         return frozenset(name for term in self.terms for name in term.moved)
 
+    def tables(self, u: Values, f: Values) -> list[PerLevel]:
+        """Give what terms compute once a level, on numpy arrays."""
+        return per_level(self.terms, u, f, np)
+
     def lookup(self, layout: Layout) -> Values:
         """Give what looks quantities up for all points: index, elements of each quantity, and elements of all levels."""
         sizes = {name: len(values) for name, values in self.coords.items()}
@@ -92,7 +97,10 @@ def model_inputs(design: Design, spec: ModelSpec) -> Inputs:
     facts["n_points"] = np.array(len(points.row))
     facts |= coordinate_facts(design, spec, left_knots(design, points)[0])
     terms = [term for term in TERMS if term.active(spec, coords)]
-    occurring = (points.poisson > 0, *(len(facts[n]) > 0 for n in ("log_ttft", "measured_share", "seen_logit")))
+    occurring = (
+        points.poisson > 0,
+        *(len(facts[n]) > 0 for n in ("log_ttft", "measured_share", "seen_logit")),
+    )
     return Inputs(
         structure=(tuple(t.name for t in terms), spec.pooled, tuple(coords["coefficient"]), occurring),
         terms=terms,
@@ -116,12 +124,15 @@ class Built:
         Shared variables that hold the arrays.
     layout : list of (dim, names)
         Order of what is looked up for points.
+    service : (tensor, tensor)
+        S(n) and the time to first token at each point [s].
     """
 
     model: pm.Model
     inputs: Inputs
     facts: Values
     layout: Layout
+    service: tuple[Any, Any]
 
 
 def build_model(design: Design, spec: ModelSpec) -> pm.Model:
@@ -169,12 +180,13 @@ def assemble(inputs: Inputs) -> Built:
         flat = pt.specify_shape(flat, (f["n_flat"],))
         columns = pt.split(flat[f["lookup"]], f["lookup_widths"], n_splits=len(names))
         q = contribute(inputs.terms, dict(zip(names, columns, strict=True)), u, f, pt)
+        put_under_load(inputs.terms, q, u, f, pt)
         service_s, first_s = (pt.specify_shape(s, (f["n_points"],)) for s in service(q, u, f, pt))
         log_latency = log_means(service_s, q.in_flight, f, pt)
         if inputs.structure[-1][0]:
             log_latency = pt.join(0, log_latency, log_poisson_means(service_s, f, pt))
         _observe(log_latency + u["misfit"][f["row_shape"]], service_s, first_s, u, f, inputs)
-    return Built(model, inputs, f, layout)
+    return Built(model, inputs, f, layout, (service_s, first_s))
 
 
 def _random_variable(unknown: Unknown, u: Values, f: Values) -> Any:

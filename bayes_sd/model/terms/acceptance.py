@@ -15,7 +15,7 @@ import numpy as np
 
 from bayes_sd.latency.acceptance import committed_by_positions
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Quantities, Term, Unknown, Values
+from bayes_sd.model.term import Coords, Quantities, Term, Unknown, Values, in_a_row
 
 REFERENCE_DRAFT_LENGTH = 4.0
 """Draft length [tokens] at which an acceptance cell's level is stated."""
@@ -48,7 +48,13 @@ class Acceptance(Term):
                 centre=lambda u, f, xp: u["acceptance_level"][..., None],
                 spread=lambda u, f, xp: f["drafter_sd"],
             ),
-            Unknown("log_acceptance_scale", (), np.log(prior["workload_sd"]), SCALE_LOG_SD),
+            Unknown(
+                "log_acceptance_scale",
+                (),
+                np.log(prior["workload_sd"]),
+                SCALE_LOG_SD,
+                spread_of="acceptance_cell",
+            ),
             Unknown("acceptance_synthetic", (), prior["synthetic_mean"], prior["synthetic_sd"]),
             Unknown(
                 "acceptance_cell",
@@ -64,7 +70,7 @@ class Acceptance(Term):
         """Give the tokens per cycle: as stated, or those of the cell for rows that state none."""
         level = cell_level(u, f["latent_cell"], f["latent_doublings"])
         latent = committed_by_positions(level, f["latent_profile"], f["latent_positions"], xp)
-        q.committed = xp.concatenate([latent, f["stated"]], axis=-1)[..., f["point_committed"]]
+        q.committed = in_a_row([latent, f["stated"]], xp)[..., f["point_committed"]]
 
 
 def cell_centre(u: Values, f: Values, xp: ModuleType) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 
 from bayes_sd.latency.acceptance import committed_by_positions
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values
+from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, as_table, one_row
 from bayes_sd.model.terms.acceptance import SCALE_LOG_SD, cell_level
 
 BY_COMMITTED = 2.0
@@ -45,9 +45,14 @@ class Drafting(Term):
                 "log_draft_extra_steps", (), np.log(prior["extra_steps_median"]), prior["extra_steps_log_sd"]
             ),
             Unknown(
-                "log_draft_token_factor", (), np.log(prior["token_factor_median"]), prior["token_factor_log_sd"]
+                "log_draft_token_factor",
+                (),
+                np.log(prior["token_factor_median"]),
+                prior["token_factor_log_sd"],
             ),
-            Unknown("log_draft_scale", (), np.log(prior["pair_log_sd"]), SCALE_LOG_SD),
+            Unknown(
+                "log_draft_scale", (), np.log(prior["pair_log_sd"]), SCALE_LOG_SD, spread_of="log_draft_cost"
+            ),
             Unknown(
                 "log_draft_cost",
                 ("pair",),
@@ -59,15 +64,16 @@ class Drafting(Term):
     def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
         """Give a pair's seconds per draft step, and its cost per request in units of the verifier's token cost."""
         log_share = f["pair_log_share"] + u["log_draft_token_factor"][..., None]
-        rows = [u["log_draft_cost"][..., None, :], log_share[..., None, :]]
-        log_table = np.concatenate(rows, axis=-2) if xp is np else xp.join(0, *rows)
-        return [PerLevel("pair", ("draft_fixed", "draft_share"), xp.exp(log_table))]
+        rows = [one_row(u["log_draft_cost"]), one_row(log_share)]
+        return [PerLevel("pair", ("draft_fixed", "draft_share"), xp.exp(as_table(rows, xp)))]
 
     def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
         """Turn the cost of a typical cycle into that of a draft step."""
         steps = f["pair_length"] + xp.exp(x["log_draft_extra_steps"])[..., None]
         log_committed = _log_committed(x, f, xp)
-        x["log_draft_cost"] = x["log_draft_cost"] - xp.log(steps) + BY_COMMITTED * f["pair_latent"] * log_committed
+        x["log_draft_cost"] = (
+            x["log_draft_cost"] - xp.log(steps) + BY_COMMITTED * f["pair_latent"] * log_committed
+        )
         return 0.0
 
     def to_coordinates(self, u: Values, f: Values) -> None:

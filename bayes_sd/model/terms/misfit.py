@@ -25,7 +25,13 @@ class Misfit(Term):
         """Declare scales and misfits [log]."""
         prior = spec.priors["misfit"]
         return [
-            Unknown("log_misfit_scale", (), np.log(prior["scale_median"]), prior["scale_log_sd"]),
+            Unknown(
+                "log_misfit_scale",
+                (),
+                np.log(prior["scale_median"]),
+                prior["scale_log_sd"],
+                spread_of="misfit",
+            ),
             Unknown(
                 "misfit",
                 ("shape",),
@@ -33,7 +39,11 @@ class Misfit(Term):
                 spread=lambda u, f, xp: xp.exp(u["log_misfit_scale"]),
             ),
             Unknown(
-                "log_load_misfit_scale", (), np.log(prior["load_scale_median"]), prior["load_scale_log_sd"]
+                "log_load_misfit_scale",
+                (),
+                np.log(prior["load_scale_median"]),
+                prior["load_scale_log_sd"],
+                spread_of="load_misfit",
             ),
             Unknown(
                 "load_misfit",
