@@ -178,7 +178,7 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
     -------
     array of str, shape (row,)
     """
-    made: dict[tuple, str] = {}
+    made: dict[tuple[str, ...], str] = {}
     found = []
     for _, row in rows.iterrows():
         name = tuple(str(row.get(c)) for c in (*NAMES, "engine_options"))

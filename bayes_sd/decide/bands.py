@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -139,7 +139,7 @@ def latency_bands(
         "stage_upper": stage_high,
         "stage_share": mean / total,
     }
-    variables: dict = {name: (("load",), values) for name, values in per_load.items()}
+    variables: dict[str, Any] = {name: (("load",), values) for name, values in per_load.items()}
     variables |= {name: (("load", "stage"), values) for name, values in per_stage.items()}
     variables |= _measured(posterior, configuration, cards, seed)
     open_loop = configuration.condition["load_kind"].iloc[0] == "rate"
@@ -227,7 +227,7 @@ def _stage_summary(split: np.ndarray, tail: float, stable: np.ndarray) -> tuple[
     return mean, low, high
 
 
-def _measured(posterior: Posterior, configuration: Configuration, cards: Cards, seed: int) -> dict:
+def _measured(posterior: Posterior, configuration: Configuration, cards: Cards, seed: int) -> dict[str, Any]:
     """Measured points, and where each fell among predictions for it, with the acceptance of its own run."""
     rows = configuration.rows
     if "latency_s" not in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def collapse(
         c1, c2 = _straight(found, conditions, i, in_flight[i], most[i])
         y[:, i], x[:, i] = latency[i] / c1, rate[i] * c2
     tail = (1.0 - ci) / 2.0
-    result: dict = {"configuration": (("measurement",), np.array(names, dtype=object))}
+    result: dict[str, Any] = {"configuration": (("measurement",), np.array(names, dtype=object))}
     for name, values in (("x", x), ("y", y)):
         low, median, high = np.quantile(values, [tail, 0.5, 1.0 - tail], axis=0)
         result |= {

@@ -81,8 +81,8 @@ def configurations_of(table: pd.DataFrame, cards: Cards) -> list[Configuration]:
     -------
     list of Configuration
     """
-    groups: dict[tuple, list[int]] = {}
-    known: dict[tuple, tuple[str, str]] = {}
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    known: dict[tuple[Any, ...], tuple[str, str]] = {}
     names = [name for name in NAMING if name in table]
     lengths = table[["prompt_tokens", "output_tokens"]].to_numpy(dtype=float)
     # Plain records: a Series for each row would take longer than all the rest.
@@ -140,7 +140,7 @@ def select(configurations: list[Configuration], words: str | None) -> list[Confi
     return [c for c in configurations if c.deployment == most]
 
 
-def _configuration(rows: pd.DataFrame, group: tuple) -> Configuration:
+def _configuration(rows: pd.DataFrame, group: tuple[Any, ...]) -> Configuration:
     rows = rows.sort_values("load_value").reset_index(drop=True)
     condition = rows.iloc[[0]].copy()
     for name in ("prompt_tokens", "output_tokens"):

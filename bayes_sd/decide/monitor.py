@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.condition.frame import as_conditions
-from bayes_sd.decide.alarm import charts_for
+from bayes_sd.decide.alarm import Chart, charts_for
 from bayes_sd.decide.bands import thinned
 from bayes_sd.decide.learned import LearnedServer
 from bayes_sd.forecast.conditions import resolve
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from bayes_sd.decide.windows import Window
     from bayes_sd.posterior.posterior import Posterior
 
+Signal = tuple[float, np.ndarray, float]
+"""A signal of a window: its observed value, what each draw predicts, shape (draw,), and the noise of the observed one."""
 SIDES = {"acceptance": (1, -1), "steps": (1, -1), "queue": (1,)}
 """Directions that each signal is watched in."""
 REQUEST_CV = 0.5
@@ -135,7 +137,7 @@ class Monitor:
         self._logit = self._acceptance_logit(rng.normal(size=n)) if self.k else np.zeros(n)
         self._jitter = float(np.median(self._found.noise[:, 0]))
         self._server = LearnedServer(n)
-        self._charts: dict | None = None
+        self._charts: dict[str, Chart] | None = None
         self._number = 0
         self._alarm: dict[str, int] = {}
 
@@ -194,7 +196,7 @@ class Monitor:
             drift=self._explain(window, signals, expected, scores, p_values),
         )
 
-    def _signals(self, window: Window) -> dict[str, tuple[float, np.ndarray, float]]:
+    def _signals(self, window: Window) -> dict[str, Signal]:
         """Observed value, prediction per draw and noise of each signal that the window has."""
         requests = window.requests or ASSUMED_REQUESTS
         found = {}
@@ -264,7 +266,14 @@ class Monitor:
         steady = factor[np.isfinite(factor)]
         return np.nan_to_num(factor, nan=float(steady.max()) if len(steady) else 0.0)
 
-    def _explain(self, window: Window, signals, expected, scores, p_values) -> str:
+    def _explain(
+        self,
+        window: Window,
+        signals: dict[str, Signal],
+        expected: dict[str, float],
+        scores: dict[str, float],
+        p_values: dict[str, float],
+    ) -> str:
         """Put into words what would explain an unlikely window or the alarm that stands."""
         words = []
         for name in signals:
@@ -353,7 +362,7 @@ def to_dataset(verdicts: list[Verdict]) -> xr.Dataset:
         "alarm": [v.alarm for v in verdicts],
         "drift": np.array([v.drift for v in verdicts], dtype=object),
     }
-    result: dict = {name: (("window",), values) for name, values in columns.items()}
+    result: dict[str, Any] = {name: (("window",), values) for name, values in columns.items()}
     for name, attribute in (("score", "scores"), ("signal_p_value", "p_values")):
         table = [[getattr(v, attribute).get(s, np.nan) for s in names] for v in verdicts]
         result[name] = (("window", "signal"), np.array(table, dtype=float))

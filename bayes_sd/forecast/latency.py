@@ -96,13 +96,16 @@ class Prediction:
 def take(costs: StageCosts, i: int) -> StageCosts:
     """Give one condition's costs with a trailing axis for the number in flight, shape (draw, 1)."""
 
-    def column(value):
-        return value[:, [i]] if np.ndim(value) == 2 and value.shape[1] > 1 else np.reshape(value, (-1, 1))
+    def column(value: np.ndarray | float) -> np.ndarray:
+        draws = np.asarray(value)
+        return draws[:, [i]] if draws.ndim == 2 and draws.shape[1] > 1 else np.reshape(draws, (-1, 1))
 
     return StageCosts(**{name: column(getattr(costs, name)) for name in costs.__dataclass_fields__})
 
 
-def curve(found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray):
+def curve(
+    found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute a condition's service latency, step and time to first token at given numbers in flight.
 
     Parameters

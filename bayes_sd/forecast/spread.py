@@ -11,6 +11,8 @@ from bayes_sd.forecast.costs import Unknowns
 from bayes_sd.latency.tails import cv_of, work_log_sd
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bayes_sd.forecast.conditions import Conditions
     from bayes_sd.forecast.costs import PredictedCosts
     from bayes_sd.posterior.posterior import Posterior
@@ -100,7 +102,7 @@ def usual_length_cv(workload: str) -> float:
     return LENGTH_CV.get(word, OTHER_LENGTH_CV)
 
 
-def _column(frame, name: str, n: int) -> np.ndarray:
+def _column(frame: pd.DataFrame, name: str, n: int) -> np.ndarray:
     if name not in frame:
         return np.full(n, np.nan)
     return frame[name].to_numpy(dtype=float, na_value=np.nan)

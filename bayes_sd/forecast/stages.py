@@ -18,7 +18,7 @@ import numpy as np
 
 from bayes_sd.forecast.grid import curve_points, straight_between
 from bayes_sd.forecast.latency import running_cap, service_curve
-from bayes_sd.latency.queue import in_flight_law
+from bayes_sd.latency.queue import InFlightLaw, in_flight_law
 from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.build import smooth_minimum
 
@@ -101,7 +101,11 @@ def stage_latency_s(found: PredictedCosts, conditions: Conditions, i: int) -> tu
     return latency * np.exp(found.misfit[:, [i]]), running
 
 
-def _closed_loop(found: PredictedCosts, conditions: Conditions, i: int):
+Split = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Latency by stage [s], shape (stage, draw); waiting [s] and requests running, shape (draw,)."""
+
+
+def _closed_loop(found: PredictedCosts, conditions: Conditions, i: int) -> Split:
     offered = min(conditions.load[i], conditions.cap[i])
     running = smooth_minimum(found.cache_requests[:, [i]], offered)
     parts = stage_parts_s(found, conditions, i, running)[..., 0]
@@ -109,7 +113,7 @@ def _closed_loop(found: PredictedCosts, conditions: Conditions, i: int):
     return parts, waiting, running[:, 0]
 
 
-def _open_loop(found: PredictedCosts, conditions: Conditions, i: int):
+def _open_loop(found: PredictedCosts, conditions: Conditions, i: int) -> Split:
     rate = conditions.load[i]
     n_max = running_cap(found, conditions, i)
     grid = np.arange(1.0, n_max.max() + 1)
@@ -126,7 +130,7 @@ def _open_loop(found: PredictedCosts, conditions: Conditions, i: int):
     return seconds, np.maximum(waiting, 0.0), np.where(law.stable, law.mean_running, np.nan)
 
 
-def _even_weight(law, n: int) -> np.ndarray:
+def _even_weight(law: InFlightLaw, n: int) -> np.ndarray:
     """Probability of 1..n running where the number alternates between two neighbours, shape (draw, n)."""
     mean = np.where(law.stable, law.mean_running, 1.0)
     low = np.minimum(np.floor(mean), n - 1)

@@ -192,7 +192,7 @@ def _wait_probability(law: InFlightLaw, rate: np.ndarray | float, work_cv: np.nd
 
 def _behind_cap(
     stay: Stay, law: InFlightLaw, rate: np.ndarray | float, work_cv: np.ndarray, n_max: np.ndarray
-):
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Components of a latency with a wait: none, or exponential and then served among as many as run at most."""
     probability = _wait_probability(law, rate, work_cv)
     mean_wait = 0.5 * (1.0 + work_cv**2) / np.maximum(law.limit_rps - rate, 1e-9 * law.limit_rps)

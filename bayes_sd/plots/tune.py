@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def alternative_names(result: xr.Dataset) -> list[str]:
     ]
 
 
-def _colours(n: int) -> list:
+def _colours(n: int) -> list[Any]:
     """Colours from light to dark for draft lengths, grey for no speculation."""
     import matplotlib as mpl
 
