@@ -161,7 +161,7 @@ class StageFits:
         """
         rows = stages_of(frame, self.cards)
         names = np.array(deployment_names(frame, self.cards), dtype=object)
-        found = np.full(len(frame), np.nan)
+        latency = np.full(len(frame), np.nan)
         for name in set(names) & set(self.fits):
             fit = self.fits[name]
             known = np.array([d in fit.draftings | {""} for d in rows.drafting])
@@ -169,8 +169,8 @@ class StageFits:
             chosen = rows.take(own)
             to_c1, to_c2 = chosen.factors(list(fit.coefficient))
             value = np.array(list(fit.coefficient.values()))
-            found[own] = line_latency_s(chosen.load, chosen.open_loop, to_c1 @ value, to_c2 @ value)
-        return found
+            latency[own] = line_latency_s(chosen.load, chosen.open_loop, to_c1 @ value, to_c2 @ value)
+        return latency
 
 
 def stages_of(frame: pd.DataFrame, cards: Cards) -> Stages:
@@ -230,8 +230,8 @@ def fit_deployment(latency_s: np.ndarray, rows: Stages) -> StageFit:
         c2 = np.where(rows.open_loop, np.minimum(c2, NEAREST_TO_SATURATION / rows.load), c2)
         return line_latency_s(rows.load, rows.open_loop, to_c1 @ value, c2)
 
-    found = fit_log_latency(predict_s, latency_s, _start(latency_s, to_c1, to_c2, rows))
-    return StageFit(dict(zip(names, found.tolist(), strict=True)), len(latency_s))
+    coefficients = fit_log_latency(predict_s, latency_s, _start(latency_s, to_c1, to_c2, rows))
+    return StageFit(dict(zip(names, coefficients.tolist(), strict=True)), len(latency_s))
 
 
 def _start(latency_s: np.ndarray, to_c1: np.ndarray, to_c2: np.ndarray, rows: Stages) -> np.ndarray:

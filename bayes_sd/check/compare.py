@@ -80,9 +80,9 @@ def compare(
         results[name] = _loo(az, rows["log_likelihood"])
     table = az.compare(results, method="stacking", round_to="none")
     order = [str(name) for name in table.index]
-    found = [results[name] for name in order]
-    row, k = (np.stack([np.asarray(f[part]) for f in found]) for part in ("elpd_i", "pareto_k"))
-    good = np.array([float(f.good_k) for f in found])
+    ordered = [results[name] for name in order]
+    row, k = (np.stack([np.asarray(f[part]) for f in ordered]) for part in ("elpd_i", "pareto_k"))
+    good = np.array([float(f.good_k) for f in ordered])
     safe = (k <= good[:, None]) & (k[0] <= good[0])
     gap = np.where(safe, row - row[0], 0.0)
     per_model = {

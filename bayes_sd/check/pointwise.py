@@ -61,17 +61,17 @@ def row_log_likelihood(
     mode = "NUMBA" if chains * len(kept) > COMPILED_FROM else "FAST_COMPILE"
     evaluate, rows = _compiled(posterior, design, name, mode)
     n_rows = len(design.frame)
-    found = np.zeros((chains, len(kept), n_rows))
+    summed = np.zeros((chains, len(kept), n_rows))
     values = [tree[parameter].to_numpy()[:, kept].astype(float) for parameter in evaluate.names]
     for chain in range(chains):
         for place in range(len(kept)):
             terms = evaluate.function(*[value[chain, place] for value in values])
             for index, term in zip(rows, terms, strict=True):
-                found[chain, place, index] += term
+                summed[chain, place, index] += term
     dims = ("chain", "draw", "observation")
     coords = {"chain": np.arange(chains), "draw": np.arange(len(kept)), "observation": np.arange(n_rows)}
     terms = np.bincount(np.concatenate(rows), minlength=n_rows)
-    return xr.Dataset({"log_likelihood": (dims, found), "terms": (("observation",), terms)}, coords=coords)
+    return xr.Dataset({"log_likelihood": (dims, summed), "terms": (("observation",), terms)}, coords=coords)
 
 
 def _design(posterior: Posterior, cards: Cards, name: str) -> Design:

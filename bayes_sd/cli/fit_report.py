@@ -144,8 +144,10 @@ def stage_costs(posterior) -> pd.DataFrame:
         table[name] = [interval(v) for v in values.T]
     if pairs:
         draft = np.exp(posterior.draws("log_draft_cost")) * 1e3
-        found = {pair.rsplit(" | ", 1)[0]: interval(v) for pair, v in zip(pairs, draft.T, strict=True)}
-        table["draft step"] = [found.get(key, "") for key in table["deployment"]]
+        by_deployment = {
+            pair.rsplit(" | ", 1)[0]: interval(v) for pair, v in zip(pairs, draft.T, strict=True)
+        }
+        table["draft step"] = [by_deployment.get(key, "") for key in table["deployment"]]
     return table
 
 

@@ -179,7 +179,7 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
     array of str, shape (row,)
     """
     made: dict[tuple[str, ...], str] = {}
-    found = []
+    keys = []
     for _, row in rows.iterrows():
         name = tuple(str(row.get(c)) for c in (*NAMES, "engine_options"))
         if name not in made:
@@ -192,8 +192,8 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
                 precision=cards.precision(str(row["precision"] or "fp16"), verifier).name,
                 engine=engine_label(row),
             ).key
-        found.append(made[name])
-    return np.array(found, dtype=object)
+        keys.append(made[name])
+    return np.array(keys, dtype=object)
 
 
 def _named(deployment: str, known: list[str]) -> list[str]:
@@ -217,7 +217,7 @@ def _agreeing(posterior: Posterior, cards: Cards, given: dict[str, Any]) -> list
         wanted["verifier"] = cards.verifier(wanted["verifier"]).name
     if "hardware" in wanted:
         wanted["hardware"] = cards.hardware(wanted["hardware"]).name
-    found = []
+    keys = []
     for deployment in posterior.levels.deployments:
         same = all(getattr(deployment, n) == wanted[n] for n in ("verifier", "hardware", "tp") if n in wanted)
         if same and "precision" in wanted:
@@ -226,8 +226,8 @@ def _agreeing(posterior: Posterior, cards: Cards, given: dict[str, Any]) -> list
             stated = wanted["engine"]
             same = stated == deployment.engine or stated == engine_base(deployment.engine)
         if same:
-            found.append(deployment.key)
-    return found
+            keys.append(deployment.key)
+    return keys
 
 
 def _typical(rows: pd.DataFrame, given: dict[str, Any]) -> dict[str, Any]:

@@ -202,8 +202,8 @@ def _at_loads(condition: pd.DataFrame, loads: np.ndarray) -> pd.DataFrame:
 
 def _quantiles(draws: np.ndarray, levels: list[float], keep: np.ndarray) -> np.ndarray:
     """Quantiles over draws, infinite ones counted as long; NaN where not to be kept or infinite."""
-    found = np.quantile(draws, levels, axis=0, method="inverted_cdf")
-    return np.where(keep & np.isfinite(found), found, np.nan)
+    quantiles = np.quantile(draws, levels, axis=0, method="inverted_cdf")
+    return np.where(keep & np.isfinite(quantiles), quantiles, np.nan)
 
 
 def _split(
@@ -211,8 +211,8 @@ def _split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latency by stage and requests running, shapes (draw, load, stage) and (draw, load)."""
     conditions = resolve(frame, posterior, cards)
-    found = costs_for(posterior, conditions, cards, seed)
-    pieces = [stage_latency_s(found, conditions, i) for i in range(len(frame))]
+    predicted = costs_for(posterior, conditions, cards, seed)
+    pieces = [stage_latency_s(predicted, conditions, i) for i in range(len(frame))]
     return np.stack([p[0] for p in pieces], axis=1), np.stack([p[1] for p in pieces], axis=1)
 
 

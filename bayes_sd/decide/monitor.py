@@ -126,16 +126,16 @@ class Monitor:
         small = thinned(posterior, DRAWS)
         cards = posterior.cards() if cards is None else cards
         self._conditions = resolve(as_conditions(condition, load_needed=False), small, cards)
-        self._found = costs_for(small, self._conditions, cards, seed)
+        self._predicted = costs_for(small, self._conditions, cards, seed)
         self._rate, self._windows, self._cv = false_alarm_rate, windows, request_cv
         charts_for(SIDES, false_alarm_rate, windows)  # so that an impossible rate is refused at once
         self.k = int(self._conditions.k[0])
         rng = np.random.default_rng([seed, 13])
         n, tails = small.n_draws, small.spec.priors["noise"]["tails"]
         # What sets one run apart from the next lasts for the whole stream, so it belongs to the draws.
-        self._run = rng.standard_t(tails, size=n) * self._found.noise[:, 0] + self._found.misfit[:, 0]
+        self._run = rng.standard_t(tails, size=n) * self._predicted.noise[:, 0] + self._predicted.misfit[:, 0]
         self._logit = self._acceptance_logit(rng.normal(size=n)) if self.k else np.zeros(n)
-        self._jitter = float(np.median(self._found.noise[:, 0]))
+        self._jitter = float(np.median(self._predicted.noise[:, 0]))
         self._server = LearnedServer(n)
         self._charts: dict[str, Chart] | None = None
         self._number = 0
@@ -148,10 +148,10 @@ class Monitor:
         return "; ".join(words)
 
     def _acceptance_logit(self, luck: np.ndarray) -> np.ndarray:
-        committed = self._found.committed[:, 0]
+        committed = self._predicted.committed[:, 0]
         alpha = alpha_iid_from_committed(committed, np.full(len(committed), self.k))
         alpha = np.clip(alpha, EDGE, 1 - EDGE)
-        return np.log(alpha) - np.log1p(-alpha) + self._found.committed_run_sd * luck
+        return np.log(alpha) - np.log1p(-alpha) + self._predicted.committed_run_sd * luck
 
     def see(self, window: Window) -> Verdict:
         """Score the next window.
@@ -199,23 +199,23 @@ class Monitor:
     def _signals(self, window: Window) -> dict[str, Signal]:
         """Observed value, prediction per draw and noise of each signal that the window has."""
         requests = window.requests or ASSUMED_REQUESTS
-        found = {}
+        signals = {}
         logit, logit_sd = self._logit, 0.0
         if self.k and window.accepted_len is not None:
             observed, logit_sd = self._observed_logit(window.accepted_len, requests)
-            found["acceptance"] = (observed, logit, logit_sd)
+            signals["acceptance"] = (observed, logit, logit_sd)
         cv = self._cv
         if cv is None:
             cv = REQUEST_CV if window.output_tokens is None else KNOWN_LENGTH_CV
         service = self.service_s(window)
         running = window.latency_s - (window.queue_s or 0.0)
         steps_sd = float(np.hypot(self._jitter, cv / np.sqrt(requests)))
-        found["steps"] = (float(np.log(running)), np.log(service) + self._run, steps_sd)
+        signals["steps"] = (float(np.log(running)), np.log(service) + self._run, steps_sd)
         if window.queue_s is not None and window.rate_rps is not None:
             waits = self._waits(window.rate_rps)
             sd = float(np.hypot(QUEUE_SD, np.median(waits) / np.sqrt(max(requests / 10.0, 1.0))))
-            found["queue"] = (float(np.log(window.latency_s / running)), waits, sd)
-        return found
+            signals["queue"] = (float(np.log(window.latency_s / running)), waits, sd)
+        return signals
 
     def _observed_logit(self, accepted_len: float, requests: float) -> tuple[float, float]:
         """Log odds of acceptance that an accepted length implies, and its sampling error."""
@@ -238,7 +238,7 @@ class Monitor:
         array, shape (draw,)
             Seconds, waiting and the run's own deviation left out.
         """
-        conditions, found = self._conditions, self._found
+        conditions, predicted = self._conditions, self._predicted
         if window.prompt_tokens is not None:
             conditions = replace(conditions, prompt=np.array([window.prompt_tokens]))
         if window.output_tokens is not None:
@@ -247,9 +247,9 @@ class Monitor:
             committed = expected_committed_iid(sigmoid(self._logit), np.full(len(self._logit), self.k))
             if window.accepted_len is not None:
                 committed = np.full_like(committed, min(window.accepted_len, self.k + 1.0))
-            found = replace(found, committed=committed[:, None])
+            predicted = replace(predicted, committed=committed[:, None])
         batch = np.array([[max(window.batch, 1.0)]])
-        return curve(found, conditions, 0, batch)[0][:, 0]
+        return curve(predicted, conditions, 0, batch)[0][:, 0]
 
     def _waits(self, rate: float) -> np.ndarray:
         """Log of latency over latency without waiting that a rate should make, per draw."""
@@ -259,7 +259,7 @@ class Monitor:
             open_loop=np.array([True]),
             poisson=np.array([True]),
         )
-        split, _ = stage_latency_s(self._found, at, 0)
+        split, _ = stage_latency_s(self._predicted, at, 0)
         total, waiting = split.sum(axis=1), split[:, -1]
         factor = np.log(total / np.maximum(total - waiting, 1e-9))
         # Without a steady state the wait is whatever the stream lasts: as long as the longest steady one.

@@ -102,8 +102,8 @@ def plan(
         alternatives.append(Alternative(int(base["k"].iloc[0])))
     thin = max(1, posterior.n_draws // DRAWS)
     prepared = prepare(posterior, base, alternatives, cards, seed, thin)
-    found = [highest_rates(prepared, i, objectives) for i in range(len(alternatives))]
-    highest, limit, idle = (np.stack(column, axis=1) for column in zip(*found, strict=True))
+    searched = [highest_rates(prepared, i, objectives) for i in range(len(alternatives))]
+    highest, limit, idle = (np.stack(column, axis=1) for column in zip(*searched, strict=True))
     levels = [(1.0 - ci) / 2.0, 0.5, (1.0 + ci) / 2.0]
     draws, band, each = ("sample", "alternative"), ("quantile", "alternative"), ("alternative",)
     rps = {"units": "requests/s"}
@@ -233,7 +233,7 @@ def _replicas(
         replicas = np.ceil(rate / highest * (1.0 - 1e-9))
     promised = np.quantile(replicas, probability, axis=0, method="inverted_cdf")
     each = ("alternative",)
-    found: dict[str, Any] = {
+    variables: dict[str, Any] = {
         "replicas": (("sample", "alternative"), replicas),
         "replicas_band": (("quantile", "alternative"), quantiles(replicas, levels)),
         "promised_replicas": (each, promised),
@@ -242,6 +242,6 @@ def _replicas(
     if price is not None:
         hourly = promised * gpus_per_replica * price
         tokens = rate * output_tokens * SECONDS_PER_HOUR
-        found["cost_per_hour"] = (each, hourly)
-        found["cost_per_million_tokens"] = (each, hourly / tokens * 1e6)
-    return found
+        variables["cost_per_hour"] = (each, hourly)
+        variables["cost_per_million_tokens"] = (each, hourly / tokens * 1e6)
+    return variables

@@ -291,6 +291,6 @@ def cost_coefficients(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     n = np.min([running_cap(costs, conditions, i) for i in many], axis=0)
     n = np.maximum(n, 2).astype(float)
     ends = np.stack([np.ones_like(n), n], axis=1)
-    found = np.stack([service_curve(costs, conditions, i, ends)[0] for i in many], axis=1)
-    found = found * np.exp(costs.misfit)[:, :, None]
-    return found[:, :, 0], (found[:, :, 1] - found[:, :, 0]) / (n[:, None] - 1.0)
+    service = np.stack([service_curve(costs, conditions, i, ends)[0] for i in many], axis=1)
+    service = service * np.exp(costs.misfit)[:, :, None]
+    return service[:, :, 0], (service[:, :, 1] - service[:, :, 0]) / (n[:, None] - 1.0)

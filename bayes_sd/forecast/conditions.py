@@ -167,7 +167,7 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     known = set(levels.names)
     pairs, cells = set(posterior.names("pair")), set(posterior.names("cell"))
     drafters = set(posterior.names("drafter"))
-    found = []
+    reasons = []
     for i, deployment in enumerate(conditions.deployments):
         new = [kind for kind in KINDS[:4] if deployment.level(kind) not in known]
         at = keys.get(deployment.key)
@@ -183,8 +183,8 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
                 new.append("drafter on this deployment")
             if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
                 new.append("acceptance")
-        found.append("; ".join(new))
-    return found
+        reasons.append("; ".join(new))
+    return reasons
 
 
 def _outside(conditions: Conditions, i: int, measured: dict[str, list[float]]) -> list[str]:

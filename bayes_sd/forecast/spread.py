@@ -47,19 +47,19 @@ class RequestSpread:
     draft_log_odds_sd: np.ndarray
     start_share: np.ndarray
 
-    def work_log_sd(self, found: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
+    def work_log_sd(self, predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
         """Compute the standard deviation of log work of a condition, shape (draw,)."""
         return work_log_sd(
             self.length_cv[i],
-            found.committed[:, i],
+            predicted.committed[:, i],
             int(conditions.k[i]),
             conditions.output[i],
             self.draft_log_odds_sd[:, i],
         )
 
-    def work_cv(self, found: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
+    def work_cv(self, predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
         """Compute the coefficient of variation of the work of a condition, shape (draw,)."""
-        return cv_of(self.work_log_sd(found, conditions, i))
+        return cv_of(self.work_log_sd(predicted, conditions, i))
 
 
 def request_spread(posterior: Posterior, conditions: Conditions, seed: int = 0) -> RequestSpread:

@@ -51,17 +51,17 @@ class Stay:
         return tails.shared_log_sd(level, self.work_log_sd, self.company, self.memory)
 
 
-def own_prefill_s(found: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
+def own_prefill_s(predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
     """Compute the seconds that a request's own prompt takes, shape (draw,)."""
     fixed, token = (
-        np.broadcast_to(cost, found.committed.shape)[:, i]
-        for cost in (found.costs.prefill_fixed_s, found.costs.prefill_token_s)
+        np.broadcast_to(cost, predicted.committed.shape)[:, i]
+        for cost in (predicted.costs.prefill_fixed_s, predicted.costs.prefill_token_s)
     )
     return fixed + conditions.prompt[i] * token
 
 
 def closed_loop_tails(
-    found: PredictedCosts,
+    predicted: PredictedCosts,
     conditions: Conditions,
     i: int,
     service_s: np.ndarray,
@@ -77,7 +77,7 @@ def closed_loop_tails(
 
     Parameters
     ----------
-    found : PredictedCosts
+    predicted : PredictedCosts
     conditions : Conditions
     i : int
         Which condition.
@@ -94,13 +94,13 @@ def closed_loop_tails(
     array, shape (draw, level)
         Seconds, at :data:`bayes_sd.latency.tails.LEVELS`.
     """
-    own = np.minimum(own_prefill_s(found, conditions, i), 0.9 * service_s)
+    own = np.minimum(own_prefill_s(predicted, conditions, i), 0.9 * service_s)
     waiting = np.maximum(conditions.load[i] - running, 0.0)
     wait = waiting * service_s / running
     # Departures between which a request waits come as often as their work varies, whole requests at a time.
     company = tails.cv_of(work_log_sd) * np.sqrt(waiting) * service_s / running / (service_s - own)
     stay = Stay(own, service_s - own, work_log_sd, company, np.full_like(own, 1e6))
-    prefill = running * (own - _fixed_prefill_s(found, i)) / service_s
+    prefill = running * (own - _fixed_prefill_s(predicted, i)) / service_s
     weights, slowdown = _start(start_share, prefill, running * conditions.prompt[i])
     start = own[:, None] + wait[:, None]
     scale = stay.rest_s[:, None] * slowdown + own[:, None] * (slowdown - 1.0)
@@ -109,8 +109,8 @@ def closed_loop_tails(
     return np.stack(columns, axis=1) / (weights * slowdown).sum(axis=1)[:, None]
 
 
-def _fixed_prefill_s(found: PredictedCosts, i: int) -> np.ndarray:
-    return np.broadcast_to(found.costs.prefill_fixed_s, found.committed.shape)[:, i]
+def _fixed_prefill_s(predicted: PredictedCosts, i: int) -> np.ndarray:
+    return np.broadcast_to(predicted.costs.prefill_fixed_s, predicted.committed.shape)[:, i]
 
 
 def _start(share: float, prefill: np.ndarray, prompt_tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +129,7 @@ def _start(share: float, prefill: np.ndarray, prompt_tokens: np.ndarray) -> tupl
 
 
 def open_loop_tails(
-    found: PredictedCosts,
+    predicted: PredictedCosts,
     conditions: Conditions,
     i: int,
     service_s: np.ndarray,
@@ -142,7 +142,7 @@ def open_loop_tails(
 
     Parameters
     ----------
-    found : PredictedCosts
+    predicted : PredictedCosts
     conditions : Conditions
     i : int
         Which condition.
@@ -170,7 +170,7 @@ def open_loop_tails(
         spread = np.sqrt(mean * tails.even_share(work_log_sd, feedback) / (1.0 - feedback))
     wait = np.where(law.stable, np.maximum(law.mean - law.mean_running, 0.0) / rate, 0.0)
     total = np.where(law.stable, law.mean_latency_s, 1.0)
-    own = np.minimum(own_prefill_s(found, conditions, i), 0.9 * (total - wait))
+    own = np.minimum(own_prefill_s(predicted, conditions, i), 0.9 * (total - wait))
     cv = tails.cv_of(work_log_sd)
     rest = total - wait - own
     stay = Stay(own, rest, work_log_sd, slope * spread / rest, tails.memory_of_company(cv, feedback))

@@ -190,31 +190,31 @@ def describe(design: Design, spec: ModelSpec) -> dict[str, Any]:
 
 def _ranges(design: Design) -> list[dict[str, list[float]]]:
     """Range of each input that was measured, per deployment."""
-    found = []
+    ranges = []
     for d in range(len(design.levels.deployments)):
         own = design.rows["deployment"] == d
-        found.append(
+        ranges.append(
             {
                 name: [float(design.rows[name][own].min()), float(design.rows[name][own].max())]
                 for name in ("prompt", "output", "k", "load")
             }
             | {"open_loop": sorted({bool(v) for v in design.rows["open_loop"][own]})}
         )
-    return found
+    return ranges
 
 
 def observed_set(frame: pd.DataFrame) -> xr.Dataset:
     """Keep the columns of the observations that later commands show, dim ``observation``."""
     import xarray as xr
 
-    found = {}
+    columns = {}
     for name in OBSERVED:
         if name in frame:
             column = frame[name]
             numeric = column.dtype.kind in "fiub"
             values = column.to_numpy() if numeric else column.fillna("").astype(str).to_numpy(dtype=object)
-            found[name] = (("observation",), values)
-    return xr.Dataset(found)
+            columns[name] = (("observation",), values)
+    return xr.Dataset(columns)
 
 
 def save_posterior(posterior: Posterior, path: str | Path) -> Path:
