@@ -35,7 +35,7 @@ BASE = ("c1p_s", "c1v_s", "c2p_token_s", "c2v_s", "c2v_token_s")
 DRAFT = ("c1d_s", "c2d_s")
 """Per (method, drafter): [s/draft step], [s/draft step/request]."""
 LEAST_SHARE = 1e-6
-"""Start of a coefficient that linear least squares puts at zero: the largest share of a latency that it makes."""
+"""Where linear least squares puts a coefficient at zero, it starts so small that it makes at most this share of a latency."""
 
 
 @dataclass(frozen=True)

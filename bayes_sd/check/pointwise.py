@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from bayes_sd.posterior.posterior import Posterior
 
 COMPILED_FROM = 500
-"""Draws above which the model is compiled to machine code."""
+"""With more draws than this the model is compiled to machine code; compiling takes longer than evaluating fewer."""
 
 
 def row_log_likelihood(
     posterior: Posterior, cards: Cards, name: str = "posterior", most_draws: int = 1000
 ) -> xr.Dataset:
-    """Compute the log likelihood of each row, all of its terms together.
+    """Compute the log likelihood of each row: the sum over its latency, times and acceptance.
 
     A row contributes its latency and, where it has them, its time to first token or per output token and its acceptance: the
     row is the unit, since its terms come from one run.

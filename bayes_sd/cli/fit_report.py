@@ -192,7 +192,7 @@ def fit_accuracy(posterior) -> pd.DataFrame:
     return groups.agg(
         rows=("error", "size"),
         median_error=("error", lambda e: float(e.abs().median())),
-        # A load that the median draw cannot hold has no error.
+        # Where the median draw has no steady state there is no error to average.
         mean_error=("error", lambda e: float(e[np.isfinite(e)].abs().mean())),
         bias=("error", "median"),
         coverage=("inside", "mean"),

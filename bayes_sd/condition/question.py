@@ -97,7 +97,7 @@ def base_condition(
         values, words = start_from_file(asked.conditions, asked.row)
     else:
         values, words = start_from_trace(posterior, cards, given, asked.deployment)
-    # A drafter, method or draft length of one's own has not the acceptance of the row it replaces.
+    # A stated drafter, method or draft length does not have the acceptance of the row that it replaces.
     if {"drafter", "method", "k"} & given.keys() and not set(of_role("acceptance")) & given.keys():
         values = {n: v for n, v in values.items() if n not in of_role("acceptance")}
     if "method" in given and "drafter" not in given and given["method"] != values.get("method"):
@@ -152,7 +152,7 @@ def _add_drafting(
     cards: Cards,
     draft_length: int | None,
 ) -> list[str]:
-    """Fill in a way of drafting where there is none, and say which."""
+    """Fill in method, drafter and draft length where they are not stated, and say which were taken."""
     method = given.get("method", values.get("method"))
     verifier = given.get("verifier", values.get("verifier"))
     if method in (None, "", "none"):

@@ -106,7 +106,7 @@ def start_from_trace(
 def _from_others(
     rows: pd.DataFrame, keys: np.ndarray, cards: Cards, given: dict[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Take engine, lengths and drafting of a deployment that was not measured from the verifier's rows elsewhere."""
+    """For a deployment that was not measured: take engine, lengths and drafting from the verifier's rows elsewhere."""
     same = np.zeros(len(rows), dtype=bool)
     if "verifier" in given:
         canonical = _canonical(cards)

@@ -201,7 +201,7 @@ def _at_loads(condition: pd.DataFrame, loads: np.ndarray) -> pd.DataFrame:
 
 
 def _quantiles(draws: np.ndarray, levels: list[float], keep: np.ndarray) -> np.ndarray:
-    """Quantiles over draws, infinite ones counted as long; NaN where not to be kept or infinite."""
+    """Quantiles over draws; a draw without a steady state counts as longest. NaN where not kept, or infinite."""
     quantiles = np.quantile(draws, levels, axis=0, method="inverted_cdf")
     return np.where(keep & np.isfinite(quantiles), quantiles, np.nan)
 

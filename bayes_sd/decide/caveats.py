@@ -26,7 +26,7 @@ NEW_WORDS = {
 }
 """What each word of a condition's ``extrapolates`` means to a reader."""
 UNINFORMED = 0.8
-"""A parameter whose posterior sd is above this share of its prior's was hardly told by the data."""
+"""Above this ratio of posterior to prior sd the data said little about a parameter."""
 PRIOR_ONLY = {
     "acceptance_length_slope": (
         "draft length",
@@ -48,8 +48,8 @@ PRIOR_ONLY = {
         "The general level of acceptance comes from the prior.",
     ),
 }
-"""Parameter to what must be new for it to matter, table and key of its prior's sd, and what it means that the data did not
-inform it."""
+"""Parameters that the data may leave as the prior has them. Of each: what must be new about a condition for it to matter, the
+table and key of its prior's sd in ``priors.toml``, and the sentence that warns of it."""
 
 
 def caveats(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list[str]:
@@ -83,7 +83,7 @@ def measured_lengths(posterior: Posterior, pair: str) -> list[int]:
 
 
 def _new(prepared: Prepared) -> list[str]:
-    """Say what no measurement stands behind, but for lengths of drafts and loads, which the sweep itself varies."""
+    """Name what was never measured, draft lengths and loads left out: the sweep varies those itself."""
     words: dict[str, None] = {}
     for drafter, text in zip(prepared.conditions.drafter, prepared.conditions.extrapolates, strict=True):
         for part in filter(None, text.split("; ")):

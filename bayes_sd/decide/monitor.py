@@ -41,7 +41,7 @@ SIDES = {"acceptance": (1, -1), "steps": (1, -1), "queue": (1,)}
 REQUEST_CV = 0.5
 """Coefficient of variation of single requests' latencies where a window does not say their lengths."""
 KNOWN_LENGTH_CV = 0.15
-"""The same where it does: position in the batch and luck of acceptance are left."""
+"""The same where a window states its lengths: what is left is where in a batch a request ran, and its acceptance by chance."""
 ACCEPTANCE_CV = 0.2
 """Coefficient of variation of the accepted length from request to request: prompts differ."""
 ASSUMED_REQUESTS = 100.0
@@ -132,7 +132,7 @@ class Monitor:
         self.k = int(self._conditions.k[0])
         rng = np.random.default_rng([seed, 13])
         n, tails = small.n_draws, small.spec.priors["noise"]["tails"]
-        # What sets one run apart from the next lasts for the whole stream, so it belongs to the draws.
+        # A run deviates from the model as a whole, for as long as it lasts: so each draw gets one deviation.
         self._run = rng.standard_t(tails, size=n) * self._predicted.noise[:, 0] + self._predicted.misfit[:, 0]
         self._logit = self._acceptance_logit(rng.normal(size=n)) if self.k else np.zeros(n)
         self._jitter = float(np.median(self._predicted.noise[:, 0]))
@@ -252,7 +252,7 @@ class Monitor:
         return curve(predicted, conditions, 0, batch)[0][:, 0]
 
     def _waits(self, rate: float) -> np.ndarray:
-        """Log of latency over latency without waiting that a rate should make, per draw."""
+        """Predict the queue signal at an arrival rate: log(latency / latency without waiting), shape (draw,)."""
         at = replace(
             self._conditions,
             load=np.array([rate]),
@@ -262,7 +262,7 @@ class Monitor:
         split, _ = stage_latency_s(self._predicted, at, 0)
         total, waiting = split.sum(axis=1), split[:, -1]
         factor = np.log(total / np.maximum(total - waiting, 1e-9))
-        # Without a steady state the wait is whatever the stream lasts: as long as the longest steady one.
+        # Draws without a steady state have no wait to predict: they take the longest of the others.
         steady = factor[np.isfinite(factor)]
         return np.nan_to_num(factor, nan=float(steady.max()) if len(steady) else 0.0)
 

@@ -29,7 +29,7 @@ IDLE, FULL = 1e-3, 0.9995
 DRAWS = 2000
 SECONDS_PER_HOUR = 3600.0
 AT_LIMIT = 0.98
-"""From this share of the stability limit on it is saturation that binds, not the objective."""
+"""If the objectives still hold at this share of the stability limit, saturation limits the rate, and not they."""
 
 
 def plan(
@@ -149,7 +149,7 @@ def check_plan(
     price_per_gpu_hour: float | None,
     ci: float = 0.9,
 ) -> None:
-    """Refuse what no posterior could answer.
+    """Check the numbers of a plan, before a posterior is asked.
 
     Parameters
     ----------
@@ -229,7 +229,7 @@ def _replicas(
 ) -> dict[str, Any]:
     """Replicas for a rate, and what they cost."""
     with np.errstate(divide="ignore"):
-        # A hair less: a rate that is held exactly needs no further replica.
+        # Slightly less, so that rounding adds no replica where the rate is held exactly.
         replicas = np.ceil(rate / highest * (1.0 - 1e-9))
     promised = np.quantile(replicas, probability, axis=0, method="inverted_cdf")
     each = ("alternative",)

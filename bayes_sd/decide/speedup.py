@@ -168,7 +168,7 @@ def default_loads(
     if axis == "in-flight":
         cap = np.median(running_cap(prepared.costs, prepared.conditions, plain))
         return np.unique(np.round(np.geomspace(1.0, cap, n)))
-    # At the very limit a median latency has no size to speak of.
+    # At the stability limit itself half of the draws have no finite latency.
     share = np.linspace(1.0 / n, 1.0, n) * 0.98 * medians.max()
     return share / medians[plain] if axis == "utilisation" else share
 
@@ -176,7 +176,7 @@ def default_loads(
 def _search_loads(prepared: Prepared, limits: np.ndarray, axis: LoadAxis) -> np.ndarray:
     if axis == "in-flight":
         return default_loads(prepared, limits, axis, N_SEARCH)
-    # A share of the draws saturates later than the median does.
+    # Some draws saturate at a higher load than the median does.
     top = np.quantile(limits.max(axis=1), 0.995)
     rates = np.concatenate([np.geomspace(0.002, 0.1, 16)[:-1], np.linspace(0.1, 1.0, N_SEARCH - 15)]) * top
     return rates / np.median(limits[:, prepared.plain or 0]) if axis == "utilisation" else rates
@@ -213,7 +213,7 @@ def _over_load(shown: xr.Dataset, levels: list[float]) -> dict[str, Any]:
 
 
 def quantiles(values: np.ndarray, levels: list[float]) -> np.ndarray:
-    """Give quantiles over the first axis that are draws themselves, so that infinite ones do no harm.
+    """Give quantiles over the first axis, each one of the draws: a mean of a finite and an infinite one is none.
 
     Parameters
     ----------

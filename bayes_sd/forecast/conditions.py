@@ -144,7 +144,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
 
 
 def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:
-    """Take the one engine that the stack was measured with where a condition names none."""
+    """Where a condition names no engine, take the one that its verifier, GPU and formats were measured with, if it is one."""
     if deployment.engine != "unknown":
         return deployment
     known = posterior.levels.deployments

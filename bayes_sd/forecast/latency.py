@@ -218,7 +218,7 @@ def predict(
 def _closed_loop(
     predicted: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
 ) -> tuple[np.ndarray, ...]:
-    """Latency of N clients: S(n)·N/n with n = what the cap and the cache let run."""
+    """Latency of N clients, S(n)·N/n, where n of them run: as many as the engine's cap and cache allow."""
     offered = min(conditions.load[i], conditions.cap[i])
     running = smooth_minimum(predicted.cache_requests[:, [i]], offered)
     service, _, first = (values[:, 0] for values in curve(predicted, conditions, i, running))
@@ -310,6 +310,6 @@ def _open_loop(
     rate = np.full(len(running[0]), conditions.load[i])
     work = spread.work_log_sd(predicted, conditions, i)
     law, latency, ttft, tails = steady_state(predicted, conditions, i, rate, running, work)
-    # Near saturation a small error of a cost is a large one of latency, and so is a run's luck.
+    # Near saturation a small error of a cost makes a large one of latency, and runs differ more from one another.
     headroom = np.clip(1.0 - rate / law.limit_rps, 1.0 / MOST_AMPLIFIED**2, 1.0)
     return latency, ttft, law.mean, 1.0 / np.sqrt(headroom), tails

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EVER = 0.02
-"""Alternatives that are nowhere best with this probability share one area, "other"."""
+"""Alternatives whose probability of being best stays below this everywhere share one area, "other"."""
 
 
 def plot_tune(result: xr.Dataset, title: str = "Best draft length over load") -> Figure:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 3
 NONE_LOG = -50.0
-"""Logarithm of what a file of an older format takes as nothing."""
+"""Log of a cost that the model of an older format did not have: exp(-50) is nothing beside any other."""
 NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
 KIND = FileKind(
     attribute="bayes_sd",
