@@ -119,7 +119,7 @@ def speedup(
     k = base["k"].iloc[0]
     if not k > 0:
         raise ConditionError(
-            "the condition does not speculate: give --method, --drafter and --k of the speculation to judge"
+            "the condition does not speculate: give method, drafter and k (--method, --drafter, --k) of the speculation to judge"
         )
     if not 0.0 < ci < 1.0:
         raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
