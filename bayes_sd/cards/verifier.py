@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -77,7 +77,7 @@ class Verifier(Card):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults(cls, values: dict) -> dict:
+    def _defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
         filled = dict(values)
         if "params_b" in filled:
             filled.setdefault("active_params_b", filled["params_b"])

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from bayes_sd.posterior.posterior import Posterior
 
 COMPILED_FROM = 500
-"""Draws above which the model is compiled to machine code."""
+"""With more draws than this the model is compiled to machine code; compiling takes longer than evaluating fewer."""
 
 
 def row_log_likelihood(
     posterior: Posterior, cards: Cards, name: str = "posterior", most_draws: int = 1000
 ) -> xr.Dataset:
-    """Compute the log likelihood of each row, all of its terms together.
+    """Compute the log likelihood of each row: the sum over its latency, times and acceptance.
 
     A row contributes its latency and, where it has them, its time to first token or per output token and its acceptance: the
     row is the unit, since its terms come from one run.
@@ -63,17 +63,17 @@ def row_log_likelihood(
     mode = "NUMBA" if chains * len(kept) > COMPILED_FROM else "FAST_COMPILE"
     evaluate, rows = _compiled(posterior, design, name, mode)
     n_rows = len(design.frame)
-    found = np.zeros((chains, len(kept), n_rows))
+    summed = np.zeros((chains, len(kept), n_rows))
     values = [tree[parameter].to_numpy()[:, kept].astype(float) for parameter in evaluate.names]
     for chain in range(chains):
         for place in range(len(kept)):
             terms = evaluate.function(*[value[chain, place] for value in values])
             for index, term in zip(rows, terms, strict=True):
-                found[chain, place, index] += term
+                summed[chain, place, index] += term
     dims = ("chain", "draw", "observation")
     coords = {"chain": np.arange(chains), "draw": np.arange(len(kept)), "observation": np.arange(n_rows)}
     terms = np.bincount(np.concatenate(rows), minlength=n_rows)
-    return xr.Dataset({"log_likelihood": (dims, found), "terms": (("observation",), terms)}, coords=coords)
+    return xr.Dataset({"log_likelihood": (dims, summed), "terms": (("observation",), terms)}, coords=coords)
 
 
 def _design(posterior: Posterior, cards: Cards, name: str) -> Design:

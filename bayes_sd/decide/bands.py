@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -139,7 +139,7 @@ def latency_bands(
         "stage_upper": stage_high,
         "stage_share": mean / total,
     }
-    variables: dict = {name: (("load",), values) for name, values in per_load.items()}
+    variables: dict[str, Any] = {name: (("load",), values) for name, values in per_load.items()}
     variables |= {name: (("load", "stage"), values) for name, values in per_stage.items()}
     variables |= _measured(posterior, configuration, cards, seed)
     open_loop = configuration.condition["load_kind"].iloc[0] == "rate"
@@ -201,9 +201,9 @@ def _at_loads(condition: pd.DataFrame, loads: np.ndarray) -> pd.DataFrame:
 
 
 def _quantiles(draws: np.ndarray, levels: list[float], keep: np.ndarray) -> np.ndarray:
-    """Quantiles over draws, infinite ones counted as long; NaN where not to be kept or infinite."""
-    found = np.quantile(draws, levels, axis=0, method="inverted_cdf")
-    return np.where(keep & np.isfinite(found), found, np.nan)
+    """Quantiles over draws; a draw without a steady state counts as longest. NaN where not kept, or infinite."""
+    quantiles = np.quantile(draws, levels, axis=0, method="inverted_cdf")
+    return np.where(keep & np.isfinite(quantiles), quantiles, np.nan)
 
 
 def _split(
@@ -211,8 +211,8 @@ def _split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latency by stage and requests running, shapes (draw, load, stage) and (draw, load)."""
     conditions = resolve(frame, posterior, cards)
-    found = costs_for(posterior, conditions, cards, seed)
-    pieces = [stage_latency_s(found, conditions, i) for i in range(len(frame))]
+    predicted = costs_for(posterior, conditions, cards, seed)
+    pieces = [stage_latency_s(predicted, conditions, i) for i in range(len(frame))]
     return np.stack([p[0] for p in pieces], axis=1), np.stack([p[1] for p in pieces], axis=1)
 
 
@@ -227,7 +227,7 @@ def _stage_summary(split: np.ndarray, tail: float, stable: np.ndarray) -> tuple[
     return mean, low, high
 
 
-def _measured(posterior: Posterior, configuration: Configuration, cards: Cards, seed: int) -> dict:
+def _measured(posterior: Posterior, configuration: Configuration, cards: Cards, seed: int) -> dict[str, Any]:
     """Measured points, and where each fell among predictions for it, with the acceptance of its own run."""
     rows = configuration.rows
     if "latency_s" not in rows:

@@ -65,7 +65,9 @@ def prepare_choices(
     if not drafters:
         row = base.iloc[0]
         if row["method"] == "none":
-            raise ConditionError("the condition has no way of drafting: give --method and --drafter to tune")
+            raise ConditionError(
+                "the condition has no way of drafting: give method and drafter (--method, --drafter) to tune"
+            )
         drafters = [(str(row["method"]), str(row["drafter"]))]
     choices = [Alternative(int(k), drafter, method) for method, drafter in drafters for k in lengths if k > 0]
     if 0 in lengths:

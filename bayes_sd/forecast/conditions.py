@@ -137,7 +137,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
 
 
 def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:
-    """Take the one engine that the stack was measured with where a condition names none."""
+    """Where a condition names no engine, take the one that its verifier, GPU and formats were measured with, if it is one."""
     if deployment.engine != "unknown":
         return deployment
     known = posterior.levels.deployments
@@ -160,7 +160,7 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     known = set(levels.names)
     pairs, cells = set(posterior.names("pair")), set(posterior.names("cell"))
     drafters = set(posterior.names("drafter"))
-    found = []
+    reasons = []
     for i, deployment in enumerate(conditions.deployments):
         new = [kind for kind in KINDS[:4] if deployment.level(kind) not in known]
         at = keys.get(deployment.key)
@@ -176,8 +176,8 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
                 new.append("drafter on this deployment")
             if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
                 new.append("acceptance")
-        found.append("; ".join(new))
-    return found
+        reasons.append("; ".join(new))
+    return reasons
 
 
 def _outside(conditions: Conditions, i: int, measured: dict[str, list[float]]) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["text", "number", "count", "flag", "choice", "counts"]
 Role = Literal[
@@ -76,15 +76,15 @@ class Column:
     observed: bool = False
 
 
-def _text(name: str, meaning: str, **more) -> Column:
+def _text(name: str, meaning: str, **more: Any) -> Column:
     return Column(name, "text", meaning, **more)
 
 
-def _positive(name: str, unit: str, meaning: str, **more) -> Column:
+def _positive(name: str, unit: str, meaning: str, **more: Any) -> Column:
     return Column(name, "number", meaning, unit=unit, low=0.0, open_low=True, **more)
 
 
-def _count(name: str, meaning: str, low: float = 1, **more) -> Column:
+def _count(name: str, meaning: str, low: float = 1, **more: Any) -> Column:
     return Column(name, "count", meaning, low=low, **more)
 
 
@@ -92,7 +92,7 @@ def _required(column: Column) -> Column:
     return replace(column, measured="required", condition="required")
 
 
-def _result(name: str, unit: str, meaning: str, **more) -> Column:
+def _result(name: str, unit: str, meaning: str, **more: Any) -> Column:
     return _positive(name, unit, meaning, condition="result", **more)
 
 

@@ -128,9 +128,9 @@ def build_levels(frame: pd.DataFrame, deployments: list[Deployment], cards: Card
     names: list[str] = []
     kinds: list[int] = []
     for index, kind in enumerate(KINDS):
-        found = dict.fromkeys(d.level(kind) for d in deployments)
-        names += found
-        kinds += [index] * len(found)
+        levels = dict.fromkeys(d.level(kind) for d in deployments)
+        names += levels
+        kinds += [index] * len(levels)
     member = np.zeros((len(deployments), len(names)))
     for i, deployment in enumerate(deployments):
         for kind in KINDS:

@@ -12,7 +12,8 @@ import numpy as np
 
 from bayes_sd.cards import Cards, load_cards
 from bayes_sd.cards.stored import changed_cards, with_stored
-from bayes_sd.measurements.schema import OBSERVED
+from bayes_sd.errors import TraceError
+from bayes_sd.measurements.schema import COLUMNS, DERIVED, OBSERVED
 from bayes_sd.model.deployments import Deployment
 from bayes_sd.model.design import Design, Levels
 from bayes_sd.model.spec import ModelSpec
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 3
 NONE_LOG = -50.0
-"""Logarithm of what a file of an older format takes as nothing."""
+"""Log of a cost that the model of an older format did not have: exp(-50) is nothing beside any other."""
 NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
+KEPT_COLUMNS = {column.name: column for column in (*COLUMNS, *DERIVED) if column.name in OBSERVED}
+"""Columns of the observations that a posterior keeps, by name."""
 KIND = FileKind(
     attribute="bayes_sd",
     version=FORMAT_VERSION,
@@ -197,31 +200,33 @@ def describe(design: Design, spec: ModelSpec) -> dict[str, Any]:
 
 def _ranges(design: Design) -> list[dict[str, list[float]]]:
     """Range of each input that was measured, per deployment."""
-    found = []
+    ranges = []
     for d in range(len(design.levels.deployments)):
         own = design.rows["deployment"] == d
-        found.append(
+        ranges.append(
             {
                 name: [float(design.rows[name][own].min()), float(design.rows[name][own].max())]
                 for name in ("prompt", "output", "k", "load")
             }
             | {"open_loop": sorted({bool(v) for v in design.rows["open_loop"][own]})}
         )
-    return found
+    return ranges
 
 
 def observed_set(frame: pd.DataFrame) -> xr.Dataset:
     """Keep the columns of the observations that later commands show, dim ``observation``."""
     import xarray as xr
 
-    found = {}
+    columns = {}
     for name in OBSERVED:
         if name in frame:
             column = frame[name]
             numeric = column.dtype.kind in "fiub"
             values = column.to_numpy() if numeric else column.fillna("").astype(str).to_numpy(dtype=object)
-            found[name] = (("observation",), values)
-    return xr.Dataset(found)
+            meant = KEPT_COLUMNS[name]
+            about = {"long_name": meant.meaning} | ({"units": meant.unit} if meant.unit else {})
+            columns[name] = (("observation",), values, about)
+    return xr.Dataset(columns)
 
 
 def save_posterior(posterior: Posterior, path: str | Path) -> Path:
@@ -261,7 +266,8 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     Raises
     ------
     TraceError
-        If the file is missing, truncated, not a posterior of this package, or of a newer format.
+        If the file is missing, truncated, not a posterior of this package, of a newer format, or of a model that this
+        version does not build.
     ConvergenceError
         If the fit did not pass its gate and is not accepted.
     """
@@ -272,7 +278,22 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
         tree, about = _from_format_1(tree, about)
     if about["format_version"] < FORMAT_VERSION:
         tree, about = _from_format_2(tree, about)
-    return Posterior(tree, about)
+    posterior = Posterior(tree, about)
+    _require_known_model(posterior, path)
+    return posterior
+
+
+def _require_known_model(posterior: Posterior, path: str | Path) -> None:
+    """Refuse a file whose model this version does not build, naming the version that does."""
+    try:
+        _ = posterior.spec
+    except TypeError as error:
+        wrote = posterior.about.get("versions", {}).get("bayes_sd", "an older one")
+        part = str(error).rpartition("argument ")[2]
+        raise TraceError(
+            f"{Path(path)}: format {posterior.about['format_version']}, of a model that this version does not build "
+            f"({part}); read it with the bayes_sd that wrote it ({wrote}), or fit again"
+        ) from error
 
 
 def _from_format_1(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:

@@ -127,7 +127,7 @@ def simulate_ladder(server: ServerSpec, loads: Sequence[LoadSpec], seed: int) ->
 def _generator(load: LoadSpec, seed: int) -> np.random.Generator:
     if seed < 0:
         raise ConditionError(f"a seed of {seed}: it must not be negative")
-    # The load's own bits join the seed, so that a point keeps its random numbers in any ladder.
+    # The load is part of the seed, so that a load gives the same run whatever other loads are simulated.
     load_bits = int(np.float64(load.value).view(np.uint64))
     kind = ("closed", "poisson", "even").index(load.protocol)
     return np.random.default_rng(np.random.SeedSequence([seed, kind, load_bits]))

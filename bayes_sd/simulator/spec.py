@@ -39,7 +39,7 @@ class TokenLaw:
     std: float = 0.0
     law: LengthLaw = "lognormal"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.law not in get_args(LengthLaw):
             raise ConditionError(f"unknown length law {self.law!r}: say {', '.join(get_args(LengthLaw))}")
         if not (np.isfinite(self.mean) and self.mean >= 1):
@@ -96,7 +96,7 @@ class Experts:
     skew: float = 0.0
     draws: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         routed_share(self.total, self.active)
         if not 0 <= self.independence <= 1:
             raise ConditionError(f"a routing independence of {self.independence:g}: it must lie in [0, 1]")
@@ -137,7 +137,7 @@ class ServerSpec:
     experts: Experts | None = None
     labels: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for cost in fields(self.costs):
             value = getattr(self.costs, cost.name)
             if not (np.ndim(value) == 0 and np.isfinite(value) and value >= 0):
@@ -187,7 +187,7 @@ class LoadSpec:
     value: float
     n_requests: int = 2000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checked_protocol(self.protocol)
         checked_load(self.value, "clients" if self.protocol == "closed" else "rate_rps")
         if self.protocol == "closed" and self.value != int(self.value):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.readers import acceptance_counts, little
@@ -25,6 +26,9 @@ from bayes_sd.measurements.readers.reading import (
     put_tpot,
     section,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 REPORT_VERSION = 2
 ARRIVALS = {"constant": "even", "poisson": "poisson"}
@@ -236,7 +240,7 @@ def _mean(metrics: Mapping[str, object], name: str) -> float | None:
     return number(section(metrics, name, "successful"), "mean")
 
 
-def _mean_known(values) -> float | None:
+def _mean_known(values: np.ndarray) -> float | None:
     import numpy as np
 
     return float(np.nanmean(values)) if np.isfinite(values).any() else None
