@@ -17,10 +17,12 @@ from bayes_sd.model.deployments import (
     parameter_share,
     rooflines,
 )
-from bayes_sd.model.names import cell_name, cell_workload, codes, is_synthetic, lengths_name, shape_name
+from bayes_sd.model.names import cell_workload, codes, is_synthetic
 from bayes_sd.model.points import protocol_order
 from bayes_sd.model.spec import KINDS, ModelSpec
 from bayes_sd.model.stated import PROFILE_POSITIONS, measured_committed, method_profile, number_column
+from bayes_sd.model.term import Labelled
+from bayes_sd.model.terms import TERMS
 
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
@@ -199,8 +201,14 @@ def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) ->
     for kind in ("engine", "stack"):
         coords[kind], of_deployment = levels.index(kind)
         rows[kind] = of_deployment[rows["deployment"]]
-    for dim, names in _row_levels(each, deployments, drafters).items():
-        rows[dim], coords[dim] = codes(names)
+    labels = [
+        Labelled(row, d, drafter, bool(levels.roofline["n_experts"][i] > 0))
+        for row, d, drafter, i in zip(each, deployments, drafters, rows["deployment"], strict=True)
+    ]
+    for term in TERMS:
+        named = [term.levels_of(label) for label in labels]
+        for dim in named[0]:
+            rows[dim], coords[dim] = codes([names[dim] for names in named])
     rows["cache_tokens"] = levels.roofline["cache_tokens"][rows["deployment"]]
     rows["reserve"] = np.array([RESERVED_OUTPUT.get(d.engine_base, 0.0) for d in deployments])
     sparse, coords["sparse_verifier"] = codes(
@@ -226,22 +234,6 @@ def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) ->
         ),
         frame=frame,
     )
-
-
-def _row_levels(
-    rows: list[pd.Series], deployments: list[Deployment], drafters: list[str]
-) -> dict[str, list[str]]:
-    """Name the level of each row along every dim that is not the deployment's, blank where it has none."""
-    named = list(zip(rows, deployments, drafters, strict=True))
-    return {
-        "source": [str(row.get("source", "")) for row in rows],
-        "noise": [f"{row.get('source', '')} | {d.hardware}" for row, d, _ in named],
-        "pair": [f"{d.key} | {drafter}" if drafter else "" for _, d, drafter in named],
-        "drafter": drafters,
-        "shape": [shape_name(row, d, drafter) for row, d, drafter in named],
-        "lengths": [lengths_name(row, d) for row, d, _ in named],
-        "cell": [cell_name(row, d, drafter) if drafter else "" for row, d, drafter in named],
-    }
 
 
 def _first(codes_of_rows: np.ndarray, n: int) -> np.ndarray:

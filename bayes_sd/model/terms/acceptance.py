@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from bayes_sd.latency.acceptance import committed_by_positions
+from bayes_sd.model.names import cell_name
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Quantities, Term, Unknown, Values, in_a_row
+from bayes_sd.model.term import Coords, Labelled, Quantities, Term, Unknown, Values, in_a_row
 
 REFERENCE_DRAFT_LENGTH = 4.0
 """Draft length [tokens] at which an acceptance cell's level is stated."""
@@ -32,6 +33,12 @@ class Acceptance(Term):
     """Tokens per cycle of rows that state none."""
 
     name = "acceptance"
+
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the drafter and the acceptance cell."""
+        drafter = labelled.drafter
+        cell = cell_name(labelled.row, labelled.deployment, drafter) if drafter else ""
+        return {"drafter": drafter, "cell": cell}
 
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row speculates."""

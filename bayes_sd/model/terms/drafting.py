@@ -18,7 +18,7 @@ import numpy as np
 
 from bayes_sd.latency.acceptance import committed_by_positions
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, as_table, one_row
+from bayes_sd.model.term import Coords, Labelled, PerLevel, Term, Unknown, Values, as_table, one_row
 from bayes_sd.model.terms.acceptance import SCALE_LOG_SD, cell_level
 
 BY_COMMITTED = 2.0
@@ -30,6 +30,11 @@ class Drafting(Term):
 
     name = "drafting"
     moved = ("log_draft_cost",)
+
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the pair of deployment and drafter."""
+        drafter = labelled.drafter
+        return {"pair": f"{labelled.deployment.key} | {drafter}" if drafter else ""}
 
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row speculates."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Term, Unknown
+from bayes_sd.model.term import Coords, Labelled, Term, Unknown
 
 
 def similar_groups(draws: np.ndarray, names: list[str], wanted: str, rng: np.random.Generator) -> np.ndarray:
@@ -36,6 +36,10 @@ class Error(Term):
     """Noise of measurements."""
 
     name = "error"
+
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the source and hardware of a row."""
+        return {"noise": f"{labelled.row.get('source', '')} | {labelled.deployment.hardware}"}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare log noise scales."""

@@ -12,14 +12,23 @@ from types import ModuleType
 
 import numpy as np
 
+from bayes_sd.model.names import lengths_name, shape_name
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Quantities, Term, Unknown, Values, one_row
+from bayes_sd.model.term import Coords, Labelled, PerLevel, Quantities, Term, Unknown, Values, one_row
 
 
 class Misfit(Term):
     """Misfit of a shape and of its load."""
 
     name = "misfit"
+
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the shape and the lengths of a row."""
+        row, deployment = labelled.row, labelled.deployment
+        return {
+            "shape": shape_name(row, deployment, labelled.drafter),
+            "lengths": lengths_name(row, deployment),
+        }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare scales and misfits [log]."""
