@@ -26,7 +26,7 @@ from bayes_sd.model.terms.acceptance import cell_level
 if TYPE_CHECKING:
     import pymc as pm
 
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
 
 

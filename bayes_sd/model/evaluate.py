@@ -16,7 +16,7 @@ from bayes_sd.model.terms import active_terms
 from bayes_sd.model.unseen import Draws, StandardNormals, draw_unknowns
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
 
 

@@ -15,7 +15,7 @@ from bayes_sd.model.terms.acceptance import doublings
 from bayes_sd.model.terms.cache import nominal_held
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.points import Points
     from bayes_sd.model.spec import ModelSpec
 

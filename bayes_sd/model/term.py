@@ -17,6 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.deployments import Deployment
     from bayes_sd.model.spec import ModelSpec
 
@@ -151,6 +152,10 @@ class Term:
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether the term has anything to say of these levels."""
         return True
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Collect the facts of levels that the term's functions use, as numbers; last dims are the levels'."""
+        return {}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare the term's unknowns, parents before children."""

@@ -14,8 +14,8 @@ from bayes_sd.cards import Cards, load_cards
 from bayes_sd.cards.stored import changed_cards, with_stored
 from bayes_sd.errors import TraceError
 from bayes_sd.measurements.schema import COLUMNS, DERIVED, OBSERVED
+from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.model.deployments import Deployment
-from bayes_sd.model.design import Design, Levels
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.terms import TERMS
 from bayes_sd.posterior.file import FileKind, read_tree, require_converged, write_tree
