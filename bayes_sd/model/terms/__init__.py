@@ -4,6 +4,7 @@ from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.term import Coords, Term
 from bayes_sd.model.terms.acceptance import Acceptance
 from bayes_sd.model.terms.cache import Cache
+from bayes_sd.model.terms.cycle import Cycle
 from bayes_sd.model.terms.drafting import Drafting
 from bayes_sd.model.terms.error import Error
 from bayes_sd.model.terms.experts import Experts
@@ -17,6 +18,7 @@ TERMS: tuple[Term, ...] = (
     Misfit(),
     Acceptance(),
     Drafting(),
+    Cycle(),
     Cache(),
     Experts(),
     Kernel(),
