@@ -23,7 +23,7 @@ from bayes_sd.baseline.line import NEAREST_TO_SATURATION, line_latency_s, loads
 from bayes_sd.baseline.names import deployment_names, drafting_names
 from bayes_sd.baseline.squares import fit_log_latency
 from bayes_sd.errors import ModelError
-from bayes_sd.model.design import measured_committed
+from bayes_sd.model.stated import measured_committed
 
 if TYPE_CHECKING:
     import pandas as pd

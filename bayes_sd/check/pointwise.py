@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import TraceError
+from bayes_sd.model.build import assemble, model_inputs
+from bayes_sd.model.observed import timed_rows
 from bayes_sd.model.points import place_points
 
 if TYPE_CHECKING:
@@ -103,16 +105,15 @@ def _compiled(
 ) -> tuple[_Evaluate, list[np.ndarray]]:
     import pytensor
 
-    from bayes_sd.model.build import build_model
-
-    model = build_model(design, posterior.spec)
+    inputs_of_model = model_inputs(design, posterior.spec)
+    model = assemble(inputs_of_model).model
     free = [v.name for v in model.free_RVs]
     drawn = posterior.tree["posterior"]
-    for variable in model.free_RVs:
-        shape = drawn[variable.name].shape[2:] if variable.name in drawn else None
-        if shape != tuple(int(n) for n in variable.shape.eval()):
+    for unknown in inputs_of_model.unknowns:
+        shape = drawn[unknown.name].shape[2:] if unknown.name in drawn else None
+        if shape != unknown.shape(inputs_of_model.coords):
             raise TraceError(
-                f"{name}: was fitted by another version of the model ({variable.name} differs); fit it again to compare"
+                f"{name}: was fitted by another version of the model ({unknown.name} differs); fit it again to compare"
             )
     places = rows_of_terms(design)
     terms = [v for v in model.observed_RVs if v.name in places]
@@ -134,8 +135,6 @@ def rows_of_terms(design: Design) -> dict[str, np.ndarray]:
     dict of str to int array
         By the observed variable's name.
     """
-    from bayes_sd.model.build import timed_rows
-
     rows = design.rows
     ttft, share = timed_rows(design, place_points(rows))
     accepted = np.flatnonzero((rows["k"] > 0) & np.isfinite(rows["committed"]))

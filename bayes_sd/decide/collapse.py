@@ -98,7 +98,7 @@ def _straight(
     b = np.append(np.geomspace(1.0, max(most, 2.0), 16), in_flight)[None, :]
     service, _, _ = curve(predicted, conditions, i, b)
     experts = np.zeros_like(service)
-    if predicted.n_experts[i] > 0:
+    if predicted.sparse[i] >= 0:
         experts = stage_parts_s(predicted, conditions, i, b)[list(PARTS).index("verify, experts")]
     target, number = (service - experts)[:, :-1], b[:, :-1]
     weight = service[:, :-1] ** -2

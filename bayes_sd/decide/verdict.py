@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.forecast.costs import sigmoid
 from bayes_sd.latency.acceptance import expected_committed_iid
+from bayes_sd.model.term import sigmoid
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -16,7 +16,8 @@ from bayes_sd.latency.kernel import kernel_deviation
 from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.latency.tails import LEVELS, cv_of
-from bayes_sd.model.build import MOST_AMPLIFIED, QUEUED_NOISE, smooth_minimum
+from bayes_sd.model.observed import MOST_AMPLIFIED, QUEUED_NOISE
+from bayes_sd.model.terms.cache import smooth_minimum
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -142,14 +143,8 @@ def service_curve(
         Seconds.
     """
     costs, work, n = take(predicted.costs, i), _work(predicted, conditions, i), np.atleast_2d(in_flight)
-    covered, wait = predicted.experts.at(
-        conditions.deployments[i].verifier,
-        predicted.n_experts[i],
-        predicted.top_k_experts[i],
-        conditions.k[i],
-        n,
-    )
-    deviation = kernel_deviation(predicted.kernel[:, i], n * (conditions.k[i] + 1.0))
+    covered, wait = predicted.experts.at(int(predicted.sparse[i]), conditions.k[i], n)
+    deviation = kernel_deviation(predicted.kernel(i), n * (conditions.k[i] + 1.0))
     step = step_s(costs, work, n, covered, np.exp(deviation), wait)
     return service_latency_s(costs, work, n, step), step
 

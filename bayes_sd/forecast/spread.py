@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.forecast.costs import Unknowns
 from bayes_sd.latency.tails import cv_of, work_log_sd
+from bayes_sd.model.unseen import StandardNormals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,7 @@ def request_spread(posterior: Posterior, conditions: Conditions, seed: int = 0) 
     RequestSpread
     """
     frame, n = conditions.frame, len(conditions)
-    unknown = Unknowns(posterior.n_draws, seed)
+    unknown = StandardNormals(posterior.n_draws, seed)
     median, log_sd = DRAFT_LOG_ODDS_SD
     draft = np.zeros((posterior.n_draws, n))
     for i in np.flatnonzero(conditions.k > 0):

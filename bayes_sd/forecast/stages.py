@@ -20,7 +20,7 @@ from bayes_sd.forecast.grid import curve_points, straight_between
 from bayes_sd.forecast.latency import running_cap, service_curve
 from bayes_sd.latency.queue import InFlightLaw, in_flight_law
 from bayes_sd.latency.service import StageCosts
-from bayes_sd.model.build import smooth_minimum
+from bayes_sd.model.terms.cache import smooth_minimum
 
 if TYPE_CHECKING:
     from bayes_sd.forecast.conditions import Conditions

@@ -16,7 +16,7 @@ from bayes_sd.forecast.alternatives import Alternative, Prepared, prepare
 from bayes_sd.forecast.latency import curve, running_cap, running_curve, service_curve
 from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.loads import mean_over_loads
-from bayes_sd.model.build import smooth_minimum
+from bayes_sd.model.terms.cache import smooth_minimum
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -178,7 +178,7 @@ def _protocol(prepared: Prepared, arrivals: str | None) -> Protocol:
 
 def _open(prepared: Prepared, rates: np.ndarray, protocol: Protocol, ttft: bool) -> dict[str, np.ndarray]:
     costs, conditions = prepared.costs, prepared.conditions
-    shape = (len(costs.experts.routing), len(prepared.alternatives), len(rates))
+    shape = (costs.n_draws, len(prepared.alternatives), len(rates))
     draws = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
     draws["limit"] = np.empty(shape[:2])
     for i in range(shape[1]):
@@ -199,7 +199,7 @@ def _open(prepared: Prepared, rates: np.ndarray, protocol: Protocol, ttft: bool)
 
 def _closed(prepared: Prepared, clients: np.ndarray, ttft: bool) -> dict[str, np.ndarray]:
     costs, conditions = prepared.costs, prepared.conditions
-    shape = (len(costs.experts.routing), len(prepared.alternatives), len(clients))
+    shape = (costs.n_draws, len(prepared.alternatives), len(clients))
     draws = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
     for i in range(shape[1]):
         offered = np.minimum(clients, conditions.cap[i])[None, :]

@@ -150,7 +150,14 @@ class Posterior:
 
     def names(self, dim: str) -> list[str]:
         """Give the names along a dim, empty if the posterior has none."""
-        return [str(v) for v in self.about["coords"].get(dim, [])]
+        if dim in self.about["coords"]:
+            return [str(v) for v in self.about["coords"][dim]]
+        coords = self.tree["posterior"].coords
+        return [str(v) for v in coords[dim].to_numpy()] if dim in coords else []
+
+    def has(self, name: str) -> bool:
+        """Say whether a parameter was fitted."""
+        return name in self.tree["posterior"]
 
     @property
     def observed(self) -> pd.DataFrame:
