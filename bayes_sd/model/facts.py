@@ -14,7 +14,7 @@ from bayes_sd.latency.acceptance import counted_positions, extended_profile
 from bayes_sd.latency.coverage import normal_quantile, routed_share
 from bayes_sd.latency.expert_load import busiest_surface
 from bayes_sd.latency.kernel import KNOTS, knot_factor
-from bayes_sd.model.spec import KINDS
+from bayes_sd.model.spec import KINDS, PARTS
 from bayes_sd.model.term import Values
 from bayes_sd.model.terms.acceptance import doublings
 from bayes_sd.model.terms.stages import active_coefficients, effect_scales, ideal_table
@@ -29,8 +29,6 @@ FEW_ROWS = 2
 
 def model_coords(design: Design) -> dict[str, list]:
     """Give the names along every dim of the model."""
-    from bayes_sd.model.spec import PARTS
-
     sparse = bool((design.levels.roofline["n_experts"] > 0).any())
     return dict(design.coords) | {
         "coefficient": list(active_coefficients(sparse)),

@@ -11,7 +11,9 @@ import numpy as np
 
 from bayes_sd.model.build import model_inputs
 from bayes_sd.sample.chains import run_chains
+from bayes_sd.sample.pilot import find_frame
 from bayes_sd.sample.settings import TARGET, TARGET_WITH_EXPERTS
+from bayes_sd.sample.target import make_target
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,9 +51,6 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     KeyboardInterrupt
         If interrupted; nothing is returned then.
     """
-    from bayes_sd.sample.pilot import find_frame
-    from bayes_sd.sample.target import make_target
-
     # nutpie brings plotting libraries along, which take as long to import as the mode takes to find.
     Thread(target=import_module, args=("nutpie",), daemon=True).start()
     target = make_target(model_inputs(design, spec))

@@ -90,7 +90,9 @@ class Target:
     def named(self, x: np.ndarray) -> Values:
         """Give coordinates by name, shape (..., *dims)."""
         shapes = {u.name: u.shape(self.inputs.coords) for u in self.inputs.unknowns}
-        return {name: x[..., span].reshape(*x.shape[:-1], *shapes[name]) for name, span in self.spans.items()}
+        return {
+            name: x[..., span].reshape((*x.shape[:-1], *shapes[name])) for name, span in self.spans.items()
+        }
 
     def to_natural(self, x: np.ndarray) -> Values:
         """Turn coordinates, shape (..., unknown), into unknowns by name, shape (..., *dims)."""
