@@ -41,6 +41,17 @@ def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
     ------
     ConditionError
         Naming the column, and the row from 1, for a needed one that is missing or a value that it cannot hold.
+
+    Examples
+    --------
+    >>> frame = as_conditions(
+    ...     {
+    ...         "hardware": "H100-SXM", "verifier": "Llama-3.1-8B-Instruct", "prompt_tokens": 200, "output_tokens": 300,
+    ...         "load_kind": "rate", "load_value": [1.0, 2.0],
+    ...     }
+    ... )
+    >>> len(frame), frame["method"].tolist(), frame["tp"].tolist()
+    (2, ['none', 'none'], [1, 1])
     """
     import pandas as pd
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
+from bayes_sd.decide.configurations import Configuration, one_configuration
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.decide.configurations import Configuration
     from bayes_sd.posterior.posterior import Posterior
 
 N_LOADS = 17
@@ -65,7 +66,7 @@ def loads_for(configuration: Configuration, n: int = N_LOADS) -> np.ndarray:
 
 def latency_bands(
     posterior: Posterior,
-    configuration: Configuration,
+    configuration: Configuration | Any,
     cards: Cards | None = None,
     loads: np.ndarray | None = None,
     ci: float = 0.9,
@@ -77,7 +78,8 @@ def latency_bands(
     ----------
     posterior : Posterior
         Thin it first (:func:`thinned`) if it is large.
-    configuration : Configuration
+    configuration : Configuration, or DataFrame or mapping
+        A measured one, or conditions that differ in load only (:func:`bayes_sd.condition.as_conditions`).
     cards : Cards, optional
         The posterior's own, and the shipped ones, by default.
     loads : array, shape (load,), optional
@@ -102,11 +104,13 @@ def latency_bands(
     Raises
     ------
     CardError, ConditionError
-        If the configuration names something that nothing is known about.
+        If the configuration names something that nothing is known about, or conditions differ in more than load.
     """
     import xarray as xr
 
     cards = posterior.cards() if cards is None else cards
+    if not isinstance(configuration, Configuration):
+        configuration = one_configuration(as_conditions(configuration), cards)
     loads = loads_for(configuration) if loads is None else np.asarray(loads, dtype=float)
     frame = _at_loads(configuration.condition, loads)
     prediction = predict(posterior, frame, cards, seed)

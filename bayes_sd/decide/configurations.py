@@ -101,6 +101,31 @@ def configurations_of(table: pd.DataFrame, cards: Cards) -> list[Configuration]:
     return sorted(grouped, key=lambda c: order[c.deployment])
 
 
+def one_configuration(table: pd.DataFrame, cards: Cards) -> Configuration:
+    """Take conditions that differ in load only as one configuration.
+
+    Parameters
+    ----------
+    table : DataFrame
+    cards : Cards
+
+    Returns
+    -------
+    Configuration
+
+    Raises
+    ------
+    ConditionError
+        If they differ in more than load.
+    """
+    several = configurations_of(table, cards)
+    if len(several) != 1:
+        raise ConditionError(
+            f"the conditions are {len(several)} configurations, where one is needed: they must differ in load_value only"
+        )
+    return several[0]
+
+
 def select(configurations: list[Configuration], words: str | None) -> list[Configuration]:
     """Select configurations by words that occur in their names.
 

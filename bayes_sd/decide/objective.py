@@ -73,6 +73,11 @@ def read_objective(text: str) -> Objective:
     ------
     ConditionError
         If it is not written so.
+
+    Examples
+    --------
+    >>> read_objective("ttft <= 300 ms")
+    Objective(statistic='ttft', limit_s=0.3)
     """
     match = _FORM.fullmatch(text)
     statistic = match[1].casefold() if match else ""

@@ -120,6 +120,15 @@ def simulate_ladder(server: ServerSpec, loads: Sequence[LoadSpec], seed: int) ->
     Returns
     -------
     list of SimulationResult
+
+    Examples
+    --------
+    >>> from bayes_sd import LoadSpec, ServerSpec, StageCosts, TokenLaw
+    >>> costs = StageCosts(0.01, 1e-5, 0.02, 0.0, 1e-4, 0.0, 0.0, 0.0, 0.0, 0.0)
+    >>> server = ServerSpec(costs, prompt=TokenLaw(200, law="fixed"), output=TokenLaw(100, law="fixed"))
+    >>> one, many = simulate_ladder(server, [LoadSpec("closed", 1, 50), LoadSpec("closed", 32, 500)], seed=1)
+    >>> one.row()["mean_e2e_s"] < many.row()["mean_e2e_s"]
+    True
     """
     return [simulate_server(server, load, seed) for load in loads]
 

@@ -116,6 +116,9 @@ def test_every_decision_takes_a_plain_condition(small_fit, a100):
     assert sd.tune(small_fit, base, loads=[1.0], draft_lengths=[0, 3], thin=10).sizes["alternative"] == 2
     assert sd.plan(small_fit, base, "p95<60s", 1.0).sizes["alternative"] == 2
     assert sd.Monitor(small_fit, base).k == row["k"]
+    assert sd.bands(small_fit, base | {"load_kind": "rate", "load_value": [0.5, 1.0]}).sizes["load"] > 1
+    with pytest.raises(sd.ConditionError, match="2 configurations"):
+        sd.bands(small_fit, base | {"load_kind": "rate", "load_value": 1.0, "k": [2, 3]})
 
 
 def test_a_missing_column_is_named_and_never_a_key_error(small_fit, plain):

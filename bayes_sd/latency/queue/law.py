@@ -112,6 +112,13 @@ def in_flight_law(
     ConditionError
         If the protocol is unknown, a cap below 1, a rate or client count not positive, a curve not finite
         latencies above 0, or a closed loop has more clients than the curve has points and no cap.
+
+    Examples
+    --------
+    >>> service_s = 1.0 + 0.1 * np.arange(1, 65)  # S(1), ..., S(64)
+    >>> law = in_flight_law(service_s, "poisson", 2.0)
+    >>> round(float(law.mean_latency_s), 3), bool(law.stable)
+    (1.375, True)
     """
     protocol = checked_protocol(protocol)
     service = np.asarray(service_s, dtype=float)
