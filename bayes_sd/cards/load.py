@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_sd.cards.base import Card
+from bayes_sd.cards.canonical import read_flag, spellings, split_format, stem
 from bayes_sd.cards.drafter import Drafter, Family
-from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier
+from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier, refuse_half_told_mixture
 from bayes_sd.cards.hardware import Hardware
 from bayes_sd.cards.names import find, key, suggest
+from bayes_sd.cards.nearest import suggest_verifier
 from bayes_sd.cards.precision import Precision, parse_precision
 from bayes_sd.cards.read import SECTIONS, read_cards
+from bayes_sd.cards.stated import SPELLED, hardware_from_columns, stated_hardware
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 from bayes_sd.files import shipped
@@ -21,8 +24,12 @@ from bayes_sd.files import shipped
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_CARDS = ("acceptance", "priors")
+NOT_CARDS = ("acceptance", "priors", "engines")
 """How the names of files of another form begin that stand beside the cards."""
+MODELS = ("verifier", "drafter")
+"""Sections whose names carry owners, formats and dates."""
+OWN_LAYERS = ("native-mtp", "mtp", "nextn", "native-nextn")
+"""Names that a checkpoint's own layers for further tokens go by, whichever checkpoint it is."""
 
 
 class Cards:
@@ -37,18 +44,82 @@ class Cards:
     def __init__(self) -> None:
         self.by_section: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
         self._index: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+        self._stems: dict[str, dict[str, set[str]]] = {section: {} for section in MODELS}
 
     def hardware(self, name: str) -> Hardware:
-        """Give the card of a GPU; CardError with the nearest names where there is none."""
-        return self._find("hardware", name)
+        """Give the card of a GPU, or one of its stated numbers.
+
+        Parameters
+        ----------
+        name : str
+            Name or alias; or ``NAME(memory_gb=24 bandwidth_gb_per_s=1008 fp16_tflops=165)``, where NAME may have a
+            card whose other numbers stay.
+
+        Returns
+        -------
+        Hardware
+
+        Raises
+        ------
+        CardError
+            With the nearest names where there is none.
+        """
+        spelled = SPELLED.fullmatch(name)
+        known = None if spelled is None else self._index["hardware"].get(key(spelled["name"]))
+        return stated_hardware(name, known) or self._find("hardware", name)
+
+    def hardware_from_row(self, row: Mapping[str, Any] | pd.Series) -> Hardware:
+        """Give the hardware of a row: its card, with the numbers that its own columns state in place of the card's."""
+        name = str(row["hardware"])
+        known = self._index["hardware"].get(key(name))
+        return hardware_from_columns(dict(row.items()), known) or self.hardware(name)
 
     def verifier(self, name: str) -> Verifier:
-        """Give the card of a verifier; CardError with the nearest names where there is none."""
-        return self._find("verifier", name)
+        """Give the card of a verifier.
+
+        Parameters
+        ----------
+        name : str
+            Name or alias, with or without its organisation, a format at its end, or its training ("-Instruct", "-2507").
+
+        Returns
+        -------
+        Verifier
+
+        Raises
+        ------
+        CardError
+            With the names nearest by family and size where there is none.
+        """
+        found = self._model("verifier", name)
+        if found is None:
+            near = suggest_verifier(name, self.by_section["verifier"])
+            raise CardError(
+                f"no verifier card is named {name!r}: {near} "
+                "(or make one with `card config.json` and name its folder with --models DIR)"
+            )
+        return found
 
     def drafter(self, name: str) -> Drafter:
         """Give the card of a drafter; CardError with the nearest names where there is none."""
-        return self._find("drafter", name)
+        return self._model("drafter", name) or self._find("drafter", name)
+
+    def weights_of(self, name: str) -> str | None:
+        """Give the weight format that a verifier's name says, or in which its checkpoint is published.
+
+        Parameters
+        ----------
+        name : str
+            As written: ``Qwen3-8B-AWQ``, ``gpt-oss-120b``.
+
+        Returns
+        -------
+        str or None
+            Name of a weight format; None where neither says one (16 bits).
+        """
+        said = split_format(name)[1]
+        card = self._model("verifier", name)
+        return said or (None if card is None else card.native_format)
 
     def precision(self, name: str, verifier: str | None = None) -> Precision:
         """Read a precision as a table has it.
@@ -83,7 +154,18 @@ class Cards:
 
     def has(self, section: str, name: str) -> bool:
         """Say whether a section has a card of that name or alias."""
-        return key(name) in self._index[section]
+        return (
+            self._model(section, name) is not None if section in MODELS else key(name) in self._index[section]
+        )
+
+    def _model(self, section: str, name: str) -> Any:
+        """Look a model up under every spelling of its name, then by what tells its shape."""
+        index = self._index[section]
+        for spelled in spellings(name):
+            if spelled in index:
+                return index[spelled]
+        alike = self._stems[section].get(stem(name), set())
+        return self.by_section[section][next(iter(alike))] if len(alike) == 1 else None
 
     @cached_property
     def families(self) -> Mapping[str, Family]:
@@ -122,17 +204,19 @@ class Cards:
             return self.verifier(name)
         params_b = _known(row.get("verifier_params_b"))
         if params_b is None:
-            near = suggest(name, self.names("verifier"))
+            near = suggest_verifier(name, self.by_section["verifier"])
             raise CardError(
                 f"no verifier card is named {name!r} and verifier_params_b is blank: {near} "
-                "Give its parameters in the table, or a card with --models DIR"
+                "Give its parameters in the table, or make a card with `card config.json` and --models DIR"
             )
         experts, top_k = _known(row.get("n_experts")), _known(row.get("top_k_experts"))
+        active_b = _known(row.get("verifier_active_params_b"))
+        refuse_half_told_mixture(name, read_flag(row.get("is_moe")), params_b, active_b, (experts, top_k))
         return estimate_verifier(
             name,
             self.by_section["verifier"].values(),
             params_b=params_b,
-            active_params_b=_known(row.get("verifier_active_params_b")),
+            active_params_b=active_b,
             n_experts=None if experts is None else int(experts),
             top_k_experts=None if top_k is None else int(top_k),
         )
@@ -160,11 +244,21 @@ class Cards:
         if method == "none":
             return None
         name = str(_known_text(row.get("drafter")) or method)
-        if self.has("drafter", name):
-            return self.drafter(name)
+        found = self._model("drafter", name)
+        if found is not None and key(name) in OWN_LAYERS:
+            # A name that many checkpoints' own layers go by: the verifier says whose they are.
+            verifier = self.verifier_from_row(row)
+            found = self._own_layers(verifier.name)
+            name = f"{verifier.name}-MTP"
+        if found is not None:
+            return found
         return estimate_drafter(
             name, method, self.verifier_from_row(row), _known(row.get("drafter_params_b"))
         )
+
+    def _own_layers(self, verifier: str) -> Drafter | None:
+        drafters = self.by_section["drafter"].values()
+        return next((d for d in drafters if d.method == "mtp" and verifier in d.verifiers), None)
 
     def _find(self, section: str, name: str) -> Any:
         shown = {alias: card.name for alias, card in self._index[section].items()}
@@ -189,11 +283,16 @@ class Cards:
         replaced = self._index[section].get(key(card.name))
         if replaced is not None:
             # Tables go on using the old card's names, so the new one answers to them too.
-            names = dict.fromkeys((*card.aliases, replaced.name, *replaced.aliases))
-            aliases = tuple(name for name in names if key(name) != key(card.name))
+            every = dict.fromkeys((*card.aliases, replaced.name, *replaced.aliases))
+            aliases = tuple(name for name in every if key(name) != key(card.name))
             card = card.model_copy(update={"aliases": aliases})
             del self.by_section[section][replaced.name]
+            for alike in self._stems.get(section, {}).values():
+                alike.discard(replaced.name)
         self.by_section[section][card.name] = card
+        if section in MODELS:
+            for name in (card.name, *card.aliases):
+                self._stems[section].setdefault(stem(name), set()).add(card.name)
         self._index[section] |= {key(name): card for name in (card.name, *card.aliases)}
 
     def _check(self) -> None:
