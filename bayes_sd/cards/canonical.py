@@ -1,8 +1,8 @@
 """Names as people write them: models with a format at their end, engines as container images, flags as numbers.
 
-Everything that reads a name that a person or a tool wrote (tables, benchmark files, conditions, options) goes through here, so
-that one spelling means one thing everywhere. Nothing here needs a card; :meth:`bayes_sd.cards.Cards.verifier` and its
-like use it to find one.
+Everything that reads a name that a person or a tool wrote goes through here, so that one spelling means one thing in tables,
+benchmark files, conditions and options. Nothing here needs a card; :meth:`bayes_sd.cards.Cards.verifier` uses it to find
+one, :mod:`bayes_sd.cards.record` to settle a row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bayes_sd.errors import CardError
 
 FORMATS: dict[str, str] = {
     r"fp8(-(dynamic|block|static|kv|e4m3|per-tensor|per-channel|tensor))?|w8a8-fp8|f8": "fp8",
-    r"nvfp4(a16)?|fp4(-v\d)?|nvfp4-qat": "fp4",
+    r"nvfp4(a16)?(-v\d)?|fp4(-v\d)?|nvfp4-qat": "fp4",
     r"mxfp4(-moe)?": "mxfp4",
     r"gptq-(int8|8bit|w8a16)|w8a16|8bit|bnb-8bit|int8-w8a16": "w8a16",
     r"gptq-(int3|3bit)": "gptq-3bit",
@@ -182,7 +182,7 @@ def read_engine(text: object) -> EngineName:
         return EngineName("unknown")
     lower = said.casefold()
     family = next((name for pattern, name in ENGINES.items() if re.search(pattern, lower)), None)
-    around = next((word for word in AROUND if word in lower), None)
+    around = next((word for word in AROUND if word in lower), "dynamo" if "-runtime:" in lower else None)
     version = _version(lower, family)
     if family is None:
         family = re.split(r"[\s(:]|[-_]v?\d+\.\d", lower, maxsplit=1)[0] or "unknown"
@@ -193,7 +193,7 @@ def read_engine(text: object) -> EngineName:
 
 
 def _version(lower: str, family: str | None) -> str | None:
-    if "runtime:" in lower:  # Dynamo's own version, not the engine's inside
+    if "-runtime:" in lower:  # an image of Dynamo's, whose version is not the engine's inside
         return None
     plain = _IMAGE.sub(" ", lower)
     words = "atom" if family == "atom" else r":|@|[-_ =/]|[a-z]"

@@ -114,7 +114,11 @@ class Engines:
         if same is not None:
             return Release(name, same[2], "exact", same[1])
         # "0.22" names the line of releases, whose first is meant.
-        line = [r for r in listed if len(wanted.release) < 3 and r[0].release[: len(wanted.release)] == wanted.release]
+        line = [
+            r
+            for r in listed
+            if len(wanted.release) < 3 and r[0].release[: len(wanted.release)] == wanted.release
+        ]
         if line:
             return Release(name, line[0][2], "exact", line[0][1])
         before = [r for r in listed if r[0] < wanted]
@@ -149,8 +153,13 @@ def load_engines(extra_dir: Path | None = None) -> Engines:
     if extra_dir is not None and (Path(extra_dir) / FILE).is_file():
         engines |= _read(Path(extra_dir) / FILE)
     for engine in engines.values():
-        if engine.same_as is not None and engine.same_as not in engines:
-            raise CardError(f"[engine.{engine.name}] same_as: no engine {engine.same_as!r}: {suggest(engine.same_as, engines)}")
+        meant = engines.get(engine.same_as) if engine.same_as is not None else engine
+        where = f"[engine.{engine.name}] same_as"
+        if meant is None:
+            near = suggest(str(engine.same_as), tuple(engines))
+            raise CardError(f"{where}: no engine {engine.same_as!r}: {near}")
+        if engine.same_as is not None and meant.same_as is not None:
+            raise CardError(f"{where}: {meant.name!r} is itself another's: name the engine that has releases")
     return Engines(engines)
 
 
@@ -164,7 +173,9 @@ def _read(file: Path) -> dict[str, Engine]:
     unknown = next((section for section in content if section != "engine"), None)
     entries = content.get("engine", {})
     if unknown is not None or not all(isinstance(e, dict) for e in entries.values()):
-        raise CardError(f"{file}: it must hold sections [engine.NAME] only" + f", not {unknown!r}" * bool(unknown))
+        raise CardError(
+            f"{file}: it must hold sections [engine.NAME] only" + f", not {unknown!r}" * bool(unknown)
+        )
     found: dict[str, Engine] = {}
     for name, values in entries.items():
         try:

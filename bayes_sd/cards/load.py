@@ -16,7 +16,7 @@ from bayes_sd.cards.names import find, key, suggest
 from bayes_sd.cards.nearest import suggest_verifier
 from bayes_sd.cards.precision import Precision, parse_precision
 from bayes_sd.cards.read import SECTIONS, read_cards
-from bayes_sd.cards.stated import SPELLED, hardware_from_columns, stated_hardware
+from bayes_sd.cards.stated import SPELLED, stated_hardware
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 from bayes_sd.files import shipped
@@ -67,12 +67,6 @@ class Cards:
         spelled = SPELLED.fullmatch(name)
         known = None if spelled is None else self._index["hardware"].get(key(spelled["name"]))
         return stated_hardware(name, known) or self._find("hardware", name)
-
-    def hardware_from_row(self, row: Mapping[str, Any] | pd.Series) -> Hardware:
-        """Give the hardware of a row: its card, with the numbers that its own columns state in place of the card's."""
-        name = str(row["hardware"])
-        known = self._index["hardware"].get(key(name))
-        return hardware_from_columns(dict(row.items()), known) or self.hardware(name)
 
     def verifier(self, name: str) -> Verifier:
         """Give the card of a verifier.

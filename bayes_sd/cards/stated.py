@@ -59,26 +59,24 @@ def stated_hardware(text: str, known: Hardware | None = None) -> Hardware | None
     return _hardware(found["name"] or "unnamed", given, text, known)
 
 
-def hardware_from_columns(row: Mapping[str, Any], known: Hardware | None = None) -> Hardware | None:
-    """Read hardware from the columns of a row.
+def spelled_hardware(name: str, numbers: Mapping[str, Any]) -> str:
+    """Write hardware and its stated numbers as one text that :func:`stated_hardware` reads.
 
     Parameters
     ----------
-    row : mapping
-        With ``hardware`` and any of :data:`NUMBERS`; None, NaN and "" mean not stated.
-    known : Hardware, optional
-        The card of that name, whose other numbers stay.
+    name : str
+        Its name, with or without a card.
+    numbers : mapping
+        Any of :data:`NUMBERS`; None, NaN and "" mean not stated.
 
     Returns
     -------
-    Hardware or None
-        None where no number is stated.
+    str
+        The name alone where no number is stated.
     """
-    given = {n: float(row[n]) for n in NUMBERS if row.get(n) not in (None, "") and row[n] == row[n]}
-    if not given:
-        return None
-    name = str(row.get("hardware") or "unnamed")
-    return _hardware(name, given, name, known)
+    given = {n: numbers[n] for n in NUMBERS if numbers.get(n) not in (None, "") and numbers[n] == numbers[n]}
+    spelled = " ".join(f"{n}={float(value):.10g}" for n, value in given.items())
+    return f"{name}({spelled})" if spelled else name
 
 
 def _hardware(name: str, given: Mapping[str, float], text: str, known: Hardware | None) -> Hardware:
@@ -88,11 +86,10 @@ def _hardware(name: str, given: Mapping[str, float], text: str, known: Hardware 
     values = (
         {n: getattr(known, n) for n in NUMBERS} if known is not None else {"link_gb_per_s": PCIE_GB_PER_S}
     )
-    spelled = " ".join(f"{n}={given[n]:.10g}" for n in NUMBERS if n in given)
-    base = known.name if known is not None else name
+    name = spelled_hardware(known.name if known is not None else name, given)
     try:
         return Hardware.model_validate(
-            {**values, **given, "name": f"{base}({spelled})", "source": "numbers as stated by the user"}
+            {**values, **given, "name": name, "source": "numbers as stated by the user"}
         )
     except ValidationError as error:
         first = error.errors()[0]

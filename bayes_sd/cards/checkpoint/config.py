@@ -105,7 +105,12 @@ class Config:
                     f"give it with --set {name}=NUMBER"
                 )
             return default
-        if isinstance(found, bool) or not isinstance(found, int | float) or found != int(found) or found < 0:
+        if (
+            isinstance(found, bool)
+            or not isinstance(found, int | float)
+            or not 0 <= found < 1e18
+            or found % 1
+        ):
             raise CardError(f"{self.where}: {name} is {found!r}: it must be a whole number from 0 up")
         if found > MOST.get(name, float("inf")):
             raise CardError(

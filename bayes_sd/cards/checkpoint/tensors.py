@@ -50,6 +50,8 @@ TIED = (
 """Architectures whose output layer is the input embedding where a config does not say."""
 GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen3_5_moe", "muse_glimmer")
 """Architectures with a gate as wide as the queries on what attention gives."""
+QK_NORMS = ("qwen3", "gemma3", "gemma4")
+"""How architectures begin that normalise the queries and keys of each head."""
 FOUR_NORMS = ("gemma2", "gemma3", "gemma3n", "gemma4", "glm4", "muse_glimmer")
 
 
@@ -185,7 +187,8 @@ def _grouped(config: Config, name: str, attention: str, layer: int) -> list[Tens
         found.append(Tensor(f"{name}.gate_proj", ATTENTION, hidden * queries))
     biased = config.flag("attention_bias") or config.flag("add_qkv_bias") or config.model_type in QKV_BIASED
     output = config.model_type in ALL_BIASED
-    small = (queries + 2 * keys) * (biased or output) + hidden * output + 2 * width
+    small = (queries + 2 * keys) * (biased or output) + hidden * output
+    small += 2 * width * config.model_type.startswith(QK_NORMS)
     return [*found, Tensor(f"{name}.small", SMALL, small)]
 
 
