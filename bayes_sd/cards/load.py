@@ -7,15 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_sd.cards.base import Card
-from bayes_sd.cards.canonical import read_flag, spellings, split_format, stem
+from bayes_sd.cards.canonical import read_flag, split_format
 from bayes_sd.cards.drafter import Drafter, Family
 from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier, refuse_half_told_mixture
 from bayes_sd.cards.hardware import Hardware
-from bayes_sd.cards.names import find, key, suggest
+from bayes_sd.cards.known import Known
+from bayes_sd.cards.names import key
 from bayes_sd.cards.nearest import suggest_verifier
 from bayes_sd.cards.precision import Precision, parse_precision
-from bayes_sd.cards.read import SECTIONS, read_cards
+from bayes_sd.cards.read import read_cards
 from bayes_sd.cards.stated import SPELLED, stated_hardware
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
@@ -26,25 +26,12 @@ if TYPE_CHECKING:
 
 NOT_CARDS = ("acceptance", "priors", "engines")
 """How the names of files of another form begin that stand beside the cards."""
-MODELS = ("verifier", "drafter")
-"""Sections whose names carry owners, formats and dates."""
 OWN_LAYERS = ("native-mtp", "mtp", "nextn", "native-nextn")
 """Names that a checkpoint's own layers for further tokens go by, whichever checkpoint it is."""
 
 
-class Cards:
-    """Everything the cards say, looked up by name or alias in any case.
-
-    Attributes
-    ----------
-    by_section : dict
-        Section ("hardware", "verifier", "drafter", "weights", "kv", "flags") to canonical name to card.
-    """
-
-    def __init__(self) -> None:
-        self.by_section: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-        self._index: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-        self._stems: dict[str, dict[str, set[str]]] = {section: {} for section in MODELS}
+class Cards(Known):
+    """Everything the cards say, looked up by names as people write them."""
 
     def hardware(self, name: str) -> Hardware:
         """Give the card of a GPU, or one of its stated numbers.
@@ -66,7 +53,7 @@ class Cards:
         """
         spelled = SPELLED.fullmatch(name)
         known = None if spelled is None else self._index["hardware"].get(key(spelled["name"]))
-        return stated_hardware(name, known) or self._find("hardware", name)
+        return stated_hardware(name, known) or self.find("hardware", name)
 
     def verifier(self, name: str) -> Verifier:
         """Give the card of a verifier.
@@ -85,7 +72,7 @@ class Cards:
         CardError
             With the names nearest by family and size where there is none.
         """
-        found = self._model("verifier", name)
+        found = self.model("verifier", name)
         if found is None:
             near = suggest_verifier(name, self.by_section["verifier"])
             raise CardError(
@@ -96,7 +83,7 @@ class Cards:
 
     def drafter(self, name: str) -> Drafter:
         """Give the card of a drafter; CardError with the nearest names where there is none."""
-        return self._model("drafter", name) or self._find("drafter", name)
+        return self.model("drafter", name) or self.find("drafter", name)
 
     def weights_of(self, name: str) -> str | None:
         """Give the weight format that a verifier's name says, or in which its checkpoint is published.
@@ -112,7 +99,7 @@ class Cards:
             Name of a weight format; None where neither says one (16 bits).
         """
         said = split_format(name)[1]
-        card = self._model("verifier", name)
+        card = self.model("verifier", name)
         return said or (None if card is None else card.native_format)
 
     def precision(self, name: str, verifier: str | None = None) -> Precision:
@@ -141,25 +128,6 @@ class Cards:
             meant = self.verifier(verifier).format_means
             weights |= {key(said): weights[key(means)] for said, means in meant.items()}
         return parse_precision(name, weights, self._index["kv"], self._index["flags"])
-
-    def names(self, section: str) -> tuple[str, ...]:
-        """Give the canonical names of a section, in the order of the files."""
-        return tuple(self.by_section[section])
-
-    def has(self, section: str, name: str) -> bool:
-        """Say whether a section has a card of that name or alias."""
-        return (
-            self._model(section, name) is not None if section in MODELS else key(name) in self._index[section]
-        )
-
-    def _model(self, section: str, name: str) -> Any:
-        """Look a model up under every spelling of its name, then by what tells its shape."""
-        index = self._index[section]
-        for spelled in spellings(name):
-            if spelled in index:
-                return index[spelled]
-        alike = self._stems[section].get(stem(name), set())
-        return self.by_section[section][next(iter(alike))] if len(alike) == 1 else None
 
     @cached_property
     def families(self) -> Mapping[str, Family]:
@@ -238,7 +206,7 @@ class Cards:
         if method == "none":
             return None
         name = str(_known_text(row.get("drafter")) or method)
-        found = self._model("drafter", name)
+        found = self.model("drafter", name)
         if found is not None and key(name) in OWN_LAYERS:
             # A name that many checkpoints' own layers go by: the verifier says whose they are.
             verifier = self.verifier_from_row(row)
@@ -254,10 +222,6 @@ class Cards:
         drafters = self.by_section["drafter"].values()
         return next((d for d in drafters if d.method == "mtp" and verifier in d.verifiers), None)
 
-    def _find(self, section: str, name: str) -> Any:
-        shown = {alias: card.name for alias, card in self._index[section].items()}
-        return find(section, name, self._index[section], shown)
-
     def _add_folder(self, folder: Path) -> None:
         files = sorted(f for f in folder.glob("*.toml") if not f.name.startswith(NOT_CARDS))
         if not files:
@@ -265,44 +229,18 @@ class Cards:
         owner: dict[tuple[str, str], str] = {}
         for file in files:
             for section, card in read_cards(file):
-                self._add(file, section, card, owner)
-
-    def _add(self, file: Path, section: str, card: Card, owner: dict[tuple[str, str], str]) -> None:
-        for name in (card.name, *card.aliases):
-            other = owner.setdefault((section, key(name)), card.name)
-            if other != card.name:
-                raise CardError(
-                    f"{file}: [{section}.{card.name!r}] name {name!r} is already one of {other!r}"
-                )
-        replaced = self._index[section].get(key(card.name))
-        if replaced is not None:
-            # Tables go on using the old card's names, so the new one answers to them too.
-            every = dict.fromkeys((*card.aliases, replaced.name, *replaced.aliases))
-            aliases = tuple(name for name in every if key(name) != key(card.name))
-            card = card.model_copy(update={"aliases": aliases})
-            del self.by_section[section][replaced.name]
-            for alike in self._stems.get(section, {}).values():
-                alike.discard(replaced.name)
-        self.by_section[section][card.name] = card
-        if section in MODELS:
-            for name in (card.name, *card.aliases):
-                self._stems[section].setdefault(stem(name), set()).add(card.name)
-        self._index[section] |= {key(name): card for name in (card.name, *card.aliases)}
+                self.add(file, section, card, owner)
 
     def _check(self) -> None:
         """Check that what one entry says of another exists."""
         for weights in self.by_section["weights"].values():
-            self._must_have("kv", weights.kv, f"[weights.{weights.name}] kv")
+            self.must_have("kv", weights.kv, f"[weights.{weights.name}] kv")
         for drafter in self.by_section["drafter"].values():
             for verifier in drafter.verifiers:
-                self._must_have("verifier", verifier, f"[drafter.{drafter.name!r}] verifiers")
+                self.must_have("verifier", verifier, f"[drafter.{drafter.name!r}] verifiers")
         for verifier in self.by_section["verifier"].values():
             for meant in verifier.format_means.values():
-                self._must_have("weights", meant, f"[verifier.{verifier.name!r}] format_means")
-
-    def _must_have(self, section: str, name: str, where: str) -> None:
-        if not self.has(section, name):
-            raise CardError(f"{where}: no [{section}.{name!r}]: {suggest(name, self.names(section))}")
+                self.must_have("weights", meant, f"[verifier.{verifier.name!r}] format_means")
 
 
 def load_cards(extra_dir: Path | None = None) -> Cards:

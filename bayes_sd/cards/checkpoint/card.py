@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from bayes_sd.cards.base import GIGA, Card
 from bayes_sd.cards.checkpoint import drafters
+from bayes_sd.cards.checkpoint.attention import head_dim, kv_heads
 from bayes_sd.cards.checkpoint.config import Config
+from bayes_sd.cards.checkpoint.feedforward import shared_width
 from bayes_sd.cards.checkpoint.kept import kept, native_format
 from bayes_sd.cards.checkpoint.layers import (
     FULL,
@@ -22,17 +25,8 @@ from bayes_sd.cards.checkpoint.layers import (
     mlp_kinds,
     pattern_of,
 )
-from bayes_sd.cards.checkpoint.tensors import (
-    EMBEDDING,
-    EXPERTS,
-    LOOKUP,
-    Tensor,
-    count_tensors,
-    head_dim,
-    kv_heads,
-    shared_width,
-    tied,
-)
+from bayes_sd.cards.checkpoint.parts import EMBEDDING, EXPERTS, HEAD, LOOKUP, Tensor, parts_of
+from bayes_sd.cards.checkpoint.tensors import count_tensors, tied
 from bayes_sd.cards.drafter import Drafter
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
@@ -102,7 +96,7 @@ def derive(
     CardError
         In one line naming file and field, where a field is missing or contradicts another.
     """
-    source = source or f"counted from {config.where}"
+    source = source or f"counted from {Path(config.where).name}"
     method = method or drafters.method_of(config)
     if method is not None:
         values, parts, notes = drafters.count(config, method)
@@ -117,14 +111,6 @@ def derive(
         more = {"verifiers": [name], "family": family, "source": source}
         beside = _card(config, Drafter, f"{name}-MTP", mtp | more)
     return Derived(card, parts_of(tensors), tuple(notes), beside)
-
-
-def parts_of(tensors: Iterable[Tensor]) -> dict[str, int]:
-    """Add weights up by part."""
-    found: dict[str, int] = {}
-    for tensor in tensors:
-        found[tensor.part] = found.get(tensor.part, 0) + tensor.parameters
-    return found
 
 
 def _verifier(config: Config, tensors: list[Tensor]) -> tuple[dict[str, Any], list[str]]:
@@ -184,7 +170,7 @@ def _kept(config: Config, tensors: list[Tensor]) -> dict[str, Any]:
     if native is None:
         return {"kept_16bit_params_b": _billions(stated)}
     if native in ("fp4", "w4a16", "w4a8"):
-        embeddings = sum(t.parameters for t in tensors if t.part in (EMBEDDING, "output layer"))
+        embeddings = sum(t.parameters for t in tensors if t.part in (EMBEDDING, HEAD))
         both = {"kept_16bit_params_b": _billions(embeddings), "kept_16bit_params_b_fp4": _billions(stated)}
         return both | {"native_format": native}
     means = {"format_means": {"fp4": "mxfp4"}} if native == "mxfp4" else {}

@@ -5,19 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from bayes_sd.cards.base import GIGA
+from bayes_sd.cards.checkpoint.attention import head_dim, kv_heads
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.layers import DENSE, FULL, SPARSE, layer_count, mlp_kinds
-from bayes_sd.cards.checkpoint.tensors import (
-    EMBEDDING,
-    EXPERTS,
-    HEAD,
-    Tensor,
-    count_tensors,
-    head_dim,
-    kv_heads,
-    layer_tensors,
-    tied,
-)
+from bayes_sd.cards.checkpoint.parts import EMBEDDING, EXPERTS, HEAD, Tensor, parts_of
+from bayes_sd.cards.checkpoint.tensors import count_tensors, layer_tensors, tied
 from bayes_sd.errors import CardError
 
 Counted = tuple[dict[str, Any], dict[str, int], list[str]]
@@ -78,8 +70,6 @@ def count(config: Config, method: str) -> Counted:
 
 
 def _model(config: Config) -> Counted:
-    from bayes_sd.cards.checkpoint.card import parts_of
-
     parts = parts_of(count_tensors(config))
     total = sum(parts.values())
     routed = parts.get(EXPERTS, 0)

@@ -9,7 +9,8 @@ from typing import Any
 from bayes_sd.cards.checkpoint.config import Config, read_json
 from bayes_sd.cards.checkpoint.kept import kept, native_format
 from bayes_sd.cards.checkpoint.layers import layer_count, layer_of
-from bayes_sd.cards.checkpoint.tensors import EXPERTS, count_tensors, tied
+from bayes_sd.cards.checkpoint.parts import EXPERTS
+from bayes_sd.cards.checkpoint.tensors import count_tensors, tied
 from bayes_sd.errors import CardError
 
 OTHER_TOWERS = ("vision", "visual", "audio", "multi_modal_projector", "mm_projector")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bayes_sd.cards.checkpoint.config import Config
-from bayes_sd.cards.checkpoint.tensors import EMBEDDING, EXPERTS, HEAD, LOOKUP, SMALL, Tensor
+from bayes_sd.cards.checkpoint.parts import EMBEDDING, EXPERTS, HEAD, LOOKUP, SMALL, Tensor
 
 LISTS = ("ignore", "ignored_layers", "modules_to_not_convert", "exclude_modules", "llm_int8_skip_modules")
 """Fields that list the modules left alone, one name a tool."""
