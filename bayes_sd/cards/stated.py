@@ -73,9 +73,22 @@ def spelled_hardware(name: str, numbers: Mapping[str, Any]) -> str:
     -------
     str
         The name alone where no number is stated.
+
+    Raises
+    ------
+    CardError
+        If one is not a number.
     """
-    given = {n: numbers[n] for n in NUMBERS if numbers.get(n) not in (None, "") and numbers[n] == numbers[n]}
-    spelled = " ".join(f"{n}={float(value):.10g}" for n, value in given.items())
+    fields = []
+    for field in NUMBERS:
+        value = numbers.get(field)
+        if value is None or value == "" or value != value:
+            continue
+        try:
+            fields.append(f"{field}={float(value):.10g}")
+        except ValueError as error:
+            raise CardError(f"hardware {name!r}: {field} is {value!r}, not a number") from error
+    spelled = " ".join(fields)
     return f"{name}({spelled})" if spelled else name
 
 

@@ -173,12 +173,13 @@ def base_condition(
     ConditionError, DataError
         If the deployment is not known, a column that is needed stays blank, or values contradict each other.
     """
+    from bayes_sd.cards.record import canonical
     from bayes_sd.measurements.table import check_condition
     from bayes_sd.predict.base import start_from_file, start_from_trace
 
     if asked.conditions is not None and asked.deployment is not None:
         raise ConditionError("--conditions and --deployment are both given: keep one")
-    given = dict(asked.columns)
+    given, understood = canonical(asked.columns)
     if asked.drafters:
         given["drafter"] = asked.drafters[0]
         if "method" not in given:
@@ -194,6 +195,7 @@ def base_condition(
         values.pop("drafter", None)
     if speculate:
         words += _add_drafting(values, given, posterior, cards, draft_length)
+    words = [*(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in understood), *words]
     values |= given | {"load_kind": load_kind, "load_value": load_value}
     if load_kind == "concurrency":
         values["arrivals"] = "even"

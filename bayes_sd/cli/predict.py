@@ -49,6 +49,8 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     cards = load_cards(models)
     posterior = load_posterior(trace, accept_unconverged)
     frame = read_conditions(conditions)
+    for words in frame.attrs["understood"]:
+        click.echo(words, err=True)
     table = summarise(run(posterior, frame, cards, seed), ci)
     write_atomically(output, lambda beside: table.to_csv(beside, index=False))
     new = int((table["extrapolates"] != "").sum())
