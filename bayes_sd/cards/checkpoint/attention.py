@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bayes_sd.cards.checkpoint.config import Config
-from bayes_sd.cards.checkpoint.layers import FULL
+from bayes_sd.cards.checkpoint.layers import COMPRESSED, FULL, WINDOW
 from bayes_sd.cards.checkpoint.parts import ATTENTION, SMALL, Tensor, matrices
 from bayes_sd.errors import CardError
 
@@ -66,6 +66,10 @@ def grouped(config: Config, name: str, attention: str, layer: int) -> list[Tenso
         found.append(Tensor(f"{name}.gate_proj", ATTENTION, hidden * queries))
     biased = config.flag("attention_bias") or config.flag("add_qkv_bias") or config.model_type in QKV_BIASED
     output = config.model_type in ALL_BIASED
+    chosen = config.whole("index_n_heads", 0) * config.whole("index_head_dim", 0)  # MiniMax-M3
+    if chosen and attention == FULL:
+        index = hidden * (chosen + config.whole("index_head_dim"))
+        found.append(Tensor(f"{name}.indexer", ATTENTION, index))
     small = (queries + 2 * keys) * (biased or output) + hidden * output
     small += 2 * width * config.model_type.startswith(QK_NORMS)
     return [*found, Tensor(f"{name}.small", SMALL, small)]
@@ -94,6 +98,34 @@ def latent(config: Config, name: str, attention: str, layer: int) -> list[Tensor
         size = query_rank * index_heads * index_dim + hidden * index_dim + hidden * index_heads
         found.append(Tensor(f"{name}.indexer", ATTENTION, size))
     return [*found, Tensor(f"{name}.small", SMALL, query_rank + rank)]
+
+
+def compressed(config: Config, name: str, attention: str) -> list[Tensor]:
+    """List the weights of DeepSeek-V4's attention, which caches one entry for several tokens."""
+    hidden, heads, width = config.whole("hidden_size"), config.whole("num_attention_heads"), head_dim(config)
+    queries, rank = config.whole("q_lora_rank"), config.whole("o_lora_rank")
+    streams = config.whole("hc_mult", 0)
+    found = [
+        *matrices(
+            name,
+            ATTENTION,
+            q_a_proj=hidden * queries,
+            q_b_proj=queries * heads * width,
+            kv_proj=hidden * width,
+            o_a_proj=heads * width * rank,
+            o_b_proj=config.whole("o_groups") * rank * hidden,
+        ),
+        # Two connections a layer mix the residual streams.
+        Tensor(f"{name}.hyper_connections", SMALL, 2 * (streams + 2) * streams * streams * hidden),
+    ]
+    overlap = 2 if attention == COMPRESSED else 1
+    if attention != WINDOW:
+        found.append(Tensor(f"{name}.compressor", ATTENTION, 2 * overlap * hidden * width))
+    if attention == COMPRESSED:
+        index_heads, index_dim = config.whole("index_n_heads"), config.whole("index_head_dim")
+        size = 2 * overlap * hidden * index_dim + queries * index_heads * index_dim + hidden * index_heads
+        found.append(Tensor(f"{name}.compressor.indexer", ATTENTION, size))
+    return found
 
 
 def linear(config: Config, name: str) -> list[Tensor]:

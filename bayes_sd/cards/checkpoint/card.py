@@ -14,9 +14,11 @@ from bayes_sd.cards.checkpoint import drafters
 from bayes_sd.cards.checkpoint.attention import head_dim, kv_heads
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.feedforward import shared_width
-from bayes_sd.cards.checkpoint.kept import kept, native_format
+from bayes_sd.cards.checkpoint.kept import experts_narrower, kept, native_format
 from bayes_sd.cards.checkpoint.layers import (
-    FULL,
+    COMPRESSED,
+    GROWING,
+    HEAVY,
     LINEAR,
     MAMBA,
     SPARSE,
@@ -31,11 +33,13 @@ from bayes_sd.cards.drafter import Drafter
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 
+TOKENS_AN_ENTRY = {COMPRESSED: 4, HEAVY: 128}
+"""Tokens for which DeepSeek-V4 caches one entry, by the kind of layer."""
 KNOWN = (
     "llama", "llama4", "mistral", "ministral", "ministral3", "mistral3", "mistral4", "mixtral",
     "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen3_5", "qwen3_5_moe", "qwen3_vl", "qwen3_vl_moe",
-    "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "kimi_k2", "kimi_k25", "kimi_linear",
-    "glm", "glm4", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "chatglm", "minimax", "minimax_m2",
+    "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4", "kimi_k2", "kimi_k25", "kimi_linear",
+    "glm", "glm4", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "chatglm", "minimax", "minimax_m2", "minimax_m3_vl",
     "gemma", "gemma2", "gemma3", "gemma4", "phi3", "phi4", "phimoe", "nemotron", "nemotron_h",
     "ernie4_5", "ernie4_5_moe", "olmoe", "cohere", "cohere2", "muse_glimmer", "smollm3", "seed_oss",
 )  # fmt: skip
@@ -120,10 +124,10 @@ def _verifier(config: Config, tensors: list[Tensor]) -> tuple[dict[str, Any], li
     values: dict[str, Any] = {
         "params_b": _billions(total),
         "layers": len(attention),
-        "full_attention_layers": attention.count(FULL) or len(attention),
+        "full_attention_layers": sum(kind in GROWING for kind in attention) or len(attention),
         "hidden_size": config.whole("hidden_size"),
         "attention_heads": config.whole("num_attention_heads"),
-        **_cache(config),
+        **_cache(config, attention),
         "vocab_size": config.whole("vocab_size"),
         "tied_embeddings": tied(config),
         **_kept(config, tensors),
@@ -135,7 +139,9 @@ def _verifier(config: Config, tensors: list[Tensor]) -> tuple[dict[str, Any], li
     return values, _notes(config, attention, parts)
 
 
-def _cache(config: Config) -> dict[str, Any]:
+def _cache(config: Config, attention: list[str]) -> dict[str, Any]:
+    if config.has("o_lora_rank"):
+        return _compressed_cache(config, attention)
     if config.has("kv_lora_rank"):
         heads, rotary = config.whole("num_attention_heads"), config.whole("qk_rope_head_dim", 0)
         widths = config.whole("qk_nope_head_dim") + rotary + config.whole("v_head_dim")
@@ -144,6 +150,20 @@ def _cache(config: Config) -> dict[str, Any]:
     if config.flag("attention_k_eq_v"):
         cached = config.whole("num_global_key_value_heads", cached)
     return {"kv_heads": cached, "head_dim": config.whole("global_head_dim", width)}
+
+
+def _compressed_cache(config: Config, attention: list[str]) -> dict[str, Any]:
+    """Average over the layers of DeepSeek-V4, whose cache has one entry (and one of the index) for several tokens."""
+    width, index = head_dim(config), config.whole("index_head_dim")
+    few, many = attention.count(COMPRESSED), attention.count(HEAVY)
+    growing = max(few + many, 1)
+    entries = (few / TOKENS_AN_ENTRY[COMPRESSED] + many / TOKENS_AN_ENTRY[HEAVY]) / growing
+    elements = entries * width + few / TOKENS_AN_ENTRY[COMPRESSED] / growing * index
+    heads = config.whole("num_attention_heads")
+    return {
+        "latent_dim": max(round(elements), 1),
+        "attention_width": max(round(2 * heads * width * entries), 1),
+    }
 
 
 def _experts(config: Config, parts: dict[str, int], total: int, shares_embedding: bool) -> dict[str, Any]:
@@ -167,10 +187,14 @@ def _experts(config: Config, parts: dict[str, int], total: int, shares_embedding
 
 def _kept(config: Config, tensors: list[Tensor]) -> dict[str, Any]:
     stated, native = kept(config, tensors), native_format(config)
+    embeddings = sum(t.parameters for t in tensors if t.part in (EMBEDDING, HEAD))
     if native is None:
         return {"kept_16bit_params_b": _billions(stated)}
-    if native in ("fp4", "w4a16", "w4a8"):
-        embeddings = sum(t.parameters for t in tensors if t.part in (EMBEDDING, HEAD))
+    if experts_narrower(config):
+        # What at 16 bits takes the bytes that FP8 adds to a 4-bit format: (8 - 4.25)/(16 - 4.25) of it.
+        rest = sum(t.parameters for t in tensors if t.part not in (EXPERTS, EMBEDDING, HEAD))
+        stated = embeddings + round(0.319 * rest)
+    if native in ("fp4", "w4a16", "w4a8") or experts_narrower(config):
         both = {"kept_16bit_params_b": _billions(embeddings), "kept_16bit_params_b_fp4": _billions(stated)}
         return both | {"native_format": native}
     means = {"format_means": {"fp4": "mxfp4"}} if native == "mxfp4" else {}
@@ -191,6 +215,8 @@ def _notes(config: Config, attention: list[str], parts: Mapping[str, int]) -> li
         notes.append(
             f"{attention.count(WINDOW)} layers attend to a window; their cache stops growing and is not counted"
         )
+    if COMPRESSED in attention:
+        notes.append("its layers cache one entry for 4 or 128 tokens: latent_dim is their average")
     if config.whole("index_topk", 0):
         notes.append(
             f"sparse attention: a token reads at most {config.whole('index_topk')} earlier ones in decode"

@@ -17,7 +17,8 @@ def _factor(config: Config) -> int:
 
 def dense(config: Config, name: str, layer: int) -> list[Tensor]:
     """List the weights of a dense layer."""
-    width = config.whole("intermediate_size_mlp", config.whole("intermediate_size"))
+    width = config.whole("dense_intermediate_size", config.whole("intermediate_size_mlp", 0))
+    width = width or config.whole("intermediate_size")
     shared = config.whole("num_kv_shared_layers", 0)
     if config.flag("use_double_wide_mlp") and layer >= config.whole("num_hidden_layers") - shared > 0:
         width *= 2

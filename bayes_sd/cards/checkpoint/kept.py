@@ -25,6 +25,8 @@ def quantisation(config: Config) -> Mapping[str, Any]:
 
 def native_format(config: Config) -> str | None:
     """Give the weight format that a checkpoint is in, by its card's name; None at 16 bits or where it is not known."""
+    if experts_narrower(config):
+        return "mxfp4"
     found = quantisation(config)
     method = str(found.get("quant_method") or "").casefold()
     algorithm = str(found.get("quant_algo") or found.get("format") or "").casefold()
@@ -45,6 +47,11 @@ def native_format(config: Config) -> str | None:
     if bits == 4:
         return "fp4" if floats else "w4a8" if inputs else "w4a16"
     return f"{bits:g}bit" if isinstance(bits, int | float) and 1 <= bits <= 16 else None
+
+
+def experts_narrower(config: Config) -> bool:
+    """Say whether a checkpoint holds its experts in 4 bits and the rest in 8 (DeepSeek-V4)."""
+    return str(config.raw("expert_dtype") or "").casefold() == "fp4"
 
 
 def _group(found: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:

@@ -8,6 +8,10 @@ from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.errors import CardError
 
 FULL, WINDOW, LINEAR, MAMBA, NOTHING = "full", "window", "linear", "mamba", "nothing"
+COMPRESSED, HEAVY = "compressed", "heavily compressed"
+"""Attention of DeepSeek-V4: a cache of one entry for several tokens, of which an index chooses, or for very many."""
+GROWING = (FULL, COMPRESSED, HEAVY)
+"""Kinds of layers whose cache grows with the context."""
 DENSE, SPARSE = "dense", "sparse"
 WORDS = {
     "full_attention": FULL,
@@ -15,6 +19,8 @@ WORDS = {
     "global_attention": FULL,
     "sparse_attention": FULL,
     "deepseek_sparse_attention": FULL,
+    "compressed_sparse_attention": COMPRESSED,
+    "heavily_compressed_attention": HEAVY,
     "sliding_attention": WINDOW,
     "local_attention": WINDOW,
     "chunked_attention": WINDOW,
@@ -26,6 +32,8 @@ WORDS = {
 }
 PATTERN = {"M": MAMBA, "*": FULL, "E": NOTHING, "-": NOTHING}
 """Letters of Nemotron-H's ``hybrid_override_pattern``: Mamba, attention, experts, dense feed-forward."""
+MOST_CHOSEN_FROM = 16
+"""Tokens an entry up to which DeepSeek-V4 chooses among entries; with more of them it reads all."""
 WINDOW_EVERY = {
     "gemma2": 2,
     "gemma3": 6,
@@ -78,8 +86,8 @@ def attention_kinds(config: Config) -> list[str]:
     Returns
     -------
     list of str
-        ``full`` (its cache grows with the context), ``window`` (it stops growing), ``linear`` or ``mamba`` (a state of
-        fixed size) or ``nothing`` (no token mixing in this layer).
+        ``full``, ``compressed`` or ``heavily compressed`` (its cache grows with the context), ``window`` (it stops growing),
+        ``linear`` or ``mamba`` (a state of fixed size) or ``nothing`` (no token mixing in this layer).
 
     Raises
     ------
@@ -98,6 +106,11 @@ def attention_kinds(config: Config) -> list[str]:
                 f"{config.where}: layer_types has {unknown!r}, which is not known: {', '.join(sorted(WORDS))}"
             )
         return [WORDS[word] for word in named]
+    ratios = config.raw("compress_ratios")
+    if (
+        isinstance(ratios, list) and len(ratios) >= layers
+    ):  # those past the layers belong to the ones that draft
+        return [WINDOW if not r else HEAVY if r > MOST_CHOSEN_FROM else COMPRESSED for r in ratios[:layers]]
     every = config.whole("full_attention_interval", 0)
     if every:
         return [FULL if (i + 1) % every == 0 else LINEAR for i in range(layers)]
@@ -141,7 +154,7 @@ def mlp_kinds(config: Config) -> list[str]:
         return [DENSE] * layers
     named = config.words("mlp_layer_types")
     if named is not None:
-        return [SPARSE if word == "sparse" else DENSE for word in named]
+        return [SPARSE if word == "sparse" or word.endswith("moe") else DENSE for word in named]
     return [SPARSE if _is_sparse(config, i, layers) else DENSE for i in range(layers)]
 
 

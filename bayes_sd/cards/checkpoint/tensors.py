@@ -65,6 +65,8 @@ def layer_tensors(config: Config, name: str, attention: str, mlp: str, layer: in
         found += mixing.linear(config, f"{name}.linear_attn")
     elif attention == MAMBA:
         found += mixing.mamba(config, f"{name}.mixer")
+    elif config.has("o_lora_rank"):
+        found += mixing.compressed(config, f"{name}.self_attn", attention)
     elif attention != NOTHING:
         latent = config.has("kv_lora_rank")
         found += (mixing.latent if latent else mixing.grouped)(config, f"{name}.self_attn", attention, layer)
