@@ -326,3 +326,36 @@ def test_every_card_is_finite_and_consistent(name):
         for v in (card.params_b, card.active_params_b, card.launches, card.attention_flop_per_pair)
     )
     assert 0 < card.active_params_b <= card.params_b
+
+
+@pytest.mark.parametrize("field", ["mamba_d_state", "conv_L_cache", "lru_width"])
+def test_layers_that_nothing_counts_are_refused(field):
+    with pytest.raises(CardError, match=f"'brand_new' has layers that are not counted .*{field}"):
+        count({**LLAMA, "model_type": "brand_new", field: 4})
+
+
+def test_as_transformers_5_writes_them():
+    deepseek = FACTS["DeepSeek-V3.2"]["config"]
+    named = {
+        **deepseek,
+        "layer_types": ["indexed_attention"] * 61,
+        "mlp_layer_types": ["dense"] * 3 + ["sparse"] * 58,
+    }
+    assert count(named).parts == count(deepseek).parts
+    nano = FACTS["NVIDIA-Nemotron-3-Nano-30B-A3B"]["config"]
+    words = {"M": "linear_attention", "*": "full_attention", "E": "moe", "-": "mlp"}
+    blocks = [words[letter] for letter in nano["hybrid_override_pattern"]]
+    bare = {k: v for k, v in nano.items() if k not in ("hybrid_override_pattern", "num_hidden_layers")}
+    assert count({**bare, "layers_block_type": blocks}).parts == count(nano).parts
+    gemma = FACTS["gemma-4-31B-it"]["config"]
+    part = {k: v for k, v in gemma["text_config"].items() if k != "global_head_dim"}
+    own = {**gemma, "text_config": {**part, "per_layer_config": {"05": {"head_dim": 512}}}}
+    assert count(own).parts == count(gemma).parts
+    assert count(own).card.kv_elements_per_token == count(gemma).card.kv_elements_per_token
+
+
+def test_a_synonym_or_the_fields_own_name_may_be_given():
+    bare = {k: v for k, v in MIXTURE.items() if k != "num_experts_per_tok"}
+    for name in ("top_k", "num_experts_per_tok"):
+        made = derive(config_of(bare, "config.json", {name: 8}), "M")
+        assert made.card.active_params_b == count(MIXTURE).card.active_params_b

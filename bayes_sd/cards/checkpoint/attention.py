@@ -9,7 +9,7 @@ from bayes_sd.errors import CardError
 
 ALL_BIASED = ("gpt_oss", "gpt2")
 QKV_BIASED = ("qwen2", "qwen2_moe", "qwen2_vl", "qwen2_5_vl", "chatglm", "qwen", "glm4v")
-GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen3_5_moe", "muse_glimmer")
+GATED_ATTENTION = ("qwen3_next", "qwen3_5", "qwen3_5_moe", "muse_glimmer", "afmoe")
 """Architectures with a gate as wide as the queries on what attention gives."""
 QK_NORMS = ("qwen3", "gemma3", "gemma4")
 """How architectures begin that normalise the queries and keys of each head."""
@@ -34,7 +34,8 @@ def head_dim(config: Config) -> int:
 def kv_heads(config: Config) -> int:
     """Give the cached heads of a layer."""
     heads = config.whole("num_attention_heads")
-    cached = config.whole("num_key_value_heads", heads)
+    one = config.flag("multi_query") and not config.flag("new_decoder_architecture")  # Falcon
+    cached = 1 if one else config.whole("num_key_value_heads", heads)
     if cached < 1 or heads % cached:
         raise CardError(
             f"{config.where}: num_attention_heads {heads} is not a multiple of num_key_value_heads {cached}"
@@ -42,16 +43,30 @@ def kv_heads(config: Config) -> int:
     return cached
 
 
+def global_head_dim(config: Config) -> int:
+    """Give the size of a head in layers that attend to everything; Gemma 4's are larger there than in its windows."""
+    single = config.raw("per_layer_config")  # as transformers 5 writes it
+    own = (
+        [entry["head_dim"] for entry in single.values() if "head_dim" in entry]
+        if isinstance(single, dict)
+        else []
+    )
+    return config.whole("global_head_dim", int(own[0]) if own else head_dim(config))
+
+
 def grouped(config: Config, name: str, attention: str, layer: int) -> list[Tensor]:
     """List the weights of attention with grouped queries."""
     hidden, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
     width, cached, same = head_dim(config), kv_heads(config), False
-    if attention == FULL and config.has("global_head_dim"):
-        width = config.whole("global_head_dim")
+    if attention == FULL:
+        width = global_head_dim(config)
     if attention == FULL and config.flag("attention_k_eq_v"):
         cached, same = config.whole("num_global_key_value_heads", cached), True
     queries, keys = heads * width, cached * width
-    reuses = layer >= config.whole("num_hidden_layers") - config.whole("num_kv_shared_layers", 0)
+    sharing = config.whole(
+        "num_kv_shared_layers", 0
+    )  # Gemma 4: the last layers use the keys and values of earlier ones
+    reuses = sharing > 0 and layer >= config.whole("num_hidden_layers") - sharing
     found = list(
         matrices(
             name,

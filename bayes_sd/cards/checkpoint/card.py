@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from bayes_sd.cards.base import GIGA, Card
 from bayes_sd.cards.checkpoint import drafters
-from bayes_sd.cards.checkpoint.attention import head_dim, kv_heads
+from bayes_sd.cards.checkpoint.architectures import KNOWN, refuse_uncounted
+from bayes_sd.cards.checkpoint.attention import global_head_dim, head_dim, kv_heads
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.feedforward import shared_width
 from bayes_sd.cards.checkpoint.kept import experts_narrower, kept, native_format
@@ -35,15 +36,6 @@ from bayes_sd.errors import CardError
 
 TOKENS_AN_ENTRY = {COMPRESSED: 4, HEAVY: 128}
 """Tokens for which DeepSeek-V4 caches one entry, by the kind of layer."""
-KNOWN = (
-    "llama", "llama4", "mistral", "ministral", "ministral3", "mistral3", "mistral4", "mixtral",
-    "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "qwen3_next", "qwen3_5", "qwen3_5_moe", "qwen3_vl", "qwen3_vl_moe",
-    "gpt_oss", "deepseek_v2", "deepseek_v3", "deepseek_v32", "deepseek_v4", "kimi_k2", "kimi_k25", "kimi_linear",
-    "glm", "glm4", "glm4_moe", "glm4_moe_lite", "glm_moe_dsa", "chatglm", "minimax", "minimax_m2", "minimax_m3_vl",
-    "gemma", "gemma2", "gemma3", "gemma4", "phi3", "phi4", "phimoe", "nemotron", "nemotron_h",
-    "ernie4_5", "ernie4_5_moe", "olmoe", "cohere", "cohere2", "muse_glimmer", "smollm3", "seed_oss",
-)  # fmt: skip
-"""Architectures whose counting was checked against a published parameter count or the class itself."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +93,7 @@ def derive(
         In one line naming file and field, where a field is missing or contradicts another.
     """
     source = source or f"counted from {Path(config.where).name}"
+    refuse_uncounted(config)
     method = method or drafters.method_of(config)
     if method is not None:
         values, parts, notes = drafters.count(config, method)
@@ -146,10 +139,10 @@ def _cache(config: Config, attention: list[str]) -> dict[str, Any]:
         heads, rotary = config.whole("num_attention_heads"), config.whole("qk_rope_head_dim", 0)
         widths = config.whole("qk_nope_head_dim") + rotary + config.whole("v_head_dim")
         return {"latent_dim": config.whole("kv_lora_rank") + rotary, "attention_width": heads * widths}
-    cached, width = kv_heads(config), head_dim(config)
+    cached = kv_heads(config)
     if config.flag("attention_k_eq_v"):
         cached = config.whole("num_global_key_value_heads", cached)
-    return {"kv_heads": cached, "head_dim": config.whole("global_head_dim", width)}
+    return {"kv_heads": cached, "head_dim": global_head_dim(config)}
 
 
 def _compressed_cache(config: Config, attention: list[str]) -> dict[str, Any]:

@@ -24,6 +24,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "top_k": ("num_experts_per_tok", "num_experts_per_token", "moe_k", "moe_topk", "top_k_experts"),
     "moe_intermediate_size": ("moe_intermediate_size", "expert_ffn_hidden_size"),
     "n_shared_experts": ("n_shared_experts", "moe_num_shared_experts", "num_shared_experts"),
+    "first_k_dense_replace": ("first_k_dense_replace", "num_dense_layers"),
+    "mamba_num_heads": ("mamba_num_heads", "mamba_n_heads"),
+    "mamba_head_dim": ("mamba_head_dim", "mamba_d_head"),
+    "n_groups": ("n_groups", "mamba_n_groups"),
+    "ssm_state_size": ("ssm_state_size", "mamba_d_state"),
+    "conv_kernel": ("conv_kernel", "mamba_d_conv"),
     "mtp_layers": ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"),
 }
 MOST: dict[str, float] = {
@@ -139,7 +145,7 @@ class Config:
 
     def _raw(self, name: str) -> Any:
         for source in (self.values, self.outer):
-            for spelling in SYNONYMS.get(name, (name,)):
+            for spelling in (name, *SYNONYMS.get(name, ())):
                 if source.get(spelling) is not None:
                     return source[spelling]
         return None

@@ -7,20 +7,36 @@ from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.parts import EXPERTS, MLP, ROUTER, SHARED, SMALL, Tensor, matrices
 from bayes_sd.errors import CardError
 
-PLAIN_MLP = ("nemotron", "nemotron_h", "phi", "gpt2", "gpt_neox", "falcon", "starcoder2", "mpt", "opt")
+PLAIN_MLP = (
+    "nemotron", "nemotron_h", "phi", "falcon", "starcoder2", "mpt", "opt", "persimmon", "jais2", "apertus", "biogpt",
+    "gpt2", "gpt_bigcode", "gpt_neo", "gpt_neox", "gptj", "bloom", "codegen",
+)  # fmt: skip
 """Architectures whose feed-forward part has two matrices, not the three of a gated one."""
+PLAIN_ACTS = ("relu2", "xielu")
+"""Activations that come with two matrices."""
+FOURFOLD = dict.fromkeys(("gpt2", "gpt_bigcode", "gptj", "bloom", "codegen", "mpt", "falcon"), 4)
+"""Architectures whose feed-forward part is four times as wide as the rest where a config does not say."""
 
 
 def _factor(config: Config) -> int:
-    return 2 if config.model_type in PLAIN_MLP or config.raw("mlp_hidden_act") == "relu2" else 3
+    acts = (config.raw("mlp_hidden_act"), config.raw("hidden_act"))
+    return 2 if config.model_type in PLAIN_MLP or any(act in PLAIN_ACTS for act in acts) else 3
 
 
 def dense(config: Config, name: str, layer: int) -> list[Tensor]:
     """List the weights of a dense layer."""
     width = config.whole("dense_intermediate_size", config.whole("intermediate_size_mlp", 0))
-    width = width or config.whole("intermediate_size")
-    shared = config.whole("num_kv_shared_layers", 0)
-    if config.flag("use_double_wide_mlp") and layer >= config.whole("num_hidden_layers") - shared > 0:
+    if config.model_type == "granitemoehybrid":  # its dense part is what it calls shared
+        width = config.whole("shared_intermediate_size", 0)
+    width = width or config.whole(
+        "intermediate_size", FOURFOLD.get(config.model_type, 0) * config.whole("hidden_size") or None
+    )
+    sharing = config.whole("num_kv_shared_layers", 0)
+    if (
+        config.flag("use_double_wide_mlp")
+        and sharing
+        and layer >= config.whole("num_hidden_layers") - sharing
+    ):
         width *= 2
     hidden = config.whole("hidden_size")
     gated = {"gate_proj": hidden * width} if _factor(config) == 3 else {}

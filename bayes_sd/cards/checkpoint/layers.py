@@ -19,6 +19,7 @@ WORDS = {
     "global_attention": FULL,
     "sparse_attention": FULL,
     "deepseek_sparse_attention": FULL,
+    "indexed_attention": FULL,
     "compressed_sparse_attention": COMPRESSED,
     "heavily_compressed_attention": HEAVY,
     "sliding_attention": WINDOW,
@@ -30,6 +31,15 @@ WORDS = {
     "mlp": NOTHING,
     "moe": NOTHING,
 }
+BLOCKS = {
+    "mamba": "M",
+    "linear_attention": "M",
+    "attention": "*",
+    "full_attention": "*",
+    "moe": "E",
+    "mlp": "-",
+}
+"""The same as words, in configs that transformers 5 wrote."""
 PATTERN = {"M": MAMBA, "*": FULL, "E": NOTHING, "-": NOTHING}
 """Letters of Nemotron-H's ``hybrid_override_pattern``: Mamba, attention, experts, dense feed-forward."""
 MOST_CHOSEN_FROM = 16
@@ -48,7 +58,9 @@ WINDOW_EVERY = {
 
 def pattern_of(config: Config) -> str | None:
     """Give Nemotron-H's pattern, a letter a layer; None for other architectures."""
-    pattern = config.raw("hybrid_override_pattern")
+    blocks = config.words("layers_block_type") if config.model_type == "nemotron_h" else None
+    words = None if blocks is None else "".join(BLOCKS.get(word, "?") for word in blocks)
+    pattern = config.raw("hybrid_override_pattern", words)
     if pattern is None:
         return None
     if not isinstance(pattern, str) or set(pattern) - set(PATTERN):
@@ -105,7 +117,10 @@ def attention_kinds(config: Config) -> list[str]:
             raise CardError(
                 f"{config.where}: layer_types has {unknown!r}, which is not known: {', '.join(sorted(WORDS))}"
             )
-        return [WORDS[word] for word in named]
+        linear = (
+            MAMBA if config.has("mamba_num_heads") else LINEAR
+        )  # transformers 5 calls both linear attention
+        return [linear if WORDS[word] == LINEAR else WORDS[word] for word in named]
     ratios = config.raw("compress_ratios")
     if (
         isinstance(ratios, list) and len(ratios) >= layers
@@ -118,7 +133,10 @@ def attention_kinds(config: Config) -> list[str]:
 
 
 def _listed_linear(config: Config, layers: int) -> list[str] | None:
-    """Layers of architectures that list them by number: Kimi-Linear from 1, MiniMax-01 by type."""
+    """Layers of architectures that list them by number: Bamba, Kimi-Linear from 1, MiniMax-01 by type."""
+    attending = config.raw("attn_layer_indices")  # Bamba
+    if config.has("mamba_num_heads"):
+        return [FULL if i in (attending or ()) else MAMBA for i in range(layers)]
     kinds = config.raw("attn_type_list")  # MiniMax: 0 linear, 1 softmax
     if isinstance(kinds, list):
         return [FULL if kind == 1 else LINEAR for kind in kinds]
