@@ -36,6 +36,14 @@ TUNINGS = re.compile(
 )
 """Endings of a model's name that say how it was trained, not what shape it has."""
 
+HARDWARE_FILLERS = {
+    "nvidia", "amd", "intel", "google", "cloud", "geforce", "tesla", "instinct", "radeon", "accelerator", "gpu", "gpus", "tensor",
+    "core", "oam", "hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr7", "generation", "graphics",
+}  # fmt: skip
+"""Words in a GPU's name that tell it from no other."""
+COUNT_BEFORE = re.compile(r"(?P<n>\d{1,4})\s*[x×*]\s*(?P<name>\D.*)", re.I)
+COUNT_AFTER = re.compile(r"(?P<name>.*[^x×*\s])(?:\s*[×*]|\s+x)\s*(?P<n>\d{1,4})", re.I)
+MOST_GPUS = 1024
 TRUE, FALSE = {"1", "1.0", "true", "yes", "y", "t"}, {"0", "0.0", "false", "no", "n", "f"}
 
 
@@ -93,6 +101,44 @@ def spellings(name: str) -> tuple[str, ...]:
     """Give the keys under which a model's card may stand, the surest first."""
     base = split_format(name)[0]
     return tuple(dict.fromkeys(key(n) for n in (name, without_owner(name), base, without_owner(base))))
+
+
+def hardware_spellings(name: str) -> tuple[str, ...]:
+    """Give the keys under which a GPU's card may stand, the surest first.
+
+    Parameters
+    ----------
+    name : str
+        As people and drivers write it: ``NVIDIA H100 80GB HBM3``, ``AMD Instinct MI300X OAM``, ``Tesla V100-SXM2-32GB``.
+
+    Returns
+    -------
+    tuple of str
+        The name itself, and without makers, brands and kinds of memory.
+    """
+    whole = key(name)
+    bare = "-".join(word for word in whole.split("-") if word not in HARDWARE_FILLERS)
+    return tuple(dict.fromkeys((whole, bare)))
+
+
+def split_count(name: str) -> tuple[str, int | None]:
+    """Take the number of GPUs off hardware: ``8xH100``, ``2 x RTX 4090`` and ``H200 x4``.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    hardware : str
+        The name without it, as written.
+    gpus : int or None
+        None where the name says none.
+    """
+    found = COUNT_BEFORE.fullmatch(name.strip()) or COUNT_AFTER.fullmatch(name.strip())
+    if found is None or not 1 <= int(found["n"]) <= MOST_GPUS:
+        return name, None
+    return found["name"].strip(), int(found["n"])
 
 
 def read_flag(value: object) -> bool | None:

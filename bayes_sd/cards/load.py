@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_sd.cards.canonical import read_flag, split_format
+from bayes_sd.cards.canonical import hardware_spellings, read_flag, split_format
 from bayes_sd.cards.drafter import Drafter, Family
 from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier, refuse_half_told_mixture
 from bayes_sd.cards.hardware import Hardware
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 NOT_CARDS = ("acceptance", "priors", "engines")
 """How the names of files of another form begin that stand beside the cards."""
+MEMORY = re.compile(r"(?P<name>.+?)-(?P<gb>\d+)-?gb?")
+MEMORY_WITHIN = 0.06
+"""How far a stated memory may lie from a card's: vendors round it, and some count in powers of 2."""
 OWN_LAYERS = ("native-mtp", "mtp", "nextn", "native-nextn")
 """Names that a checkpoint's own layers for further tokens go by, whichever checkpoint it is."""
 
@@ -52,8 +56,21 @@ class Cards(Known):
             With the nearest names where there is none.
         """
         spelled = SPELLED.fullmatch(name)
-        known = None if spelled is None else self._index["hardware"].get(key(spelled["name"]))
-        return stated_hardware(name, known) or self.find("hardware", name)
+        known = None if spelled is None else self._gpu(spelled["name"])
+        return stated_hardware(name, known) or self._gpu(name) or self.find("hardware", name)
+
+    def _gpu(self, name: str) -> Hardware | None:
+        """Look a GPU up under every spelling of its name; a memory size at its end must be the card's."""
+        for spelled in hardware_spellings(name):
+            card: Hardware | None = self._index["hardware"].get(spelled)
+            sized = MEMORY.fullmatch(spelled)
+            if card is None and sized is not None:
+                other = self._index["hardware"].get(sized["name"])
+                same = other is not None and abs(float(sized["gb"]) / other.memory_gb - 1) < MEMORY_WITHIN
+                card = other if same else None
+            if card is not None:
+                return card
+        return None
 
     def verifier(self, name: str) -> Verifier:
         """Give the card of a verifier.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bayes_sd.cards.canonical import read_engine, split_format
+from bayes_sd.cards.canonical import read_engine, split_count, split_format
 from bayes_sd.cards.stated import NUMBERS, spelled_hardware
 
 
@@ -20,8 +20,9 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     Returns
     -------
     values : dict
-        The row with three things settled: a format at the end of the verifier's name goes to a blank ``precision``; an
-        engine's image is its family and version; hardware's own numbers (``memory_gb`` ...) stand in its name.
+        The row with four things settled: a format at the end of the verifier's name goes to a blank ``precision``; an
+        engine's image is its family and version; a number of GPUs before or behind the hardware goes to a blank
+        ``n_gpu`` and ``tp``; hardware's own numbers (``memory_gb`` ...) stand in its name.
     words : list of str
         What was understood in other words than it was written, a sentence each.
 
@@ -44,6 +45,15 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if label != engine:
         values["engine"] = label
         words.append(f"engine {engine!r} is {label}")
+    gpu, count = split_count(_text(values.get("hardware")))
+    if count is not None:
+        said = _text(values.get("hardware"))
+        values["hardware"] = gpu
+        unstated = [name for name in ("n_gpu", "tp") if values.get(name) in (None, "")]
+        values |= dict.fromkeys(unstated, float(count))
+        words.append(
+            f"hardware {said!r} is {gpu}" + (f" with {' and '.join(unstated)} of {count}" if unstated else "")
+        )
     if any(n in values for n in NUMBERS):
         numbers = {n: values.pop(n) for n in NUMBERS if n in values}
         hardware = _text(values.get("hardware"))

@@ -170,3 +170,63 @@ def test_stems_tell_shapes_apart():
     assert stem("Ministral-3-8B-Instruct-2512") != stem("Ministral-8B-Instruct-2410")
     assert stem("Llama-3.1-8B") != stem("Llama-3-8B")
     assert stem("Qwen3-Coder-30B-A3B-Instruct") != stem("Qwen3-30B-A3B")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100-SXM"),
+        ("H100 80 GB", "H100-SXM"),
+        ("NVIDIA H200 141GB", "H200-SXM"),
+        ("NVIDIA A100-SXM4-40GB", "A100-SXM-40GB"),
+        ("NVIDIA A100 80GB PCIe", "A100-PCIe-80GB"),
+        ("AMD Instinct MI300X OAM", "MI300X"),
+        ("MI300X-192GB", "MI300X"),
+        ("Tesla T4", "T4"),
+        ("Tesla V100-SXM2-32GB", "V100-SXM-32GB"),
+        ("GeForce RTX 4090", "RTX-4090"),
+        ("NVIDIA L40S 48GB", "L40S"),
+        ("nvidia_b200", "B200"),
+        ("Radeon 8060S Graphics", "Strix-Halo"),
+        ("Google TPU v6e", "TPU-v6e"),
+        ("Intel Gaudi 3", "Gaudi-3"),
+        ("NVIDIA H20 141GB", "H20-141GB"),
+    ],
+)
+def test_gpus_as_people_and_drivers_name_them(cards, written, meant):
+    assert cards.hardware(written).name == meant
+
+
+@pytest.mark.parametrize("other", ["H100 160GB", "RTX 4090 48GB", "NVIDIA", "H10", "A100 20GB"])
+def test_another_memory_is_another_gpu(cards, other):
+    with pytest.raises(CardError, match="no hardware card"):
+        cards.hardware(other)
+
+
+@pytest.mark.parametrize(
+    ("text", "gpu", "count"),
+    [
+        ("8xH100", "H100", 8),
+        ("8 x MI300X", "MI300X", 8),
+        ("2×RTX 4090", "RTX 4090", 2),
+        ("H200 x4", "H200", 4),
+        ("H200 × 4", "H200", 4),
+        ("rtx4090", "rtx4090", None),
+        ("RTX 4090", "RTX 4090", None),
+        ("MI300X", "MI300X", None),
+        ("RTX-PRO-6000", "RTX-PRO-6000", None),
+        ("0xH100", "0xH100", None),
+    ],
+)
+def test_the_number_of_gpus_in_the_hardware(text, gpu, count):
+    from bayes_sd.cards.canonical import split_count
+
+    assert split_count(text) == (gpu, count)
+
+
+def test_a_number_of_gpus_fills_what_is_blank():
+    values, words = canonical({"hardware": "8xH100", "verifier": "Qwen3-8B"})
+    assert (values["hardware"], values["tp"], values["n_gpu"]) == ("H100", 8, 8)
+    assert "n_gpu and tp of 8" in words[0]
+    values, _ = canonical({"hardware": "8xH100", "tp": 4.0, "n_gpu": None})
+    assert (values["tp"], values["n_gpu"]) == (4, 8)
