@@ -40,8 +40,9 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     Parameters
     ----------
     cards : iterable of Verifier
-        Listed (not estimated) cards. For `kv_elements_per_token`, only those that cache every head of every
-        layer in full: latent and windowed attention are each model's own, and counts do not tell of them.
+        Listed (not estimated) cards. For `kv_elements_per_token`, only those with grouped queries that cache every
+        layer in full, as most do: latent, windowed and ungrouped attention are each model's own, and counts do not
+        tell of them.
     quantity : {"layers", "hidden_size", "kv_elements_per_token"}
         Attribute to scale.
 
@@ -57,7 +58,13 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     """
     usable = [card for card in cards if not card.estimated and card.params_b >= LEAST_B]
     if quantity == "kv_elements_per_token":
-        usable = [c for c in usable if c.latent_dim is None and c.full_attention_layers == c.layers]
+        usable = [
+            c
+            for c in usable
+            if c.full_attention_layers == c.layers
+            and c.kv_heads is not None
+            and c.kv_heads < c.attention_heads
+        ]
     x = [math.log(size_b(c)) for c in usable]
     y = [math.log(getattr(c, quantity)) for c in usable]
     if len(set(x)) < 2:

@@ -52,8 +52,8 @@ def test_nearest_by_family_and_size(cards, name, offered, never):
 
 
 def test_a_family_that_nobody_knows_is_answered_by_size(cards):
-    assert not nearest("Zyx-34B", cards.by_section["verifier"].values())
-    by_size = nearest_verifiers(cards, "Zyx-34B")
+    assert not nearest("Wolpertinger-34B", cards.by_section["verifier"].values())
+    by_size = nearest_verifiers(cards, "Wolpertinger-34B")
     assert all(25 < card.params_b < 45 for card in by_size)
 
 

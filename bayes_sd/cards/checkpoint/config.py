@@ -23,7 +23,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "n_experts": ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
     "top_k": ("num_experts_per_tok", "num_experts_per_token", "moe_k", "moe_topk", "top_k_experts"),
     "moe_intermediate_size": ("moe_intermediate_size", "expert_ffn_hidden_size"),
-    "n_shared_experts": ("n_shared_experts", "moe_num_shared_experts", "num_shared_experts"),
+    "n_shared_experts": (
+        "n_shared_experts",
+        "moe_num_shared_experts",
+        "num_shared_experts",
+        "num_shared_expert",
+    ),
     "first_k_dense_replace": ("first_k_dense_replace", "num_dense_layers"),
     "mamba_num_heads": ("mamba_num_heads", "mamba_n_heads"),
     "mamba_head_dim": ("mamba_head_dim", "mamba_d_head"),
@@ -104,6 +109,8 @@ class Config:
             If it is needed and missing, no whole number, negative, or larger than any model has.
         """
         found = self._raw(name)
+        if isinstance(found, list) and found and all(value == found[0] for value in found):
+            found = found[0]  # one a layer, and all the same
         if found is None:
             if default is None:
                 raise CardError(

@@ -149,6 +149,9 @@ def _listed_linear(config: Config, layers: int) -> list[str] | None:
 def _windows(config: Config, layers: int) -> list[str]:
     if config.has("no_rope_layers") and isinstance(config.raw("no_rope_layers"), list):
         return [WINDOW if rotary else FULL for rotary in config.raw("no_rope_layers")] or [FULL] * layers
+    letters = config.raw("sliding_window_pattern")
+    if isinstance(letters, str) and letters and set(letters) <= {"L", "G"}:  # EXAONE: local and global
+        return [FULL if letters[i % len(letters)] == "G" else WINDOW for i in range(layers)]
     every = config.whole("sliding_window_pattern", 0) if _number(config, "sliding_window_pattern") else 0
     every = every or WINDOW_EVERY.get(config.model_type, 0)
     windowed = config.has("sliding_window") or config.has("attention_chunk_size")
