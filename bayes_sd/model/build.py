@@ -12,6 +12,7 @@ from bayes_sd.latency.expert_load import busiest_expert_load
 from bayes_sd.latency.kernel import KNOTS, knot_factor, knot_position
 from bayes_sd.latency.service import StageCosts, Work, busiest_wait, first_token_s, service_latency_s, step_s
 from bayes_sd.model.costs import cached_requests, expected_log_costs, prompt_growth, token_share
+from bayes_sd.measurements.rules import NOISE
 from bayes_sd.model.design import Design, acceptance_logit
 from bayes_sd.model.parameters import (
     NO_POOLING_LOG_SD,
@@ -302,14 +303,15 @@ def noise_factor(design: Design, points: Points) -> np.ndarray:
     Where requests queue for the cache a measurement depends on evictions and run length, and two such rows may
     contradict each other. In an open loop a run whose steps are all a per cent slower has 1/(1 - ρ) per cent more latency
     (L = C1/(1 - ρ), ρ = λC2), but only part of the noise is of that kind: the factor is the square root, taken from
-    the data as latency over the shape's lowest.
+    the data as latency over the shape's lowest. A row whose load is near a bound of the load check has more as well.
     """
     rows = design.rows
     queued = ~rows["open_loop"] & (nominal_in_flight(design, points)[points.running] < rows["load"])
     lowest = np.full(len(design.coords["shape"]), np.inf)
     np.minimum.at(lowest, rows["shape"], rows["latency_s"])
     amplified = np.minimum(np.sqrt(rows["latency_s"] / lowest[rows["shape"]]), MOST_AMPLIFIED)
-    return np.where(queued, QUEUED_NOISE, np.where(rows["open_loop"], amplified, 1.0))
+    doubted = design.frame[NOISE].to_numpy(dtype=float) if NOISE in design.frame else 1.0
+    return doubted * np.where(queued, QUEUED_NOISE, np.where(rows["open_loop"], amplified, 1.0))
 
 
 def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
