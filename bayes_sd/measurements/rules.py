@@ -191,6 +191,15 @@ def _disaggregated(df: pd.DataFrame) -> pd.Series:
     return (df["engine"] + " " + df["engine_options"]).str.contains("disagg", case=False, regex=False)
 
 
+def _replicas(df: pd.DataFrame) -> pd.Series:
+    # With data-parallel attention the replicas are one deployment of tp GPUs.
+    return (df["dp"] > 1) & (df["n_gpu"] > df["tp"] * df["pp"].fillna(1.0))
+
+
+def _draft_tree(df: pd.DataFrame) -> pd.Series:
+    return df["verify_tokens"] > df["k"] + 1
+
+
 def _draft_length_unknown(df: pd.DataFrame) -> pd.Series:
     return (df["method"] != "none") & df["k"].isna()
 
@@ -221,6 +230,8 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion("no_latency", "neither a mean nor a median end-to-end latency", _no_latency),
     Exclusion("no_lengths", "prompt or output length not known", _no_lengths),
     Exclusion("disaggregated", "prefill and decode on separate GPUs: another structure", _disaggregated),
+    Exclusion("replicas", "load shared by data-parallel replicas: another structure", _replicas),
+    Exclusion("draft_tree", "a tree of drafts is verified, which is more work than a chain", _draft_tree),
     Exclusion(
         "draft_length_unknown", "speculation with a draft length that is not known", _draft_length_unknown
     ),

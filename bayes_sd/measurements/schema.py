@@ -12,7 +12,11 @@ from typing import Literal
 
 Kind = Literal["text", "number", "count", "flag", "choice", "counts"]
 
-METHODS = ("none", "eagle", "eagle3", "mtp", "draft_model", "ngram", "suffix", "medusa", "mlp_speculator")
+METHODS = (
+    *("none", "eagle", "eagle3", "mtp", "draft_model", "ngram", "suffix", "medusa", "mlp_speculator"),
+    *("dflash", "dspark", "p_eagle"),
+)
+"""Methods that are known; a table may name any other, which is then a level of its own."""
 LOAD_KINDS = ("concurrency", "rate")
 ARRIVALS = ("even", "poisson")
 
@@ -88,6 +92,10 @@ COLUMNS: tuple[Column, ...] = (
     _required(_text("hardware", "GPU, a name or alias of a hardware card")),
     _count("n_gpu", "GPUs of the deployment (default: tp)"),
     _count("tp", "tensor-parallel size", default=1),
+    _count("dp", "data-parallel replicas behind one address (blank: not stated)"),
+    _count("pp", "pipeline-parallel stages (blank: not stated)"),
+    _count("ep", "GPUs that a layer's experts are spread over (blank: not stated)"),
+    _count("nodes", "machines that the deployment spans (blank: not stated)"),
     _text("engine", "serving engine and version, as vllm-0.24.0", default="unknown"),
     _text("engine_options", "settings that set a deployment apart from others of the same engine"),
     _required(_text("verifier", "the model served")),
@@ -96,7 +104,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("is_moe", "flag", "whether it routes tokens to experts (default: whether n_experts is given)"),
     _count("n_experts", "routed experts per layer, M"),
     _count("top_k_experts", "experts a token is routed to, m"),
-    Column("method", "choice", "how tokens are drafted", choices=METHODS, default="none"),
+    Column("method", "choice", "how tokens are drafted; any name", choices=METHODS, default="none"),
     _text("drafter", "the drafting model, a name or alias of a drafter card"),
     Column(
         "drafter_params_b",
@@ -110,6 +118,8 @@ COLUMNS: tuple[Column, ...] = (
         "draft length: tokens proposed per cycle (0: no speculation; blank while speculating: unknown)",
         low=0,
     ),
+    _count("draft_passes", "passes of the drafter a cycle (blank: k)"),
+    _count("verify_tokens", "tokens that a cycle verifies, the last committed one included (blank: k + 1)"),
     Column(
         "acceptance",
         "number",
@@ -119,6 +129,14 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("mean_accepted_len", "number", "tokens committed per cycle, the verifier's own included", low=1.0),
     _required(_positive("prompt_tokens", "tokens", "mean prompt length")),
+    Column(
+        "cached_prompt_tokens",
+        "number",
+        "mean prompt tokens found in a prefix cache",
+        unit="tokens",
+        low=0.0,
+        condition="optional",
+    ),
     _required(_positive("output_tokens", "tokens", "mean output length")),
     _required(
         Column("load_kind", "choice", "closed loop (concurrency) or open loop (rate)", choices=LOAD_KINDS)

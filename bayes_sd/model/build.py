@@ -11,8 +11,8 @@ from bayes_sd.latency.coverage import FIT_NODES, coverage_skewed, effective_toke
 from bayes_sd.latency.expert_load import busiest_expert_load
 from bayes_sd.latency.kernel import KNOTS, knot_factor, knot_position
 from bayes_sd.latency.service import StageCosts, Work, busiest_wait, first_token_s, service_latency_s, step_s
-from bayes_sd.model.costs import cached_requests, expected_log_costs, prompt_growth, token_share
 from bayes_sd.measurements.rules import NOISE
+from bayes_sd.model.costs import cached_requests, expected_log_costs, prompt_growth, token_share
 from bayes_sd.model.design import Design, acceptance_logit
 from bayes_sd.model.parameters import (
     NO_POOLING_LOG_SD,

@@ -114,6 +114,8 @@ def test_the_shipped_tables_lose_what_their_sources_warn_of():
         "no_latency": 0,
         "no_lengths": 8,
         "disaggregated": 51,
+        "replicas": 0,
+        "draft_tree": 0,
         "draft_length_unknown": 0,
         "past_saturation": 16,
         "burst": 0,

@@ -1,4 +1,4 @@
-"""Reads GuideLLM reports (``benchmarks.json``, report version 2), several benchmarks a file.
+"""Reads GuideLLM reports (``benchmarks.json``, report versions 1 and 2), several benchmarks a file.
 
 Requests are read one by one where the report has them: GuideLLM's own summary leaves out requests that were
 cut off at the end, computes concurrency from the same completed requests as rate and latency, and spreads the
@@ -13,20 +13,20 @@ from pathlib import Path
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.readers import acceptance, little
 from bayes_sd.measurements.readers.guidellm_file import STATUSES, Requests, read_report
+from bayes_sd.measurements.readers.members import number, positive, section
 from bayes_sd.measurements.readers.reading import (
     Cell,
     Reading,
     Unusable,
     check_units,
-    number,
     percentiles_s,
     put_counts,
     put_latencies,
     put_tpot,
-    section,
 )
 
-REPORT_VERSION = 2
+REPORT_VERSIONS = (1, 2)
+"""Written by 0.3 to 0.5, and since. What is read of them stands under the same names in both."""
 ARRIVALS = {"constant": "even", "poisson": "poisson"}
 Lines = dict[str, list[int]]
 
@@ -51,11 +51,10 @@ def read(path: Path) -> Iterator[Cell]:
     """
     report, requests = read_report(path)
     metadata = section(report, "metadata")
-    if metadata.get("version") != REPORT_VERSION:
+    if metadata.get("version") not in REPORT_VERSIONS:
         raise DataError(
-            f"{path}: GuideLLM report version {metadata.get('version')}: only version {REPORT_VERSION} is "
-            "read; "
-            "write it with a newer GuideLLM"
+            f"{path}: GuideLLM report version {metadata.get('version')}: only versions 1 and 2 are read; write it with a "
+            "GuideLLM from 0.3 to 0.8"
         )
     benchmarks = report.get("benchmarks")
     if not isinstance(benchmarks, list) or not benchmarks:
@@ -75,9 +74,7 @@ def _benchmark(
     if not succeeded:
         return Unusable(where, f"no request succeeded ({failed} failed, {cut_off} cut off)")
     cell = Reading(where, f"guidellm {metadata.get('guidellm_version') or ''}".strip())
-    reason = _put_load(cell, section(config, "strategy"))
-    if reason:
-        return Unusable(where, reason, failed=False)
+    cell.no_load = _put_load(cell, section(config, "strategy"))
     _put_served(cell, config)
     cell.put("duration_s", number(benchmark, "duration"))
     lines = _lines(benchmark)
@@ -94,8 +91,6 @@ def _benchmark(
     _put_rate(cell, metrics)
     if whole:
         _check_little(cell, requests, lines)
-    else:
-        little.closed_loop(cell)
     little.stated(cell, _mean(metrics, "request_concurrency"))
     return cell
 
@@ -107,15 +102,15 @@ def _put_load(cell: Reading, strategy: Mapping[str, object]) -> str:
         cell.put("load_kind", "rate")
         cell.put("load_value", number(strategy, "rate"))
         cell.put("arrivals", ARRIVALS[kind])
-        cell.put("client_cap", strategy.get("max_concurrency"))
+        cell.put("client_cap", positive(number(strategy, "max_concurrency")))
         return ""
     clients = {
         "synchronous": 1,
-        "concurrent": strategy.get("streams"),
-        "throughput": strategy.get("max_concurrency"),
+        "concurrent": positive(number(strategy, "streams")),
+        "throughput": positive(number(strategy, "max_concurrency")),
     }
     if clients.get(kind) is None:
-        return f"strategy {kind!r} is neither a rate nor a number of clients: no steady load, left out"
+        return f"strategy {kind!r} is neither a rate nor a number of clients: no steady load"
     cell.put("load_kind", "concurrency")
     cell.put("load_value", clients[kind])
     return ""

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers.jsonscan import CHUNK_BYTES, decode, object_end, open_binary
-from bayes_sd.measurements.readers.reading import section
+from bayes_sd.measurements.readers.jsonscan import CHUNK_BYTES, decode, object_end
+from bayes_sd.measurements.readers.members import section
+from bayes_sd.measurements.readers.packed import open_binary
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,17 +15,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers import little
-from bayes_sd.measurements.readers.jsonscan import open_binary
-from bayes_sd.measurements.readers.reading import (
-    MS_PER_S,
-    Cell,
-    Reading,
-    Unusable,
-    put_latencies,
-    put_tpot,
-    scaled,
-)
+from bayes_sd.measurements.readers.members import scaled
+from bayes_sd.measurements.readers.packed import open_binary
+from bayes_sd.measurements.readers.reading import MS_PER_S, Cell, Reading, Unusable, put_latencies, put_tpot
 
 NEEDED = ("Hardware Key", "Framework", "Precision", "TP", "Concurrency")
 STATISTICS = ("Mean", "Median", "P99")
@@ -203,7 +195,6 @@ def _row(where: str, row: Row, time_s: float) -> Cell:
     _put_lengths(cell, row, seconds("Mean TPOT"))
     put_tpot(cell)
     _put_rates(cell, row)
-    little.closed_loop(cell)
     return cell
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from bayes_sd.errors import DataError
 from bayes_sd.files import write_atomically
 from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.readers import acceptance, prometheus, unsaid
+from bayes_sd.measurements.readers import contradictions, unsaid
+from bayes_sd.measurements.readers.counters import add_metrics
+from bayes_sd.measurements.readers.load import settle
 from bayes_sd.measurements.readers.reading import Cell, Reading, Unusable
 from bayes_sd.measurements.readers.tools import reader, recognise
 from bayes_sd.measurements.rowchecks import contradiction
@@ -95,8 +97,8 @@ def ingest(
         given = [options, *([unsaid.from_toml(own)] if own else []), *([shared] if shared else [])]
         found = _read(path, skip_failed, notes)
         _fill(found, given)
-        _add_metrics(found, next((g.metrics for g in given if g.metrics), ()))
-        readings += [cell for _, cell in found]
+        add_metrics([cell for _, cell in found], next((g.metrics for g in given if g.metrics), ()))
+        readings += _settled(path, found, notes)
     table = tabulate(readings)
     notes += [f"{cell.where}: {note}" for cell in readings for note in cell.notes]
     return IngestReport(table, notes)
@@ -168,8 +170,7 @@ def _read(path: Path, skip_failed: bool, notes: list[str]) -> list[tuple[int, Re
         else:
             notes.append(f"{cell.where}: {cell.reason}")
     if not found:
-        reasons = sorted({cell.reason for cell in cells if isinstance(cell, Unusable)})
-        raise DataError(f"{path}: no benchmark in it can be used: {'; '.join(reasons)}")
+        raise _nothing_left(path, [cell.reason for cell in cells if isinstance(cell, Unusable)])
     for index, cell in found:
         cell.put("measured_by", cell.tool)
         # Tools name their files alike in every run (stage_0_..., benchmarks.json): the folder tells them
@@ -179,40 +180,30 @@ def _read(path: Path, skip_failed: bool, notes: list[str]) -> list[tuple[int, Re
     return found
 
 
+def _nothing_left(path: Path, reasons: Sequence[str]) -> DataError:
+    return DataError(f"{path}: no benchmark in it can be used: {'; '.join(sorted(set(reasons)))}")
+
+
+def _settled(path: Path, found: Sequence[tuple[int, Reading]], notes: list[str]) -> list[Reading]:
+    """Check what the benchmarks of a file say against their own figures; leave out those that give no row."""
+    contradictions.check_counters([cell for _, cell in found])
+    kept, reasons = [], []
+    for _, cell in found:
+        reason = settle(cell)
+        if reason:
+            reasons.append(reason)
+            notes.append(f"{cell.where}: {reason}")
+        else:
+            contradictions.check(cell)
+            kept.append(cell)
+    if not kept:
+        raise _nothing_left(path, reasons)
+    return kept
+
+
 def _fill(found: Sequence[tuple[int, Reading]], given: Sequence[unsaid.Given]) -> None:
     for index, cell in found:
         unsaid.apply(cell, [(source.origin, source.values(index)) for source in given])
-
-
-def _add_metrics(found: Sequence[tuple[int, Reading]], files: Sequence[Path]) -> None:
-    """Add a server's acceptance counts to the benchmarks that have none and speculate."""
-    if not files:
-        return
-    counts, preemptions = prometheus.counts(files)
-    cells = [cell for _, cell in found if cell.columns.get("method") != "none"]
-    without = [cell for cell in cells if "n_drafts" not in cell.columns]
-    since = "since the server started" if len(files) == 1 else "between the two metrics files"
-    for place, cell in enumerate(without):
-        first = place == 0
-        k = cell.columns.get("k")
-        acceptance.put(cell, counts, counted=first)
-        if isinstance(k, int | float) and counts.draft_length is not None and k != counts.draft_length:
-            raise DataError(
-                f"{cell.where}: k is {k:g}, but {files[-1]} counts {counts.draft_length} draft positions: "
-                "correct k or the file"
-            )
-        others = f", all {len(without)} benchmarks together" if len(without) > 1 else ""
-        cell.notes.append(f"acceptance is the server's count {since}{others}")
-        if others:
-            cell.remarks.append(
-                "acceptance of all benchmarks of the file" + (", counts here" if first else "")
-            )
-        elif preemptions is not None:
-            cell.put("preemptions", preemptions)
-    if len(without) < len(cells):
-        found[0][1].notes.append(
-            "the file has acceptance counts of its own: the metrics are not used for them"
-        )
 
 
 def _ask_for_missing(readings: Sequence[Reading]) -> None:
