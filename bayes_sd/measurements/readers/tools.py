@@ -20,6 +20,9 @@ MODULES = {
     "aiperf": "aiperf",
     "inference-perf": "inference_perf",
     "inferencex": "inferencex",
+    "inferencex-api": "inferencex_json",
+    "llm-d-benchmark": "llmd",
+    "llmperf": "llmperf",
 }
 """Tool to the module of this package that reads its files."""
 
@@ -32,6 +35,10 @@ SIGNATURES: tuple[tuple[str, frozenset[str]], ...] = (
     ("aiperf", frozenset({"aiperf_version"})),
     ("aiperf", frozenset({"request_latency", "request_throughput", "input_config"})),
     ("inference-perf", frozenset({"load_summary", "successes", "failures"})),
+    ("inferencex-api", frozenset({"framework", "precision", "conc", "isl", "metrics"})),
+    ("llm-d-benchmark", frozenset({"scenario", "metrics", "version"})),
+    ("llm-d-benchmark", frozenset({"scenario", "results", "version"})),
+    ("llmperf", frozenset({"num_concurrent_requests", "results_end_to_end_latency_s_mean"})),
 )
 KNOWN = ", ".join(MODULES)
 # Keys of files that are known and not read, with what they are and what to give instead.
