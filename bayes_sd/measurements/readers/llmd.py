@@ -100,8 +100,6 @@ def _run(where: str, report: Members, results: Members) -> Cell:
         p99_e2e_s=_seconds(where, whole, "p99"),
         mean_ttft_ms=scaled(_seconds(where, section(latency, "time_to_first_token"), "mean"), MS_PER_S),
     )
-    if not {"mean_e2e_s", "p50_e2e_s"} & set(cell.columns):
-        return Unusable(where, "no end-to-end latency in the file")
     put_tpot(cell, scaled(_seconds(where, section(latency, "time_per_output_token"), "mean"), MS_PER_S))
     return cell
 

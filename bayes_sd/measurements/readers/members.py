@@ -8,6 +8,16 @@ from collections.abc import Mapping
 from bayes_sd.errors import DataError
 
 
+def finite(value: object) -> float | None:
+    """Give a finite number as such, anything else (a flag, text, a number beyond the range of floats) as None."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
+
+
 def number(record: Mapping[str, object], *keys: str) -> float | None:
     """Give the first of `keys` that holds a finite number.
 
@@ -23,9 +33,9 @@ def number(record: Mapping[str, object], *keys: str) -> float | None:
     float or None
     """
     for key in keys:
-        value = record.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
+        value = finite(record.get(key))
+        if value is not None:
+            return value
     return None
 
 
@@ -53,9 +63,10 @@ def numbers(where: str, record: Mapping[str, object], key: str) -> list[float]:
     values = record.get(key)
     if not isinstance(values, list):
         return []
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+    known = [v for v in map(finite, values) if v is not None]
+    if len(known) < len(values):
         raise DataError(f"{where}: {key} holds something else than numbers; write the file again")
-    return [float(v) for v in values]
+    return known
 
 
 def section(record: Mapping[str, object], *path: str) -> Mapping[str, object]:
@@ -86,3 +97,9 @@ def positive(value: float | None) -> float | None:
 def scaled(value: float | None, factor: float) -> float | None:
     """Multiply a value that may not be known."""
     return None if value is None else value * factor
+
+
+def plain(text: str) -> str:
+    """Write text from a file in one line that can be written anywhere: no breaks, no halves of a character."""
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return " ".join(whole.split())

@@ -12,6 +12,7 @@ from bayes_sd.measurements.readers import contradictions, unsaid
 from bayes_sd.measurements.readers.counters import add_metrics
 from bayes_sd.measurements.readers.folder import expand
 from bayes_sd.measurements.readers.load import settle
+from bayes_sd.measurements.readers.members import plain
 from bayes_sd.measurements.readers.notes import FileResult, Group, Note, counted, grouped
 from bayes_sd.measurements.readers.reading import Cell, Reading, Unusable
 from bayes_sd.measurements.readers.rows import ask_for_missing, record, tabulate, write_table
@@ -19,6 +20,9 @@ from bayes_sd.measurements.readers.tools import reader, recognise
 
 if TYPE_CHECKING:
     import pandas as pd
+
+LATENCIES = frozenset({"mean_e2e_s", "p50_e2e_s"})
+"""A row needs one of them."""
 
 __all__ = ["IngestReport", "ingest", "tabulate", "write_table"]
 
@@ -127,7 +131,7 @@ def ingest(
         _try(work, path) if found else _take(work, path, skip_failed)
     _refuse_nothing(work)
     table = tabulate(work.readings)
-    remarks = [*work.notes, *(Note(cell.where, note) for cell in work.readings for note in cell.notes)]
+    remarks = [*work.notes, *(Note(cell.where, plain(note)) for cell in work.readings for note in cell.notes)]
     return IngestReport(table, remarks, tuple(work.files))
 
 
@@ -136,7 +140,7 @@ def _try(work: _Work, path: Path) -> None:
     try:
         _take(work, path, skip_failed=True, alone=True)
     except DataError as error:
-        reason = str(error).removeprefix(str(path)).lstrip(":, ")
+        reason = plain(str(error).removeprefix(str(path)).lstrip(":, "))
         work.files.append(FileResult(path, left_out=(reason,)))
 
 
@@ -166,15 +170,15 @@ def _take(work: _Work, path: Path, skip_failed: bool, alone: bool = False) -> No
 
 def _read(path: Path, tool: str, skip_failed: bool, reasons: list[Note]) -> list[tuple[int, Reading]]:
     """Give the readings of a file, each with its place among all benchmarks of the file."""
-    cells: list[Cell] = list(reader(tool)(path))
+    cells = [_with_latency(cell) for cell in reader(tool)(path)]
     found = []
     for index, cell in enumerate(cells):
         if isinstance(cell, Reading):
             found.append((index, cell))
         elif cell.failed and not skip_failed:
-            raise DataError(f"{cell.where}: {cell.reason}; --skip-failed leaves such benchmarks out")
+            raise DataError(f"{cell.where}: {plain(cell.reason)}; --skip-failed leaves such benchmarks out")
         else:
-            reasons.append(Note(cell.where, cell.reason))
+            reasons.append(Note(cell.where, plain(cell.reason)))
     if not found:
         raise _nothing_left(path, [cell.reason for cell in cells if isinstance(cell, Unusable)])
     for index, cell in found:
@@ -186,6 +190,12 @@ def _read(path: Path, tool: str, skip_failed: bool, reasons: list[Note]) -> list
     return found
 
 
+def _with_latency(cell: Cell) -> Cell:
+    if isinstance(cell, Unusable) or not LATENCIES.isdisjoint(cell.columns):
+        return cell
+    return Unusable(cell.where, "; ".join(["no end-to-end latency in the file", *cell.remarks]))
+
+
 def _settled(path: Path, cells: Sequence[Reading], reasons: list[Note]) -> list[Reading]:
     """Check what the benchmarks of a file say against their own figures; leave out those that give no row."""
     contradictions.check_counters(cells)
@@ -193,7 +203,7 @@ def _settled(path: Path, cells: Sequence[Reading], reasons: list[Note]) -> list[
     for cell in cells:
         reason = settle(cell)
         if reason:
-            reasons.append(Note(cell.where, reason))
+            reasons.append(Note(cell.where, plain(reason)))
         else:
             contradictions.check(cell)
             kept.append(cell)
@@ -203,7 +213,7 @@ def _settled(path: Path, cells: Sequence[Reading], reasons: list[Note]) -> list[
 
 
 def _nothing_left(path: Path, reasons: Sequence[str]) -> DataError:
-    why = "; ".join(sorted(set(reasons))) or "it holds none"
+    why = plain("; ".join(sorted(set(reasons)))) or "it holds none"
     return DataError(f"{path}: no benchmark in it can be used: {why}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers.members import positive
+from bayes_sd.measurements.readers.members import finite, positive
 
 MS_PER_S = 1000.0
 UNIT_SLIP = 20.0
@@ -86,8 +86,7 @@ class Reading:
 
     def number(self, name: str) -> float | None:
         """Give a numeric column, or None where it is not known."""
-        value = self.columns.get(name)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return finite(self.columns.get(name))
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from bayes_sd.errors import DataError
 from bayes_sd.files import write_atomically
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.readers import unsaid
+from bayes_sd.measurements.readers.members import plain
 from bayes_sd.measurements.readers.reading import Reading
 from bayes_sd.measurements.rowchecks import contradiction
 from bayes_sd.measurements.schema import COLUMNS
@@ -178,8 +179,10 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, int | float):
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
         return f"{value:.{DIGITS}g}" if abs(value) < 10**DIGITS else f"{value:.0f}"
     if isinstance(value, list):
         return json.dumps(value)
-    return " ".join(str(value).split())
+    return plain(str(value))
