@@ -6,9 +6,9 @@ else is changed, since no check can know which of two figures is the right one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from bayes_sd.measurements.readers.reading import MS_PER_S, Reading
+from bayes_sd.measurements.readers.reading import MS_PER_S, Reading, plural
 
 APART = 0.10
 """Relative difference from which two figures of one quantity are said to contradict each other."""
@@ -80,6 +80,47 @@ def check_counters(cells: Sequence[Reading]) -> None:
         counted[0].remarks.append("acceptance counters hold more than the run")
     elif share < COUNTED_TOO_LITTLE:
         counted[0].notes.append(f"{said}: they cover a part of the run, or not every token was speculated")
+
+
+def check_generated(cells: Sequence[Reading], generated: float) -> None:
+    """Hold the output tokens that a server counted against those of the runs that they are said to be of.
+
+    Parameters
+    ----------
+    cells : sequence of Reading
+        The benchmarks of a file; the first receives the note.
+    generated : float
+        The server's count over all of them.
+    """
+    known = [count for cell in cells if (count := _tokens(cell)) is not None]
+    if len(known) < len(cells) or not sum(known) or not _apart(generated, sum(known)):
+        return
+    said = f"the server counts {generated:.0f} output tokens, the file {sum(known):.0f}"
+    if generated > sum(known):
+        cells[0].notes.append(f"{said}: warm-up or other traffic is in its counters")
+    else:
+        cells[0].notes.append(f"{said}: the answers ended before the length that the file counts")
+        cells[0].remarks.append(f"output tokens in doubt: the server counts {generated / sum(known):.0%}")
+
+
+def note_faulty_clocks(cell: Reading, name: str, times: Iterable[float]) -> None:
+    """Say how many single times of requests are none.
+
+    Parameters
+    ----------
+    cell : Reading
+        Receives the note.
+    name : str
+        What they are times of.
+    times : iterable of float, (request,)
+        Of successful requests.
+    """
+    wrong = sum(1 for time in times if time < 0)
+    if wrong:
+        cell.notes.append(
+            f"{name} of {wrong} requests is below zero (a clock was set wrong or never): means of it are not what they say"
+        )
+        cell.remarks.append(f"{name} below zero in {plural(wrong)}")
 
 
 def _tokens(cell: Reading) -> float | None:

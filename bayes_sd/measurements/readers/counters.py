@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers import acceptance, prometheus
+from bayes_sd.measurements.readers import acceptance, contradictions, prometheus
 from bayes_sd.measurements.readers.reading import Reading
 
 
@@ -29,11 +29,15 @@ def add_metrics(cells: Sequence[Reading], files: Sequence[Path]) -> None:
         return
     run = prometheus.server_run(files)
     speculating = [cell for cell in cells if cell.columns.get("method") != "none"]
-    if run.counts is None and (speculating or run.cached_share is None):
+    if run.counts is None and run.cached_share is None:
         raise prometheus.no_speculation(files)
+    if run.generated is not None:
+        contradictions.check_generated(cells, run.generated)
     if run.cached_share is not None:
         _add_cache_hits(cells, run.cached_share)
     if run.counts is None:
+        if speculating:
+            cells[0].notes.append(f"{files[-1]} has no counters of speculation")
         return
     if not speculating:
         cells[0].notes.append(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers import acceptance, little
+from bayes_sd.measurements.readers import acceptance, contradictions, little
 from bayes_sd.measurements.readers.guidellm_file import STATUSES, Requests, read_report
 from bayes_sd.measurements.readers.members import number, positive, section
 from bayes_sd.measurements.readers.reading import (
@@ -137,9 +137,13 @@ def _from_requests(cell: Reading, requests: Requests, lines: Lines, metrics: Map
     summary = _mean(metrics, "request_latency")
     if summary:
         check_units(cell.where, "mean latency", float(latency.mean()), summary, "s")
-    put_latencies(cell, mean_ttft_ms=_mean_known(requests.column("ttft_ms", done)), **percentiles_s(latency))
+    ttft = requests.column("ttft_ms", done)
+    contradictions.note_faulty_clocks(cell, "time to the first token", ttft)
+    put_latencies(cell, mean_ttft_ms=_mean_known(ttft[~(ttft < 0)]), **percentiles_s(latency))
     cell.derived.append("latencies from requests")
     output = requests.column("output", done)
+    if np.isfinite(output).all():
+        contradictions.note_empty_answers(cell, list(output), len(done))
     cell.put("prompt_tokens", _mean_known(requests.column("prompt", done)))
     cell.put("output_tokens", _mean_known(output))
     if np.isfinite(output).all():

@@ -19,8 +19,17 @@ PER_POSITION = "vllm:spec_decode_num_accepted_tokens_per_pos"
 EMITTED = "vllm:spec_decode_num_emitted_tokens"
 """Tokens committed by cycles of vLLM's first engine, which counted no drafts: each commits one more than it accepts."""
 PREEMPTIONS = "vllm:num_preemptions"
-CACHE_HITS, CACHE_QUERIES = "vllm:prefix_cache_hits", "vllm:prefix_cache_queries"
-WANTED = frozenset({DRAFTS, DRAFTED, ACCEPTED, PER_POSITION, EMITTED, PREEMPTIONS, CACHE_HITS, CACHE_QUERIES})
+CACHE = (
+    ("vllm:prefix_cache_hits", "vllm:prefix_cache_queries"),
+    ("vllm:gpu_prefix_cache_hits", "vllm:gpu_prefix_cache_queries"),
+    ("sglang:cached_tokens", "sglang:prompt_tokens"),
+)
+"""Prompt tokens found in a prefix cache, and prompt tokens looked up, as engines count them."""
+GENERATED = ("vllm:generation_tokens", "sglang:generation_tokens")
+WANTED = frozenset(
+    {DRAFTS, DRAFTED, ACCEPTED, PER_POSITION, EMITTED, PREEMPTIONS, *GENERATED}
+    | {name for pair in CACHE for name in pair}
+)
 BEFORE_V1 = "counters of vLLM before 0.9, which has no number of drafts: it is emitted less accepted tokens"
 
 SAMPLE = re.compile(r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?")
@@ -42,6 +51,8 @@ class ServerRun:
         Requests put back; None where the server does not count them.
     cached_share : float or None
         Prompt tokens found in the prefix cache, over those looked up.
+    generated : float or None
+        Output tokens of all requests.
     note : str
         How a count was put together, where the server does not state it.
     """
@@ -49,6 +60,7 @@ class ServerRun:
     counts: Counts | None
     preemptions: int | None
     cached_share: float | None = None
+    generated: float | None = None
     note: str = ""
 
 
@@ -112,14 +124,23 @@ def server_run(files: Sequence[Path]) -> ServerRun:
             f"{files[-1]}: counts are lower than in {files[0]}: the server was restarted between, or the "
             "files are swapped"
         )
-    preempted, queries = change.get((PREEMPTIONS, 0)), change.get((CACHE_QUERIES, 0))
+    preempted = change.get((PREEMPTIONS, 0))
     counted, note = _speculation(files[-1], change)
     return ServerRun(
         counted,
         None if preempted is None else int(preempted),
-        change.get((CACHE_HITS, 0), 0.0) / queries if queries else None,
+        _cached_share(change),
+        next((change[name, 0] for name in GENERATED if (name, 0) in change), None),
         note,
     )
+
+
+def _cached_share(change: Counters) -> float | None:
+    for hits, queries in CACHE:
+        asked = change.get((queries, 0), 0.0)
+        if asked > 0 and (hits, 0) in change:
+            return min(change[hits, 0] / asked, 1.0)
+    return None
 
 
 def _speculation(path: Path, change: Counters) -> tuple[Counts | None, str]:

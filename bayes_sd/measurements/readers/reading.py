@@ -166,6 +166,10 @@ def put_latencies(
                 "left blank"
             )
             cell.remarks.append(f"{name} not a time in the file")
+        elif value == 0:
+            cell.notes.append(
+                f"{name} is 0 in the file: it was not taken (nothing was streamed?), left blank"
+            )
         cell.put(name, positive(value))
 
 

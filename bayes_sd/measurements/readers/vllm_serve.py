@@ -107,10 +107,11 @@ def _decode_times(path: Path, wanted: set[int]) -> dict[int, list[float] | None]
 
 
 def _total(gaps: object) -> float:
-    """Add up times; not a number where something else is among them."""
-    if not isinstance(gaps, list) or not all(type(gap) in (int, float) for gap in gaps):
+    """Add up times; not a number where something else is among them. Runs for every token, so the loop is sum's own."""
+    try:
+        return float(sum(gaps)) if isinstance(gaps, list) else math.nan
+    except (TypeError, OverflowError):
         return math.nan
-    return float(sum(gaps))
 
 
 def _result(where: str, result: Mapping[str, object]) -> Cell:
@@ -212,6 +213,10 @@ def _put_lengths(cell: Reading, result: Mapping[str, object], succeeded: int) ->
 def _put_latencies(cell: Reading, result: Mapping[str, object], failed: int | None) -> None:
     known: dict[str, float | None]
     latencies = _successful(cell.where, result, "latencies", failed)
+    contradictions.note_faulty_clocks(cell, "latency", latencies)
+    contradictions.note_faulty_clocks(
+        cell, "time to the first token", _successful(cell.where, result, "ttfts", failed)
+    )
     if latencies:
         known = {**percentiles_s(latencies)}
         mean = sum(latencies) / len(latencies)

@@ -1,6 +1,7 @@
 """Files with one fault each, made up for the project: what came of the run, not what the file says it was."""
 
 import pytest
+from benchmark_files import vllm_result
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements import apply_rules, read_table
@@ -197,3 +198,71 @@ def test_m45_more_than_a_token_a_chunk_is_no_baseline(read):
     table, notes, _ = read("m45")
     assert "about 2.3 tokens came per chunk (ITL 45 ms, TPOT 19.2 ms)" in notes
     assert "2.3 tokens a chunk" in table["notes"][0]
+
+
+RUN = {"request_rate": "inf", "max_concurrency": 2}
+"""40 requests of 2.1 s and 51 tokens by two clients, 42 s in all."""
+
+
+def notes_of(save, served, metrics=(), **changes):
+    report = ingest([save(vllm_result(**RUN, **changes))], served, metrics=metrics)
+    return " | ".join(report.notes)
+
+
+def test_a_sound_run_has_nothing_to_say_but_how_full_it_was(save, served):
+    assert "|" not in notes_of(save, served)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"output_throughput": 90.0}, "tokens a request, but 51 are stated"),
+        ({"request_throughput": 1.5}, "63 requests, but 40 succeeded"),
+        ({"mean_e2el_ms": 900.0}, "less than half of the median 2.1 s, which no times can give"),
+        ({"mean_e2el_ms": 3400.0}, "the slowest hundredth would have taken 112.3 s each"),
+        ({"mean_itl_ms": 90.0}, "about 2.2 tokens came per chunk"),
+        (
+            {"output_lens": [51] * 37 + [0] * 3},
+            "3 of the 40 requests counted as success have an answer without",
+        ),
+        ({"ttfts": [0.1] * 39 + [-5.0]}, "time to the first token of 1 requests is below zero"),
+        ({"mean_ttft_ms": 0.0}, "mean_ttft_ms is 0 in the file: it was not taken"),
+    ],
+)
+def test_figures_that_contradict_each_other_are_said(save, served, changes, says):
+    assert says in notes_of(save, served, **changes)
+
+
+def metrics_text(drafts=0, accepted=0, generated=None, hits=None):
+    lines = [f'vllm:generation_tokens_total{{engine="0"}} {generated}'] if generated is not None else []
+    if drafts:
+        lines += [f"vllm:spec_decode_num_drafts_total {drafts}"]
+        lines += [f"vllm:spec_decode_num_draft_tokens_total {4 * drafts}"]
+        lines += [f"vllm:spec_decode_num_accepted_tokens_total {accepted}"]
+    if hits is not None:
+        lines += [f"vllm:prefix_cache_queries_total 4000.0\nvllm:prefix_cache_hits_total {hits}"]
+    return "\n".join(lines)
+
+
+def test_counters_larger_than_the_run_hold_something_else(save, drafted):
+    # The run has 2040 tokens; the counters committed 1000 + 2000.
+    path = save(metrics_text(drafts=1000, accepted=2000), "m.prom")
+    assert "the counters hold 3000 committed tokens, the run 2040" in notes_of(save, drafted, [path])
+    path = save(metrics_text(drafts=700, accepted=1290), "m.prom")
+    assert "counters hold" not in notes_of(save, drafted, [path])
+
+
+def test_tokens_that_the_server_did_not_make(save, drafted):
+    path = save(metrics_text(drafts=400, accepted=500, generated=1000), "m.prom")
+    assert "the server counts 1000 output tokens, the file 2040" in notes_of(save, drafted, [path])
+
+
+def test_prefix_cache_hits_of_a_baseline(save, served):
+    path = save(metrics_text(hits=1000.0), "m.prom")
+    report = ingest([save(vllm_result(**RUN))], served, metrics=[path])
+    assert report.table["cached_prompt_tokens"][0] == pytest.approx(25)
+
+
+def test_a_baseline_on_a_server_that_drafts(save, served):
+    path = save(metrics_text(drafts=700, accepted=1290), "m.prom")
+    assert "the server counts 700 drafts, but the method given is none" in notes_of(save, served, [path])
