@@ -14,6 +14,8 @@ WORDS = {"nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", 
 NAME = re.compile(r"[a-z][a-z0-9_.+]{0,63}")
 OPEN_CHOICES = frozenset({"method"})
 """Columns whose values are names that the field keeps adding to: one that is not known yet is a level of its own."""
+LARGEST_COUNT = 2.0**53
+"""Above it floats leave out whole numbers."""
 FLAGS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
 
 
@@ -76,6 +78,8 @@ def _number(text: str, column: Column) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise CellError(f"{text!r} is too large")
+    if column.kind == "count" and value > LARGEST_COUNT:
+        raise CellError(f"{text} is too large")
     if column.kind == "count" and value != int(value):
         raise CellError(f"{text!r} is not a whole number")
     if value < column.low or value > column.high or (column.open_low and value == column.low):

@@ -28,6 +28,13 @@ from bayes_sd.measurements.readers.reading import (
 REPORT_VERSIONS = (1, 2)
 """Written by 0.3 to 0.5, and since. What is read of them stands under the same names in both."""
 ARRIVALS = {"constant": "even", "poisson": "poisson"}
+TOTALS = (
+    ("metrics", "request_totals"),
+    ("request_totals",),
+    ("scheduler_metrics", "requests_made"),
+    ("run_stats", "requests_made"),
+)
+"""Where versions of the report count their requests."""
 Lines = dict[str, list[int]]
 
 
@@ -66,8 +73,10 @@ def read(path: Path) -> Iterator[Cell]:
 def _benchmark(
     where: str, metadata: Mapping[str, object], benchmark: dict[str, object], requests: Requests
 ) -> Cell:
-    metrics, config = section(benchmark, "metrics"), section(benchmark, "config")
-    totals = section(metrics, "request_totals")
+    metrics = section(benchmark, "metrics")
+    # Until 0.3 the settings stood under args and worker, and the counts beside the metrics.
+    config = section(benchmark, "config") or section(benchmark, "args")
+    totals = next((found for place in TOTALS if (found := section(benchmark, *place))), {})
     succeeded, failed, cut_off = (
         int(number(totals, k) or 0) for k in ("successful", "errored", "incomplete")
     )
@@ -76,6 +85,8 @@ def _benchmark(
     cell = Reading(where, f"guidellm {metadata.get('guidellm_version') or ''}".strip())
     cell.no_load = _put_load(cell, section(config, "strategy"))
     _put_served(cell, config)
+    if "verifier" not in cell.columns:
+        cell.put("verifier", section(benchmark, "worker").get("backend_model"))
     cell.put("duration_s", number(benchmark, "duration"))
     lines = _lines(benchmark)
     # A report made with a sample of the requests has a whole summary and only some of the lines.

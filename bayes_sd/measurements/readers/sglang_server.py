@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bayes_sd.measurements.readers.members import number
+from bayes_sd.measurements.readers.members import number, positive
 from bayes_sd.measurements.readers.reading import Reading
 
 METHODS = {
@@ -15,12 +15,16 @@ METHODS = {
     "STANDALONE": "draft_model",
     "NGRAM": "ngram",
 }
+OWN_HEAD = frozenset({"EAGLE", "NEXTN", "MTP"})
+"""Algorithms that draft with the model's own head where no other drafter is named."""
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
 DISAGGREGATED = "disaggregated"
 """Word in `engine_options` by which the rules of a fit leave a row out: prefill and decode stand on separate GPUs."""
 HALVES = ("prefill", "decode")
 COUNTS = {"dp": "dp_size", "pp": "pp_size", "ep": "ep_size", "nodes": "nnodes"}
 """Columns of how a deployment is spread, and the server's names for them."""
+EXPERT_FLAGS = ("enable_ep_moe", "enable_deepep_moe")
+"""Settings of older servers that spread experts over all GPUs of the tensor-parallel group."""
 
 
 def put_server(cell: Reading, info: Mapping[str, object]) -> None:
@@ -85,7 +89,9 @@ def _put_parallelism(
     elif tp is not None and _gpus(server) != tp:
         cell.put("n_gpu", _gpus(server), "tp_size*pp_size*dp_size")
     for column, name in COUNTS.items():
-        cell.put(column, number(server, name))
+        cell.put(column, positive(number(server, name)))
+    if any(server.get(name) is True for name in EXPERT_FLAGS) and (cell.number("ep") or 1.0) == 1.0:
+        cell.put("ep", tp)
     attention = bool(server.get("enable_dp_attention"))
     spread = {"dp": "dp attention" if attention else "dp", "pp": "pp", "ep": "ep", "nodes": "nodes"}
     for column, word in spread.items():
@@ -105,14 +111,16 @@ def _put_speculation(cell: Reading, server: Mapping[str, object]) -> None:
     if "speculative_algorithm" not in server:
         return
     algorithm, drafter = server["speculative_algorithm"], server.get("speculative_draft_model_path")
-    if algorithm is None:
+    if not algorithm or str(algorithm).casefold() == "none":
         cell.put("method", "none")
         return
-    own = drafter is not None and drafter == server.get("model_path")
-    # The server records NEXTN as EAGLE with the model's own path as the drafter.
+    # The server records NEXTN as EAGLE with the model's own path as the drafter, or none: it has no other head.
+    own = str(algorithm).upper() in OWN_HEAD and (
+        not drafter or _path(drafter) == _path(server.get("model_path"))
+    )
     method = "mtp" if own else METHODS.get(str(algorithm).upper(), str(algorithm).casefold())
     cell.put("method", method)
-    cell.put("drafter", None if own else drafter)
+    cell.put("drafter", None if own or not drafter else drafter)
     steps, branches = number(server, "speculative_num_steps"), number(server, "speculative_eagle_topk")
     verified = number(server, "speculative_num_draft_tokens")
     if branches is not None and branches > 1 and steps is not None and verified is not None:
@@ -128,6 +136,10 @@ def _put_speculation(cell: Reading, server: Mapping[str, object]) -> None:
     else:
         cell.put("verify_tokens", verified)
         cell.hints["k"] = "the server drafts a tree or an n-gram, for which it states no draft length"
+
+
+def _path(name: object) -> str:
+    return str(name).rstrip("/").casefold()
 
 
 def _precision(server: Mapping[str, object]) -> str | None:

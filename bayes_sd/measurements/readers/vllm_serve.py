@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.readers import acceptance, contradictions, little
 from bayes_sd.measurements.readers.jsonscan import documents, members
 from bayes_sd.measurements.readers.members import number, numbers, positive, scaled
@@ -27,19 +26,11 @@ from bayes_sd.measurements.readers.reading import (
     put_latencies,
     put_tpot,
 )
-from bayes_sd.measurements.schema import BY_NAME
+from bayes_sd.measurements.readers.vllm_stated import put_stated, varied
 
 # One number for every token, or one text for every request: nothing of them is stored.
 BULKY = frozenset({"itls", "generated_texts"})
 POISSON_BURSTINESS = 1.0
-STATED_AS = {
-    "run_number": "repeat",
-    "tensor_parallel_size": "tp",
-    "data_parallel_size": "dp",
-    "pipeline_parallel_size": "pp",
-    "num_speculative_tokens": "k",
-}
-"""Names of the server's settings, as a sweep writes them, for columns that are called otherwise."""
 SAME = 0.01
 """Relative difference up to which two means of one list of latencies agree."""
 
@@ -62,21 +53,13 @@ def read(path: Path) -> Iterator[Cell]:
     DataError
         If the file contradicts itself, or is not JSON.
     """
-    pending: list[tuple[int, dict[str, object]]] = []
-    cells: list[Cell | None] = []
-    for index, result in enumerate(members(path, BULKY)):
-        alone = _lacks_latency(result)
-        pending += [(index, result)] if alone else []
-        cells.append(None if alone else _result(_place(path, index), result))
-    if pending:
-        decode = _decode_times(path, {index for index, _ in pending})
-        for index, result in pending:
-            cells[index] = _result(_place(path, index), {**result, "latencies": decode.get(index)})
-    yield from (cell for cell in cells if cell is not None)
-
-
-def _place(path: Path, index: int) -> str:
-    return f"{path}, result {index + 1}"
+    results = list(members(path, BULKY))
+    swept = varied(results)
+    alone = {index for index, result in enumerate(results) if _lacks_latency(result)}
+    times = _decode_times(path, alone) if alone else {}
+    for index, result in enumerate(results):
+        found = {**result, "latencies": times.get(index)} if index in alone else result
+        yield _result(f"{path}, result {index + 1}", found, swept)
 
 
 def _lacks_latency(result: Mapping[str, object]) -> bool:
@@ -114,13 +97,13 @@ def _total(gaps: object) -> float:
         return math.nan
 
 
-def _result(where: str, result: Mapping[str, object]) -> Cell:
+def _result(where: str, result: Mapping[str, object], swept: frozenset[str]) -> Cell:
     succeeded, failed = int(number(result, "completed") or 0), _failed(result)
     if not succeeded:
         return Unusable(where, f"no request succeeded ({failed if failed is not None else 'all'} failed)")
     cell = Reading(where, "vllm bench serve")
     cell.no_load = _put_load(cell, result)
-    _put_stated(cell, result)
+    put_stated(cell, result, swept)
     put_counts(cell, succeeded=succeeded, failed=failed)
     duration = number(result, "duration")
     cell.put("duration_s", duration)
@@ -179,22 +162,6 @@ def _put_arrivals(cell: Reading, burstiness: float | None) -> None:
         cell.put("arrivals", "poisson")
     elif burstiness is not None:
         cell.hints["arrivals"] = gamma_hint("burstiness", burstiness)
-
-
-def _put_stated(cell: Reading, result: Mapping[str, object]) -> None:
-    """Take what the file says of the deployment: the model, columns of --metadata, and a sweep's settings."""
-    cell.put("verifier", result.get("model_id"))
-    for name, value in result.items():
-        short = name.replace("-", "_").rpartition(".")[2]
-        column = BY_NAME.get(STATED_AS.get(short, short))
-        if column is None or (column.condition == "result" and column.name != "repeat"):
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float | str) or not str(value).strip():
-            continue
-        try:
-            cell.put(column.name, parse_cell(str(value).strip(), column))
-        except CellError as error:
-            raise DataError(f"{cell.where}: metadata {name}: {error}") from error
 
 
 def _put_lengths(cell: Reading, result: Mapping[str, object], succeeded: int) -> None:

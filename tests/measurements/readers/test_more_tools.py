@@ -4,7 +4,7 @@ import json
 
 import pytest
 import yaml
-from benchmark_files import DETAILS, vllm_result
+from benchmark_files import DETAILS, guidellm_benchmark, guidellm_report, steady, vllm_result
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements import apply_rules, read_table
@@ -260,3 +260,34 @@ def test_packed_files_are_named(tmp_path, start, says):
     path.write_bytes(start)
     with pytest.raises(DataError, match=says):
         recognise(path)
+
+
+def test_settings_of_a_sweep_without_a_column_set_deployments_apart(save, served):
+    results = [vllm_result(run_number=0, max_num_batched_tokens=tokens) for tokens in (2048, 8192)]
+    table = ingest([save(results)], served).table
+    assert list(table["engine_options"]) == ["max_num_batched_tokens=2048", "max_num_batched_tokens=8192"]
+    same = [vllm_result(run_number=n, max_num_batched_tokens=2048, date=f"d{n}") for n in range(2)]
+    assert "engine_options" not in ingest([save(same)], served).table
+
+
+def guidellm_0_3():
+    """A report as 0.3 wrote it: settings under args and worker, counts beside the metrics."""
+    report = guidellm_report(guidellm_benchmark(steady()))
+    report["metadata"] = {"version": 1, "guidellm_version": "0.3.0"}
+    benchmark = report["benchmarks"][0]
+    config = benchmark.pop("config")
+    benchmark["args"] = {"strategy": config["strategy"]}
+    benchmark["worker"] = {"backend_model": config["backend"]["model"]}
+    benchmark["run_stats"] = {"requests_made": benchmark["metrics"].pop("request_totals")}
+    for request in benchmark["requests"]["successful"]:
+        request["type_"] = "generative_text_response"
+        for name in ("start_time", "end_time"):
+            request[name] = request.pop(f"request_{name}")
+    return report
+
+
+def test_a_guidellm_report_of_0_3(save, served):
+    old = ingest([save(guidellm_0_3())], served).table
+    new = ingest([save(guidellm_report(guidellm_benchmark(steady())))], served).table
+    columns = ["verifier", "load_kind", "load_value", "mean_e2e_s", "mean_ttft_ms", "n_requests"]
+    assert old[columns].equals(new[columns])
