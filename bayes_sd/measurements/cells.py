@@ -16,7 +16,7 @@ OPEN_CHOICES = frozenset({"method"})
 """Columns whose values are names that the field keeps adding to: one that is not known yet is a level of its own."""
 LARGEST_COUNT = 2.0**53
 """Above it floats leave out whole numbers."""
-FLAGS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
+FLAGS = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
 
 
 class CellError(ValueError):

@@ -55,6 +55,8 @@ class Load:
         Rate at which the client in fact sent.
     in_flight : float or None
         Mean requests in flight as the tool measured it.
+    succeeded_share : float
+        Requests that succeeded over those sent: a server that refuses some has not fallen behind.
     """
 
     kind: str
@@ -68,6 +70,7 @@ class Load:
     random_arrivals: bool = False
     sent_rps: float | None = None
     in_flight: float | None = None
+    succeeded_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def requests(load: Load) -> float | None:
 
 
 def kept_up(load: Load) -> float | None:
-    """Give achieved over asked rate, the drain of the last requests allowed for; None where not known.
+    """Give achieved over asked rate, failures and the drain of the last requests allowed for; None where not known.
 
     Tools divide by a duration that includes the drain, about one latency.
     """
@@ -145,7 +148,7 @@ def kept_up(load: Load) -> float | None:
     if load.achieved_rps is None or load.latency_s is None:
         return None
     drain = 1.0 + (load.value * load.latency_s / sent if sent else 0.0)
-    return load.achieved_rps * drain / load.value
+    return load.achieved_rps / load.succeeded_share * drain / load.value
 
 
 def _open(load: Load) -> Verdict:

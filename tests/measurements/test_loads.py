@@ -42,6 +42,12 @@ def test_a_server_that_falls_behind():
     assert "2 of 6 requests/s" in verdict.reason
 
 
+def test_refused_requests_are_no_falling_behind():
+    kept_up_with = Load("rate", 10.0, 1.0, 5.7, n_requests=4000, succeeded_share=0.57)
+    assert judge(kept_up_with).kind == "sound"
+    assert judge(Load("rate", 10.0, 1.0, 5.7, n_requests=4000)).kind == "fell_behind"
+
+
 def test_the_drain_of_a_short_run_is_not_falling_behind():
     # 100 requests at 2/s, 5 s each: 50 s of sending and 5 s of drain.
     load = Load("rate", 2.0, 5.0, 100 / 55, n_requests=100)

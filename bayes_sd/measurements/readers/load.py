@@ -56,7 +56,7 @@ def load_of(cell: Reading) -> Load | None:
     kind, value = cell.columns.get("load_kind"), cell.number("load_value")
     if value is None or kind not in ("rate", "concurrency"):
         return None
-    mean = cell.number("mean_e2e_s")
+    mean, succeeded = cell.number("mean_e2e_s"), cell.number("n_requests")
     return Load(
         kind=str(kind),
         value=value,
@@ -69,6 +69,7 @@ def load_of(cell: Reading) -> Load | None:
         random_arrivals=cell.columns.get("arrivals") == "poisson",
         sent_rps=cell.sent_rps,
         in_flight=cell.in_flight,
+        succeeded_share=min(succeeded / cell.sent, 1.0) if succeeded and cell.sent else 1.0,
     )
 
 
