@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,14 +97,9 @@ def ingest(
     before the file's, with a note: tools write down the load that they were asked for.
     """
     from bayes_sd.cli.progress import FilesShown
-    from bayes_sd.errors import OutputError
     from bayes_sd.measurements import readers
 
-    written = [output, *([report_file] if report_file else [])]
-    if len({path.resolve() for path in (*written, *files)}) < len(written) + len(
-        {f.resolve() for f in files}
-    ):
-        raise OutputError(f"cannot write {output}: it is one of the files to read; name another")
+    _refuse_inputs(output, report_file, files)
     values = {name.removeprefix("column_"): value for name, value in columns.items() if value is not None}
     with FilesShown(quiet=as_json) as shown:
         report = readers.ingest(
@@ -115,6 +111,7 @@ def ingest(
             recursive=recursive,
             progress=shown,
         )
+    _refuse_inputs(output, report_file, [file.path for file in report.files if file.rows])
     readers.write_table(report.table, output)
     if report_file:
         _write_report(report, output, report_file)
@@ -122,6 +119,18 @@ def ingest(
         click.echo(json.dumps(_summary(report, output), indent=2))
     else:
         _show(report, output)
+
+
+def _refuse_inputs(output: Path, report: Path | None, files: Sequence[Path]) -> None:
+    """Refuse to write over a benchmark file, or two results over each other."""
+    from bayes_sd.errors import OutputError
+
+    inputs = {file.resolve() for file in files}
+    for target in (output, report):
+        if target is not None and target.resolve() in inputs:
+            raise OutputError(f"cannot write {target}: it is one of the files to read; name another")
+    if report is not None and report.resolve() == output.resolve():
+        raise OutputError(f"cannot write {report}: --report and --output name the same file; name another")
 
 
 def _show(report: IngestReport, output: Path) -> None:

@@ -188,6 +188,8 @@ def apply(cell: Reading, given: Sequence[tuple[str, Mapping[str, object]]]) -> N
             if name in values and name not in taken:
                 taken.add(name)
                 _overrule(cell, name, values[name], origin)
+    if cell.overruled and "load_kind" in taken and "load_value" not in taken:
+        cell.columns.pop("load_value", None)  # clients are no rate: it is asked for
     stated = dict(cell.columns)
     for origin, values in given:
         for name, value in values.items():

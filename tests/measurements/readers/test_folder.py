@@ -98,3 +98,17 @@ def test_the_report_never_replaces_an_input(folder, served, tmp_path):
     )
     assert result.exit_code != 0
     assert file.read_text() == before
+
+
+def test_the_table_never_replaces_a_file_found_in_a_folder(folder, served):
+    file = folder / "a" / "run0.json"
+    before = file.read_text()
+    result = CliRunner().invoke(command, [str(folder), "-r", "-o", str(file), *options(served)])
+    assert "one of the files to read" in str(result.exception)
+    assert file.read_text() == before
+
+
+def test_two_results_never_share_a_file(folder, served, tmp_path):
+    output = str(tmp_path / "t.csv")
+    arguments = [str(folder), "-r", "-o", output, "--report", output, *options(served)]
+    assert "the same file" in str(CliRunner().invoke(command, arguments).exception)

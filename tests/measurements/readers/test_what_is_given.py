@@ -100,6 +100,11 @@ def test_a_load_that_is_given_goes_before_the_files_with_a_note(save, served):
     assert "load_value as given, 1 in the file" in row["notes"]
 
 
+def test_another_kind_of_load_needs_its_value(save, served):
+    with pytest.raises(DataError, match=r"load_value \(--load-value\)"):
+        ingest([save(vllm_result())], {**served, "load_kind": "concurrency"})
+
+
 def test_a_burst_is_read_where_its_load_is_given(save, served):
     burst = save(vllm_result(request_rate="inf"))
     report = ingest([burst], {**served, "load_kind": "concurrency", "load_value": 2})
