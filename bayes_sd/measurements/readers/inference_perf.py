@@ -28,6 +28,16 @@ ARRIVALS_HINT = (
 )
 
 
+OF_THE_SERVER = frozenset(
+    {
+        "request_latency",
+        "time_to_first_token",
+        "queue_len",
+        "kv_cache_usage_percentage",
+        "num_preemptions_total",
+    }
+)
+"""Members that stand beside the counts in a stage's Prometheus metrics alone."""
 LATE = 0.1
 """Delay of sending, in mean latencies, from which it is worth a note."""
 
@@ -55,6 +65,11 @@ def read(path: Path) -> Iterator[Cell]:
 
 def _stage(where: str, summary: Mapping[str, object]) -> Cell:
     done, failures = section(summary, "successes"), section(summary, "failures")
+    if "latency" not in done and not OF_THE_SERVER.isdisjoint(done):
+        raise DataError(
+            f"{where}: the server's Prometheus metrics of a stage, not what the client saw: give "
+            "stage_N_lifecycle_metrics.json beside it"
+        )
     succeeded, failed = int(number(done, "count") or 0), int(number(failures, "count") or 0)
     if not succeeded:
         return Unusable(where, f"no request succeeded ({failed} failed)")

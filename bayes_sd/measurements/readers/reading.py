@@ -12,7 +12,7 @@ from bayes_sd.measurements.readers.members import finite, positive
 MS_PER_S = 1000.0
 UNIT_SLIP = 20.0
 """Two figures of one quantity this far apart are in different units; no spread of requests does that."""
-BURST = "no rate and no number of clients: every request was sent at once, no steady load"
+BURST = "no rate and no number of clients: every request was sent at once, a burst and no steady load"
 DEFINITION_GAP = 0.10
 """Relative gap between a tool's own time per token and the one stored that is worth a note."""
 
@@ -162,8 +162,8 @@ def put_latencies(
     for name, value in times.items():
         if value is not None and value < 0:
             cell.notes.append(
-                f"{name} is {value:.4g} in the file, which is no time (a clock of some requests was set wrong or never): "
-                "left blank"
+                f"{name} is {value:.4g} in the file, which is not a time (a clock of some requests was set wrong or "
+                "never): left blank"
             )
             cell.remarks.append(f"{name} not a time in the file")
         elif value == 0:

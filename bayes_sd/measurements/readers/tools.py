@@ -60,12 +60,24 @@ OTHERS: tuple[tuple[frozenset[str], str], ...] = (
         "what SGLang's offline batch benchmark writes; measure with bench_serving",
     ),
     (
-        frozenset({"status", "data"}),
-        "a Prometheus query's answer: give the benchmark's report, and the server's /metrics text as --metrics",
+        frozenset({"benchmark", "metric", "model"}),
+        "vLLM's results in PyTorch's benchmark format: give the tool's own .json beside it",
     ),
     (
-        frozenset({"prompt_tokens_per_sec", "cumulative_num_preemptions"}),
-        "a stage's server metrics: give stage_N_lifecycle_metrics.json beside it",
+        frozenset({"experiments", "version"}),
+        "GenAI-Perf's single requests: give profile_export_genai_perf.json beside it",
+    ),
+    (
+        frozenset({"metadata", "metrics", "error"}),
+        "AIPerf's single requests: give profile_export_aiperf.json beside it",
+    ),
+    (
+        frozenset({"ttft_s", "end_to_end_latency_s"}),
+        "LLMPerf's single requests: give the *_summary.json beside it",
+    ),
+    (
+        frozenset({"status", "data"}),
+        "a Prometheus query's answer: give the benchmark's report, and the server's /metrics text as --metrics",
     ),
 )
 YAML_STARTS = (b"version:", b"scenario:", b"metrics:", b"run:", b"results:", b"---")

@@ -110,7 +110,7 @@ def test_m08_tokens_counted_and_tokens_made(read):
 def test_m11_a_time_below_zero_is_left_blank_and_said(read):
     table, notes, _ = read("m11")
     assert "mean_ttft_ms" not in table
-    assert "mean_ttft_ms is -1.61e+12 in the file, which is no time" in notes
+    assert "mean_ttft_ms is -1.61e+12 in the file, which is not a time" in notes
 
 
 @pytest.mark.parametrize(

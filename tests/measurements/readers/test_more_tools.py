@@ -238,12 +238,26 @@ def test_latency_from_the_times_of_single_requests(save, served):
         ([{"build_commit": "x", "n_prompt": 512, "n_gen": 0}], "llama-bench"),
         ({"status": "success", "data": {"resultType": "matrix"}}, "Prometheus"),
         ({"benchmarks": [{"args": {}}]}, "GuideLLM report from before 0.3"),
+        ([{"benchmark": {}, "model": {}, "metric": {}}], "PyTorch's benchmark format"),
+        ({"version": "1", "experiments": []}, "profile_export_genai_perf.json"),
+        ({"metadata": {}, "metrics": {}, "error": None}, "profile_export_aiperf.json"),
+        ([{"error_code": None, "ttft_s": 0.1, "end_to_end_latency_s": 1.0}], "_summary.json"),
     ],
 )
 def test_files_that_are_known_and_not_read_are_named(save, content, says):
     with pytest.raises(DataError, match=says) as raised:
         recognise(save(content))
     assert "\n" not in str(raised.value)
+
+
+def test_a_stages_prometheus_metrics_are_named(save, served):
+    stage = {
+        "load_summary": {"count": 9},
+        "successes": {"count": 9, "queue_len": {"mean": 1.0}, "request_latency": {"mean": 2.0}},
+        "failures": {"count": 0},
+    }
+    with pytest.raises(DataError, match="the server's Prometheus metrics of a stage"):
+        ingest([save(stage)], served)
 
 
 @pytest.mark.parametrize(
