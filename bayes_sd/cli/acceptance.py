@@ -55,7 +55,7 @@ def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profil
     from bayes_sd.acceptance.report import acceptance_report
     from bayes_sd.acceptance.summary import acceptance_table
     from bayes_sd.errors import ConditionError
-    from bayes_sd.inference.posterior import check_writable
+    from bayes_sd.files import check_writable, locked
     from bayes_sd.inference.sample import SamplerSettings
 
     if iid and profiles:
@@ -66,8 +66,9 @@ def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profil
     settings = SamplerSettings(
         draws=draws, tune=tune, chains=chains, cores=cores, seed=seed, target_accept=SETTINGS.target_accept
     )
-    posterior = fit_acceptance(rows, iid=iid, settings=settings, progress=not as_json)
-    save_acceptance(posterior, output)
+    with locked(output):
+        posterior = fit_acceptance(rows, iid=iid, settings=settings, progress=not as_json)
+        save_acceptance(posterior, output)
     if profiles and posterior.passed:
         write_profiles(posterior, profiles)
     table = acceptance_table(posterior, range(1, longest + 1), ci)

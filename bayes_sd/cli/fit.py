@@ -55,12 +55,14 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
     Example:  python -m bayes_sd fit --family llama
     """
     from bayes_sd.cli.report import fit_report
+    from bayes_sd.files import check_writable, locked
     from bayes_sd.inference.fit import fit as run
-    from bayes_sd.inference.posterior import check_writable, save_posterior
+    from bayes_sd.inference.posterior import save_posterior
     from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.measurements.load import checked_family
     from bayes_sd.model.spec import ModelSpec, family_priors
 
-    target = output or Path("traces") / f"{family}.nc"
+    target = output or Path("traces") / f"{checked_family(family)}.nc"
     check_writable(target)
     settings = SamplerSettings(
         draws=draws,
@@ -70,15 +72,16 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
         seed=seed,
         target_accept=target_accept,
     )
-    result = run(
-        family,
-        data or None,
-        settings=settings,
-        spec=ModelSpec(family=family, moe=moe, priors=family_priors(family, models)),
-        models=models,
-        progress=not as_json,
-    )
-    save_posterior(result.posterior, target)
+    with locked(target):
+        result = run(
+            family,
+            data or None,
+            settings=settings,
+            spec=ModelSpec(family=family, moe=moe, priors=family_priors(family, models)),
+            models=models,
+            progress=not as_json,
+        )
+        save_posterior(result.posterior, target)
     summary = fit_report(result, target)
     click.echo(json.dumps(summary.to_dict(), indent=1) if as_json else str(summary))
     return 0 if result.gate.passed else NOT_CONVERGED

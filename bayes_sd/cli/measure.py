@@ -286,11 +286,9 @@ def _rates(text):
 
 def _body(text):
     from bayes_sd.errors import DataError
+    from bayes_sd.loading import parse_json
 
-    try:
-        body = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"--extra-body: not JSON ({error})") from error
+    body = parse_json(text, "--extra-body")
     if not isinstance(body, dict):
         raise DataError('--extra-body: must be an object, as {"top_p": 0.9}')
     return body

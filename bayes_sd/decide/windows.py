@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import bounded_lines, csv_line, parse_json
 
 ALIASES = {
     "mean_e2e_s": "latency_s",
@@ -137,7 +136,7 @@ def read_windows(lines: Iterable[str], source: str = "standard input") -> Iterat
     """
     header: list[str] | None = None
     any_window = False
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(bounded_lines(lines, source), start=1):
         text, where = line.strip(), f"{source}, line {number}"
         if not text:
             continue
@@ -145,7 +144,7 @@ def read_windows(lines: Iterable[str], source: str = "standard input") -> Iterat
             yield window_of(_json(text, where), where)
             any_window = True
             continue
-        cells = [cell.strip() for cell in next(csv.reader([text]))]
+        cells = csv_line(text, where)
         if header is None:
             header = _header(cells, where)
             continue
@@ -168,10 +167,7 @@ def _header(cells: list[str], where: str) -> list[str]:
 
 
 def _json(text: str, where: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{where}: not a JSON object ({error})") from None
+    values = parse_json(text, where)
     if not isinstance(values, dict):
         raise DataError(f"{where}: not a JSON object; write one object a line")
     return values

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.errors import OutputError
 from bayes_sd.inference.tracefile import FileKind, read_tree, require_converged, write_tree
 from bayes_sd.model.deployments import Deployment
 from bayes_sd.model.design import Design, Levels
@@ -172,30 +170,6 @@ def observed_set(frame: pd.DataFrame) -> xr.Dataset:
             values = column.to_numpy() if numeric else column.fillna("").astype(str).to_numpy(dtype=object)
             found[name] = (("observation",), values)
     return xr.Dataset(found)
-
-
-def check_writable(path: str | Path) -> None:
-    """Find out before a long computation whether its result can be written.
-
-    Parameters
-    ----------
-    path : path
-        File to be written; its folder is made if its parent exists.
-
-    Raises
-    ------
-    OutputError
-        If it cannot.
-    """
-    file = Path(path)
-    if file.is_dir():
-        raise OutputError(f"{file}: is a folder; give a file name with --output")
-    try:
-        file.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror}); choose another --output") from error
 
 
 def save_posterior(posterior: Posterior, path: str | Path) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayes_sd.errors import ConvergenceError, OutputError, TraceError
 from bayes_sd.files import write_atomically
+from bayes_sd.loading import exists
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -100,7 +101,7 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
     import xarray as xr
 
     file = Path(path)
-    if not file.is_file():
+    if not exists(file):
         raise TraceError(
             f"{file}: no such {kind.noun}; make one with `python -m bayes_sd {kind.command} --output {file}`"
         )

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_sd.errors import DataError, TargetError
+from bayes_sd.errors import DataError, TargetError, shown
+from bayes_sd.loading import exists
 from bayes_sd.measure.plan import Point
 from bayes_sd.measurements.readers import guidellm as report_reader
 from bayes_sd.measurements.readers.reading import Reading
@@ -59,7 +60,7 @@ class GuideLLM:
                 f"{self.command}: GuideLLM is not installed here: pip install 'bayes_sd[guidellm]', or name the program of "
                 "another environment with --guidellm-command"
             )
-        if not (Path(self.tokenizer) / "tokenizer.json").is_file():
+        if not exists(Path(self.tokenizer) / "tokenizer.json"):
             raise DataError(
                 f"{self.tokenizer or '--tokenizer'}: GuideLLM needs a folder with tokenizer.json, that of the verifier's "
                 "checkpoint, to make prompts of a known length: give it with --tokenizer"
@@ -206,5 +207,5 @@ async def _run(command: list[str], seconds: float) -> None:
             await process.wait()
     if process.returncode:
         said = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-        last = said[-1][:300] if said else "it said nothing"
+        last = shown(said[-1]) if said else "it said nothing"
         raise TargetError(f"GuideLLM failed with exit code {process.returncode}: {last}")

@@ -7,6 +7,8 @@ import math
 import re
 from itertools import pairwise
 
+from bayes_sd.errors import DataError
+from bayes_sd.loading import parse_json
 from bayes_sd.measurements.schema import Column
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -82,8 +84,8 @@ def _range(column: Column) -> str:
 
 def _counts(text: str) -> str:
     try:
-        values = json.loads(text)
-    except ValueError as error:
+        values = parse_json(text, "")
+    except DataError as error:
         raise CellError(f"{text!r} is not a JSON list such as [120, 80, 41]") from error
     whole = isinstance(values, list) and all(
         isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in values

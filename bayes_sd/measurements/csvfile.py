@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import csv_rows
 
 
 def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -30,21 +30,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     DataError
         If there is no such file, or it is not such a table, or has no rows.
     """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a CSV file")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text: save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: not a CSV table: {error}") from error
-    lines = [(number, row) for number, row in lines if any(row)]
+    lines = [(number, row) for number, row in csv_rows(path) if any(row)]
     if not lines:
         raise DataError(f"{path}: the file is empty")
     (_, header), rows = lines[0], lines[1:]

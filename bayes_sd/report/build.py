@@ -205,7 +205,8 @@ def make_report(
     TraceError, ConvergenceError
         If the posterior cannot be read or used.
     """
-    from bayes_sd.inference.posterior import check_writable, load_posterior
+    from bayes_sd.files import check_writable
+    from bayes_sd.inference.posterior import load_posterior
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{output}: a report is written as HTML; name it .html")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.service import StageCosts
+from bayes_sd.loading import load_toml
 from bayes_sd.measurements.schema import BY_NAME, METHODS
 from bayes_sd.simulate.spec import Experts, ServerSpec, TokenLaw
 
@@ -79,15 +79,7 @@ def read_server(
 
 
 def _read_toml(path: Path) -> Tables:
-    try:
-        with path.open("rb") as handle:
-            tables = tomllib.load(handle)
-    except FileNotFoundError as error:
-        raise ConditionError(f"{path}: no such file") from error
-    except OSError as error:
-        raise ConditionError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConditionError(f"{path}: not a TOML file: {str(error).splitlines()[0]}") from error
+    tables = load_toml(path, ConditionError)
     for name, value in tables.items():
         if not isinstance(value, dict):
             raise ConditionError(

@@ -7,15 +7,17 @@ than parsing them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import exists, open_input, parse_json
 
 CHUNK_BYTES = 1 << 22
+MOST_VALUE_BYTES = 64 << 20
+"""Of one text, or of one member that is decoded; arrays that are passed over may be longer."""
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 # Everything up to and including the next string or bracket; possessive, so that a long array is walked once.
@@ -43,13 +45,13 @@ def open_binary(path: Path) -> BinaryIO:
     DataError
         If it is missing, a folder, empty, or may not be read.
     """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name the benchmark files in it")
+    if exists(path) and not path.is_file():
+        raise DataError(
+            f"{path}: is a pipe or a device, and a benchmark file is read twice: write it to a file"
+        )
+    handle = open_input(path)
     try:
-        handle = path.open("rb")
         start = handle.read(3)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if not start:
@@ -103,15 +105,7 @@ def decode(text: bytes, where: str) -> object:
     DataError
         If it is not JSON.
     """
-    import orjson
-
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise DataError(f"{where}: not valid JSON: {_one_line(error)}; write the file again") from error
+    return parse_json(text, where)
 
 
 class Document:
@@ -235,10 +229,17 @@ class _Text:
         self._gone = 0
 
     def more(self) -> bool:
-        chunk = self._handle.read(CHUNK_BYTES)
+        start = self.at if self.keep is None else self.keep
+        held = len(self.buffer) - start
+        if held > MOST_VALUE_BYTES:
+            raise DataError(
+                f"{self.path}: a value of more than {MOST_VALUE_BYTES >> 20} MiB at byte {self._gone + start}; "
+                "is it the right file?"
+            )
+        # As much again as is held: what is held is copied and looked through a few times at most, however long it gets.
+        chunk = self._handle.read(max(CHUNK_BYTES, held))
         if not chunk:
             return False
-        start = self.at if self.keep is None else self.keep
         self.buffer = self.buffer[start:] + chunk
         self._gone += start
         self.at -= start
@@ -300,7 +301,3 @@ class _Text:
 
 def _nesting(mark: int) -> int:
     return 1 if mark in OPEN else -1 if mark in CLOSE else 0
-
-
-def _one_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

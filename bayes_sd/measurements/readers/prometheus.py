@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import read_text
 from bayes_sd.measurements.readers.acceptance import Counts, whole_length
 
 DRAFTS = "vllm:spec_decode_num_drafts"
@@ -17,8 +18,10 @@ PREEMPTIONS = "vllm:num_preemptions"
 WANTED = frozenset({DRAFTS, DRAFTED, ACCEPTED, PER_POSITION, PREEMPTIONS})
 
 SAMPLE = re.compile(r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?")
-POSITION = re.compile(r'position="(\d+)"')
-MAX_BYTES = 64 << 20
+POSITION = re.compile(r'position="(\d{1,4})"')
+MOST_COUNTED = 1e15
+"""A counter that says more was not counted: a thousand tokens a microsecond for a year are less."""
+MAX_BYTES = 16 << 20
 
 Counters = dict[tuple[str, int], float]
 
@@ -103,10 +106,40 @@ def read(path: Path) -> Counters:
         if name in WANTED:
             position = POSITION.search(sample["labels"] or "")
             key = (name, int(position[1]) if position and name == PER_POSITION else 0)
-            found[key] = found.get(key, 0.0) + float(sample["value"])
+            found[key] = found.get(key, 0.0) + counted(sample["value"], path, number)
     if not samples:
         raise DataError(f"{path}: no metrics in it; give what the server answers at /metrics")
     return found
+
+
+def counted(text: str, path: Path, line: int) -> float:
+    """Read the value of a counter.
+
+    Parameters
+    ----------
+    text : str
+    path : Path
+    line : int
+        Place, for the message.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    DataError
+        If it is no number from 0 to :data:`MOST_COUNTED`.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0.0 <= value <= MOST_COUNTED:
+        raise DataError(
+            f"{path}, line {line}: {text!r} is no count: it must be a number from 0 to {MOST_COUNTED:g}; scrape again"
+        )
+    return value
 
 
 def lines_of(path: Path) -> list[str]:
@@ -126,15 +159,4 @@ def lines_of(path: Path) -> list[str]:
     DataError
         If the file is missing, a folder, too large, or not text.
     """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a file with the server's metrics")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: too large for a server's metrics")
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not text; give what the server answers at /metrics") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    return [line.strip() for line in read_text(path, most=MAX_BYTES).split("\n")]
