@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from bayes_sd.errors import BayesSdError, CardError, DataError, OutputError
+from bayes_sd.interrupts import undone
 
 ShippedKind = Literal["models", "data"]
 
@@ -21,7 +22,6 @@ STDOUT = "-"
 _STANDARD = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")
 _LONGEST_SUFFIX = 16
-_unfinished: set[Path] = set()
 streamed: set[int] = set()
 """File descriptors that results were written to: other output of the program must not mix with them."""
 
@@ -98,19 +98,18 @@ def write_atomically(path: str | os.PathLike[str], writer: Callable[[Path], obje
     beside = target.with_name(f".{secrets.token_hex(6)}.part{_short_suffix(target)}")
     try:
         target.parent.mkdir(exist_ok=True)
-        _unfinished.add(beside)
-        beside.open("xb").close()
-        if target.exists():
-            shutil.copymode(target, beside)
-        writer(beside)
-        _flush(beside)
-        os.replace(beside, target)
+        with undone(beside.unlink):
+            beside.open("xb").close()
+            if target.exists():
+                shutil.copymode(target, beside)
+            writer(beside)
+            _flush(beside)
+            os.replace(beside, target)
     except OSError as error:
         raise _refusal(given, error) from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
-        _unfinished.discard(beside)
     with contextlib.suppress(OSError):  # some file systems cannot flush a folder; the content is safe already
         _flush(target.parent)
     return target
@@ -176,7 +175,8 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         raise _refusal(given, error) from error
     try:
-        yield
+        with undone(beside.unlink):
+            yield
     finally:
         # While the lock is held: whoever waits for it sees that the file is gone and makes a new one.
         with contextlib.suppress(OSError):
@@ -184,11 +184,11 @@ def locked(path: str | os.PathLike[str]) -> Iterator[None]:
         lock.release()
 
 
-def remove_unfinished() -> None:
-    """Remove files that are being written: for a program that is about to end without unwinding."""
-    for beside in list(_unfinished):
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give a folder for files that nobody needs afterwards, also if a signal ends the program."""
+    with tempfile.TemporaryDirectory() as folder, undone(lambda: shutil.rmtree(folder, ignore_errors=True)):
+        yield Path(folder)
 
 
 def _kind(given: Path) -> Literal["file", "stream"]:
@@ -217,8 +217,8 @@ def _kind(given: Path) -> Literal["file", "stream"]:
 
 def _write_to_stream(given: Path, writer: Callable[[Path], object]) -> None:
     """Write into a destination that is no plain file: the whole content first, elsewhere, then its bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        content = Path(folder) / f"content{_short_suffix(given)}"
+    with scratch_folder() as folder:
+        content = folder / f"content{_short_suffix(given)}"
         try:
             content.touch()
             writer(content)

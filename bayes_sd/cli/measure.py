@@ -15,7 +15,6 @@ SAID = (
     "source",
 )  # fmt: skip
 API_KEY = "OPENAI_API_KEY"
-INTERRUPTED = 130
 
 
 def _column_options(command):
@@ -174,6 +173,7 @@ def measure(target, output, pairs, as_json, **options):
           --verifier Llama-3.1-8B-Instruct
     """
     from bayes_sd.cli.progress import Shown
+    from bayes_sd.interrupts import saying
     from bayes_sd.measure import measure as run
 
     columns = {
@@ -182,14 +182,8 @@ def measure(target, output, pairs, as_json, **options):
     columns = {"tp": "1", **_pairs(pairs), **columns}
     sweep = _sweep(target, columns, options)
     shown = Shown(quiet=as_json)
-    try:
-        with shown:
-            result = run(sweep, output, shown)
-    except KeyboardInterrupt:
-        click.echo(
-            f"interrupted: {shown.finished} finished points in {output}; the same command goes on", err=True
-        )
-        return INTERRUPTED
+    with shown, saying(lambda: f"{shown.finished} finished points in {output}; the same command goes on"):
+        result = run(sweep, output, shown)
     if as_json:
         fields = {
             n: getattr(result, n) for n in ("measured", "already_there", "complete", "stopped_by", "notes")
