@@ -278,7 +278,7 @@ def main() -> None:
     from bayes_sd.acceptance import read_acceptance_data
     from bayes_sd.acceptance.fit import CompiledAcceptance
     from bayes_sd.acceptance.model import AcceptanceSpec
-    from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.sample.settings import SamplerSettings
 
     settings = SamplerSettings(
         draws=options.draws, tune=options.tune, chains=options.chains, cores=options.chains

@@ -156,10 +156,10 @@ def score_posterior(
     train: pd.DataFrame, test: pd.DataFrame, pooled: bool, args: argparse.Namespace, cards: Any
 ) -> pd.DataFrame:
     """Fit and predict; columns `median_s, lower_s, upper_s, crps`, one row a test row."""
-    from bayes_sd.inference.fit import fit_frame
-    from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.forecast import predict
     from bayes_sd.model.spec import ModelSpec
-    from bayes_sd.predict import predict
+    from bayes_sd.sample.fit import fit_frame
+    from bayes_sd.sample.settings import SamplerSettings
 
     settings = SamplerSettings(draws=args.draws, tune=args.tune, chains=args.chains, seed=args.seed)
     spec = ModelSpec(family=args.family, pooled=pooled)
@@ -304,7 +304,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     from bayes_sd.cards import load_cards
-    from bayes_sd.inference.fit import observations
+    from bayes_sd.sample.fit import observations
 
     cards = load_cards()
     frame, _ = observations(args.family, None, cards)

@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 
 from bayes_sd.cards import load_cards
-from bayes_sd.cli.condition import Options, base_condition
+from bayes_sd.condition import Question, base_condition
 from bayes_sd.decide.schedule import schedule, sweep_batch_sizes
 from bayes_sd.decide.speedup import speedup
 from bayes_sd.decide.tune import prepare_choices, tune
-from bayes_sd.inference.posterior import load_posterior
-from bayes_sd.predict.sweep import Alternative, prepare, stability_limits, sweep
+from bayes_sd.forecast.sweep import Alternative, prepare, stability_limits, sweep
+from bayes_sd.posterior.posterior import load_posterior
 
 
 def timed(run: Callable[[], object], repeats: int) -> dict[str, float]:
@@ -53,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     cards = load_cards()
     posterior = load_posterior(options.trace, accept_unconverged=True)
-    base, _ = base_condition(posterior, cards, Options({}), speculate=True)
+    base, _ = base_condition(posterior, cards, Question({}), speculate=True)
     lengths = range(options.longest + 1)
 
     def swept(axis: str, arrivals: str | None, ttft: bool) -> object:

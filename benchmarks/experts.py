@@ -102,10 +102,10 @@ def main() -> None:
     from bayes_sd.baseline import configuration_names, fit_lines
     from bayes_sd.cards import load_cards
     from bayes_sd.check.compare import compare
-    from bayes_sd.inference.fit import fit_frame, observations
-    from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.forecast import predict
     from bayes_sd.model.spec import ModelSpec
-    from bayes_sd.predict import predict
+    from bayes_sd.sample.fit import fit_frame, observations
+    from bayes_sd.sample.settings import SamplerSettings
 
     cards = load_cards()
     frame, _ = observations(args.family, None, cards)

@@ -19,7 +19,7 @@ import numpy as np
 
 from bayes_sd.latency import queue
 from bayes_sd.latency.service import StageCosts
-from bayes_sd.simulate import LoadSpec, ServerSpec, TokenLaw, simulate_server, simulate_sharing
+from bayes_sd.simulator import LoadSpec, ServerSpec, TokenLaw, simulate_server, simulate_sharing
 
 
 def law_seconds(protocol: str, draws: int, conditions: int, states: int) -> float:

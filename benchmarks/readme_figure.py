@@ -8,8 +8,8 @@ import numpy as np
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 
-from bayes_sd.inference.posterior import load_posterior
-from bayes_sd.predict.latency import predict
+from bayes_sd.forecast.latency import predict
+from bayes_sd.posterior.posterior import load_posterior
 
 HERE = Path(__file__).parent.parent
 LOADS = np.unique(np.round(np.geomspace(1, 64, 25)))

@@ -3,7 +3,7 @@
 For each source and load protocol with measured percentiles: rows, and the median absolute error [%] of the predicted mean, 95th and
 99th percentile, the latter two as they are predicted for a steady state and, for closed loops that say how many requests
 they sent, for a run of so many from an idle server. Rows are those that the trace was fitted to; of their
-percentiles the fit saw none but medians. Two numbers of `bayes_sd/predict/spread.py` were set by rows at one client (see
+percentiles the fit saw none but medians. Two numbers of `bayes_sd/forecast/spread.py` were set by rows at one client (see
 there): those are counted apart.
 """
 
@@ -20,7 +20,7 @@ LEVELS = ("p95", "p99")
 
 def predicted(posterior, rows: pd.DataFrame, cards, whole_run: bool) -> pd.DataFrame:
     """Give posterior medians of mean, p50, p95 and p99 [s], one row a row."""
-    from bayes_sd.predict import predict
+    from bayes_sd.forecast import predict
 
     frame = rows if whole_run else rows.drop(columns="n_requests")
     drawn = predict(posterior, frame, cards)
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--accept-unconverged", action="store_true")
     args = parser.parse_args()
     from bayes_sd.cards import load_cards
-    from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.posterior.posterior import load_posterior
 
     cards = load_cards()
     scored = [errors(load_posterior(path, args.accept_unconverged), cards) for path in args.traces]

@@ -13,7 +13,7 @@ def cards():
 @pytest.fixture(scope="session")
 def llama(cards):
     """Observations of the shipped llama tables."""
-    from bayes_sd.inference.fit import observations
+    from bayes_sd.sample.fit import observations
 
     return observations("llama", cards=cards)[0]
 
@@ -27,9 +27,9 @@ def a100(llama):
 @pytest.fixture(scope="session")
 def small_fit(a100, cards):
     """A short fit of the A100 rows, for tests that need a posterior and not its last digit."""
-    from bayes_sd.inference.fit import fit_frame
-    from bayes_sd.inference.sample import SamplerSettings
     from bayes_sd.model.spec import ModelSpec
+    from bayes_sd.sample.fit import fit_frame
+    from bayes_sd.sample.settings import SamplerSettings
 
     settings = SamplerSettings(draws=200, tune=400, chains=2, seed=3)
     posterior, gate = fit_frame(a100, ModelSpec(family="llama"), settings, cards)
@@ -41,6 +41,6 @@ def small_fit(a100, cards):
 @pytest.fixture(scope="session")
 def small_trace(small_fit, tmp_path_factory):
     """The short fit as a file."""
-    from bayes_sd.inference.posterior import save_posterior
+    from bayes_sd.posterior.posterior import save_posterior
 
     return save_posterior(small_fit, tmp_path_factory.mktemp("trace") / "a100.nc")

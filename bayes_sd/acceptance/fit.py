@@ -12,8 +12,8 @@ import numpy as np
 from bayes_sd.acceptance.model import AcceptanceSpec, build_acceptance_model, coords
 from bayes_sd.acceptance.posterior import FORMAT_VERSION, AcceptancePosterior, rows_set
 from bayes_sd.acceptance.tables import AcceptanceData, read_acceptance_data
-from bayes_sd.inference.gate import judge
-from bayes_sd.inference.sample import SamplerSettings
+from bayes_sd.sample.gate import judge
+from bayes_sd.sample.settings import SamplerSettings
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from bayes_sd.acceptance.tables import COUNT_FIELDS, LENGTH_FIELDS, empty_rows
+from bayes_sd.acceptance.fields import COUNT_FIELDS, LENGTH_FIELDS, empty_rows
+from bayes_sd.model.design import measured_committed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +53,6 @@ def lengths_from_measurements(frame: pd.DataFrame) -> pd.DataFrame:
         Columns :data:`LENGTH_FIELDS`, one row a verifier, drafter, dataset, source and draft length.
     """
     import pandas as pd
-
-    from bayes_sd.model.design import measured_committed
 
     frame = frame.assign(committed=measured_committed(frame))
     fine = frame["committed"].notna() & (frame["k"] > 0)

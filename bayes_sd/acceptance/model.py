@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.latency.acceptance import alpha_iid_from_committed
+
 if TYPE_CHECKING:
     import pymc as pm
 
@@ -186,8 +188,6 @@ def _tilt(data: AcceptanceData, spec: AcceptanceSpec) -> Any:
 
 def typical_survival(data: AcceptanceData) -> np.ndarray:
     """Estimate the share of fully accepted drafts in a cell's runs, for a good parametrisation only, shape (cell,)."""
-    from bayes_sd.latency.acceptance import alpha_iid_from_committed
-
     total, number = np.zeros(len(data.cells)), np.zeros(len(data.cells))
     if len(data.lengths):
         k = data.lengths["k"].to_numpy(dtype=int)

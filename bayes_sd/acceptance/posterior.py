@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.acceptance.fields import COUNT_FIELDS, LENGTH_FIELDS, empty_rows
 from bayes_sd.acceptance.model import AcceptanceSpec
-from bayes_sd.inference.posterior import Posterior
-from bayes_sd.inference.tracefile import FileKind, read_tree, require_converged, write_tree
+from bayes_sd.acceptance.tables import assemble
+from bayes_sd.posterior.file import FileKind, read_tree, require_converged, write_tree
+from bayes_sd.posterior.posterior import Posterior
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,14 +49,10 @@ class AcceptancePosterior(Posterior):
     @property
     def data(self) -> AcceptanceData:
         """The rows that were fitted."""
-        from bayes_sd.acceptance.tables import assemble
-
         return assemble(_frame(self.tree, "counts"), _frame(self.tree, "lengths"))
 
 
 def _frame(tree: Any, name: str) -> pd.DataFrame:
-    from bayes_sd.acceptance.tables import COUNT_FIELDS, LENGTH_FIELDS, empty_rows
-
     if name not in tree.children:
         return empty_rows(COUNT_FIELDS if name == "counts" else LENGTH_FIELDS)
     return tree[name].to_dataset().to_dataframe().reset_index(drop=True)

@@ -1,8 +1,8 @@
 """Reads what is known of acceptance: counts by draft position, and mean accepted lengths by draft length.
 
 Three forms of table are told apart by their header: counts by position
-(:data:`bayes_sd.measurements.acceptance.COLUMNS`, with ``draft_length`` and ``drafter`` where they are known),
-lengths by draft length (:data:`LENGTH_COLUMNS`), and measurement tables, whose speculating rows state
+(:data:`bayes_sd.measurements.acceptance_table.COLUMNS`, with ``draft_length`` and ``drafter`` where they are known),
+lengths by draft length (:data:`bayes_sd.acceptance.fields.LENGTH_COLUMNS`), and measurement tables, whose speculating rows state
 ``accepted_per_position`` with ``n_drafts``, or ``mean_accepted_len``.
 """
 
@@ -15,33 +15,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.acceptance.fields import (
+    COUNT_FIELDS,
+    DRAFT_LENGTH,
+    LENGTH_COLUMNS,
+    LENGTH_FIELDS,
+    empty_rows,
+)
+from bayes_sd.acceptance.measured import counts_from_measurements, lengths_from_measurements
 from bayes_sd.errors import DataError
 from bayes_sd.files import shipped
-from bayes_sd.measurements.acceptance import read_acceptance
+from bayes_sd.measurements import load_family
+from bayes_sd.measurements.acceptance_table import read_acceptance
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.csvfile import read_rows
-from bayes_sd.measurements.schema import METHODS, Column
+from bayes_sd.measurements.schema import Column
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LONGEST_DRAFT = 64
-"""Draft lengths beyond this are taken for a mistake [tokens]."""
-DRAFT_LENGTH = Column("draft_length", "count", "tokens drafted per cycle, k", low=1, high=LONGEST_DRAFT)
-LENGTH_COLUMNS: tuple[Column, ...] = (
-    Column("verifier", "text", "the model that accepted or refused"),
-    Column("method", "choice", "how tokens were drafted", choices=METHODS[1:]),
-    Column("drafter", "text", "the drafting model; blank: the method's usual one"),
-    Column("dataset", "text", "the prompts"),
-    Column("k", "count", "tokens drafted per cycle", low=1, high=LONGEST_DRAFT),
-    Column("mean_accepted_len", "number", "tokens committed per cycle, the verifier's own included", low=1.0),
-    Column("source", "text", "where the number comes from"),
-)
 SHIPPED = ("acceptance_by_position.csv", "acceptance_reported.csv", "acceptance_by_draft_length.csv")
-COUNT_FIELDS = (
-    "verifier", "method", "drafter", "dataset", "source", "draft_length", "position", "n_reached", "n_accepted",
-)  # fmt: skip
-LENGTH_FIELDS = ("verifier", "method", "drafter", "dataset", "source", "k", "mean_accepted_len")
 
 
 @dataclass(frozen=True)
@@ -51,9 +44,9 @@ class AcceptanceData:
     Attributes
     ----------
     counts : DataFrame
-        One row a run and draft position, columns :data:`COUNT_FIELDS`.
+        One row a run and draft position, columns :data:`~bayes_sd.acceptance.fields.COUNT_FIELDS`.
     lengths : DataFrame
-        One row a run, columns :data:`LENGTH_FIELDS`; strictly between 1 and k + 1.
+        One row a run, columns :data:`~bayes_sd.acceptance.fields.LENGTH_FIELDS`; strictly between 1 and k + 1.
     methods, pairs, cells : list of str
         Names. A pair is ``"verifier | drafter"`` (the method where no drafter is named), a cell
         ``"verifier | drafter | dataset"``.
@@ -128,7 +121,7 @@ def assemble(counts: pd.DataFrame, lengths: pd.DataFrame) -> AcceptanceData:
     Parameters
     ----------
     counts, lengths : DataFrame
-        Columns :data:`COUNT_FIELDS` and :data:`LENGTH_FIELDS`.
+        Columns :data:`~bayes_sd.acceptance.fields.COUNT_FIELDS` and :data:`~bayes_sd.acceptance.fields.LENGTH_FIELDS`.
 
     Returns
     -------
@@ -171,24 +164,11 @@ def pair_name(verifier: str, method: str, drafter: str = "") -> str:
 def _read_table(file: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     header, rows = read_rows(file)
     if "load_kind" in header:
-        from bayes_sd.acceptance.measured import counts_from_measurements, lengths_from_measurements
-        from bayes_sd.measurements import load_family
-
         frame = load_family("all", [file])
         return counts_from_measurements(frame), lengths_from_measurements(frame)
     if "k" in header and "position" not in header:
         return empty_rows(COUNT_FIELDS), _read_lengths(file, header, rows)
     return _read_counts(file, header, rows), empty_rows(LENGTH_FIELDS)
-
-
-def empty_rows(columns: Sequence[str]) -> pd.DataFrame:
-    """Give a table of no rows."""
-    import pandas as pd
-
-    return pd.DataFrame({c: pd.Series(dtype=float if c in _NUMERIC else object) for c in columns})
-
-
-_NUMERIC = {"draft_length", "position", "n_reached", "n_accepted", "k", "mean_accepted_len"}
 
 
 def _read_counts(file: Path, header: list[str], rows: list[tuple[int, list[str]]]) -> pd.DataFrame:

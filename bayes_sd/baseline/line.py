@@ -184,7 +184,7 @@ def fit_lines(frame: pd.DataFrame, cards: Cards) -> LineFits:
     Parameters
     ----------
     frame : DataFrame
-        Observations (see :func:`bayes_sd.inference.fit.observations`), with ``latency_s``.
+        Observations (see :func:`bayes_sd.sample.fit.observations`), with ``latency_s``.
     cards : Cards
 
     Returns

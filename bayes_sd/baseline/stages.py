@@ -252,7 +252,7 @@ def fit_stages(frame: pd.DataFrame, cards: Cards) -> StageFits:
     Parameters
     ----------
     frame : DataFrame
-        Observations (see :func:`bayes_sd.inference.fit.observations`), with ``latency_s``. Speculating rows that
+        Observations (see :func:`bayes_sd.sample.fit.observations`), with ``latency_s``. Speculating rows that
         do not state their E are left out.
     cards : Cards
 

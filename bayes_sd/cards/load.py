@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,6 +166,27 @@ class Cards:
         return estimate_drafter(
             name, method, self.verifier_from_row(row), _known(row.get("drafter_params_b"))
         )
+
+    def overlaid(self, others: Mapping[str, Iterable[Card]]) -> Cards:
+        """Give these cards with others laid over them.
+
+        Parameters
+        ----------
+        others : mapping
+            Section to cards; one replaces the card of the same name, whole, and answers to its names too.
+
+        Returns
+        -------
+        Cards
+            New ones; these stay as they are.
+        """
+        laid = Cards()
+        laid.by_section = {section: dict(own) for section, own in self.by_section.items()}
+        laid._index = {section: dict(own) for section, own in self._index.items()}
+        for section, cards in others.items():
+            for card in cards:
+                laid._add(Path("laid over"), section, card, {})
+        return laid
 
     def _find(self, section: str, name: str) -> Any:
         shown = {alias: card.name for alias, card in self._index[section].items()}

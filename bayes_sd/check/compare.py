@@ -10,25 +10,20 @@ import numpy as np
 
 from bayes_sd.check.pointwise import row_log_likelihood
 from bayes_sd.errors import TraceError
+from bayes_sd.measurements.schema import ENTERING
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 DRAWS = 4000
 BEYOND = 2.0
 """Standard errors by which a difference counts as beyond its error."""
 TOO_CLOSE = 4.0
 """A difference of elpd below which models predict alike, whatever its error (Sivula et al., arXiv:2008.10296)."""
-ENTERING = (
-    "source", "hardware", "tp", "engine", "engine_options", "verifier", "precision", "method", "drafter", "k", "workload",
-    "prompt_tokens", "output_tokens", "load_kind", "load_value", "arrivals", "max_num_seqs", "mean_accepted_len",
-    "acceptance", "latency_s", "mean_ttft_ms", "mean_tpot_ms",
-)  # fmt: skip
-"""Columns that a row's likelihood depends on."""
 
 
 def compare(
@@ -43,7 +38,7 @@ def compare(
     posteriors : mapping of str to Posterior
         Two or more, fitted to the same rows.
     cards : Cards, optional
-        Those that they were fitted with; the shipped ones by default.
+        For posteriors of an older format, which do not carry theirs; the shipped ones by default.
     draws : int
         Draws of each to use at most, evenly spaced over all.
 
@@ -72,14 +67,10 @@ def compare(
     if len(names) < 2:
         raise TraceError("one posterior file: comparing takes two or more, fitted to the same rows")
     check_same_rows(posteriors)
-    if cards is None:
-        from bayes_sd.cards import load_cards
-
-        cards = load_cards()
     results: dict[str, Any] = {}
     counted = None
     for name, posterior in posteriors.items():
-        rows = row_log_likelihood(posterior, cards, name, draws)
+        rows = row_log_likelihood(posterior, posterior.cards(cards), name, draws)
         terms = rows["terms"].to_numpy()
         if counted is not None and not np.array_equal(counted, terms):
             raise TraceError(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 
 def fitted_rows(
@@ -38,7 +38,7 @@ def fitted_rows(
     """
     import xarray as xr
 
-    from bayes_sd.predict.latency import predict
+    from bayes_sd.forecast.latency import predict
 
     rows = posterior.observed
     prediction = predict(posterior, rows, cards, seed, thin)

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import TraceError
+from bayes_sd.model.points import place_points
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
     from bayes_sd.model.design import Design
+    from bayes_sd.posterior.posterior import Posterior
 
 COMPILED_FROM = 500
 """Draws above which the model is compiled to machine code."""
@@ -134,7 +135,6 @@ def rows_of_terms(design: Design) -> dict[str, np.ndarray]:
         By the observed variable's name.
     """
     from bayes_sd.model.build import timed_rows
-    from bayes_sd.model.points import place_points
 
     rows = design.rows
     ttft, share = timed_rows(design, place_points(rows))

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.errors import ConditionError
+from bayes_sd.files import check_writable, locked
+from bayes_sd.sample.settings import SamplerSettings
+
 NOT_CONVERGED = 3
 
 
@@ -54,9 +58,6 @@ def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profil
     from bayes_sd.acceptance.profiles import write_profiles
     from bayes_sd.acceptance.report import acceptance_report
     from bayes_sd.acceptance.summary import acceptance_table
-    from bayes_sd.errors import ConditionError
-    from bayes_sd.files import check_writable, locked
-    from bayes_sd.inference.sample import SamplerSettings
 
     if iid and profiles:
         raise ConditionError("--profiles needs acceptance by position: leave --iid out")

@@ -4,7 +4,11 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.bands_files import named_figures, print_bands, write_bands
 from bayes_sd.cli.condition import trace_options
+from bayes_sd.cli.opened import open_trace
+from bayes_sd.errors import ConditionError
+from bayes_sd.measurements import read_conditions
 
 
 @click.command()
@@ -47,22 +51,17 @@ def bands(
     \b
     Example:  python -m bayes_sd bands traces/llama.nc --match "eagle3 humaneval" --output bands/
     """
-    from bayes_sd.cards import load_cards
-    from bayes_sd.cli.bands_files import named_figures, print_bands, write_bands
     from bayes_sd.decide.bands import latency_bands, thinned
     from bayes_sd.decide.collapse import collapse
     from bayes_sd.decide.configurations import configurations_of, measured_configurations, select
-    from bayes_sd.errors import ConditionError
-    from bayes_sd.inference.posterior import load_posterior
-    from bayes_sd.measurements import read_conditions
 
     if match is not None and conditions is not None:
         raise ConditionError(
             "--match selects measured configurations and --conditions gives others: keep one"
         )
     files = named_figures(figure, collapse_figure, stages_figure)
-    cards = load_cards(models)
-    posterior = thinned(load_posterior(trace, accept_unconverged))
+    posterior, cards = open_trace(trace, models, accept_unconverged)
+    posterior = thinned(posterior)
     if conditions is not None:
         found = configurations_of(read_conditions(conditions), cards)
     else:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from bayes_sd.errors import ConditionError, OutputError
+from bayes_sd.files import write_atomically
+from bayes_sd.plots.bands import plot_bands
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,8 +35,6 @@ def named_figures(bands: Path | None, collapse: Path | None, stages: Path | None
     OutputError
         If a name is not one of a figure, or two figures would share a file.
     """
-    from bayes_sd.plots.style import check_figure_path
-
     given = {"bands": bands, "collapse": collapse, "stages": stages}
     files = {name: check_figure_path(file) for name, file in given.items() if file is not None}
     if len({file.resolve() for file in files.values()}) < len(files):
@@ -68,11 +69,8 @@ def write_bands(
     import pandas as pd
 
     from bayes_sd.decide.bands import bands_table
-    from bayes_sd.files import write_atomically
-    from bayes_sd.plots.bands import plot_bands
     from bayes_sd.plots.collapse import plot_collapse
     from bayes_sd.plots.stages import plot_stages
-    from bayes_sd.plots.style import save_figure
 
     if collapse is None and "collapse" in files:
         raise ConditionError("--collapse-figure draws measured points: leave --conditions out")

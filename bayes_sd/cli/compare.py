@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.errors import TraceError
+
 
 @click.command()
 @click.argument("traces", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -30,8 +32,7 @@ def compare(traces, draws, models, accept_unconverged, as_json):
 
     from bayes_sd.cards import load_cards
     from bayes_sd.check.compare import compare as run
-    from bayes_sd.errors import TraceError
-    from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.posterior.posterior import load_posterior
 
     names = _names(traces)
     if len(names) < 2:

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.files import check_writable, locked
+from bayes_sd.measurements.load import checked_family
+from bayes_sd.model.spec import ModelSpec, family_priors
+from bayes_sd.sample.settings import SamplerSettings
+
 NOT_CONVERGED = 3
 
 
@@ -54,13 +59,9 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
     \b
     Example:  python -m bayes_sd fit --family llama
     """
-    from bayes_sd.cli.report import fit_report
-    from bayes_sd.files import check_writable, locked
-    from bayes_sd.inference.fit import fit as run
-    from bayes_sd.inference.posterior import save_posterior
-    from bayes_sd.inference.sample import SamplerSettings
-    from bayes_sd.measurements.load import checked_family
-    from bayes_sd.model.spec import ModelSpec, family_priors
+    from bayes_sd.cli.fit_report import fit_report
+    from bayes_sd.posterior.posterior import save_posterior
+    from bayes_sd.sample.fit import fit as run
 
     target = output or Path("traces") / f"{checked_family(family)}.nc"
     check_writable(target)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.errors import DataError, OutputError
+from bayes_sd.measurements import readers
+
 OPTIONS = (
     ("hardware", "GPU, a name of a hardware card"),
     ("tp", "tensor-parallel size"),
@@ -79,9 +82,6 @@ def ingest(
     What a file does not say comes from the options below, from FILE.toml beside it, or from --meta, in this
     order, and is asked for by name where it is missing.
     """
-    from bayes_sd.errors import OutputError
-    from bayes_sd.measurements import readers
-
     if any(output.resolve() == file.resolve() for file in files):
         raise OutputError(f"cannot write {output}: it is one of the files to read; name another")
     values = {name.removeprefix("column_"): value for name, value in columns.items() if value is not None}
@@ -105,8 +105,6 @@ def ingest(
 
 def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
     """Take NAME=VALUE apart."""
-    from bayes_sd.errors import DataError
-
     values: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -9,6 +9,10 @@ from pathlib import Path
 import click
 
 from bayes_sd.cli.ingest import OPTIONS, _pairs
+from bayes_sd.cli.progress import Shown
+from bayes_sd.errors import DataError
+from bayes_sd.interrupts import saying
+from bayes_sd.loading import parse_json
 
 SAID = (
     "hardware", "tp", "n_gpu", "engine", "verifier", "precision", "method", "drafter", "k", "max_num_seqs", "workload",
@@ -172,8 +176,6 @@ def measure(target, output, pairs, as_json, **options):
           --hardware H100 --engine vllm-0.24.0 --precision bf16 --method none
           --verifier Llama-3.1-8B-Instruct
     """
-    from bayes_sd.cli.progress import Shown
-    from bayes_sd.interrupts import saying
     from bayes_sd.measure import measure as run
 
     columns = {
@@ -249,8 +251,6 @@ def _shapes(texts):
 
 
 def _pair(text, separator, option):
-    from bayes_sd.errors import DataError
-
     low, _, high = text.partition(separator)
     try:
         pair = int(low), int(high)
@@ -262,8 +262,6 @@ def _pair(text, separator, option):
 
 
 def _list(text, option):
-    from bayes_sd.errors import DataError
-
     if text == "none":
         return []
     try:
@@ -279,9 +277,6 @@ def _rates(text):
 
 
 def _body(text):
-    from bayes_sd.errors import DataError
-    from bayes_sd.loading import parse_json
-
     body = parse_json(text, "--extra-body")
     if not isinstance(body, dict):
         raise DataError('--extra-body: must be an object, as {"top_p": 0.9}')

@@ -6,6 +6,11 @@ from pathlib import Path
 import click
 
 from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.monitor_lines import closing, heading, json_line, line
+from bayes_sd.cli.opened import open_trace
+from bayes_sd.decide.windows import read_windows, window_of
+from bayes_sd.measurements.readers.server_metrics import windows_between
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 ALARM = 4
 
@@ -54,21 +59,14 @@ def monitor(
     Examples: python -m bayes_sd monitor traces/llama.nc --metrics before.prom --metrics after.prom --interval 60
               tail -f windows.csv | python -m bayes_sd monitor traces/llama.nc --workload humaneval
     """
-    from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import base_condition
-    from bayes_sd.cli.monitor_lines import closing, heading, json_line, line
+    from bayes_sd.condition import base_condition
     from bayes_sd.decide.monitor import Monitor, to_dataset
-    from bayes_sd.decide.windows import read_windows, window_of
-    from bayes_sd.inference.posterior import load_posterior
-    from bayes_sd.measurements.readers.server_metrics import windows_between
-    from bayes_sd.plots.style import check_figure_path
 
     if figure is not None:
         check_figure_path(figure)
     # Before the posterior is read, so that a wrong file is told at once.
     scraped, note = windows_between(metrics, interval) if metrics else ([], "")
-    cards = load_cards(models)
-    posterior = load_posterior(trace, accept_unconverged)
+    posterior, cards = open_trace(trace, models, accept_unconverged)
     condition, words = base_condition(posterior, cards, asked, load_kind="concurrency")
     watch = Monitor(posterior, condition, cards, false_alarm_rate, windows, request_cv, seed)
     stream = (window_of(w, str(f)) for w, f in zip(scraped, metrics[-len(scraped) :], strict=True))
@@ -83,7 +81,6 @@ def monitor(
         click.echo(closing(verdicts, false_alarm_rate, windows))
     if figure is not None:
         from bayes_sd.plots.monitor import plot_monitor
-        from bayes_sd.plots.style import save_figure
 
         save_figure(plot_monitor(to_dataset(verdicts)), figure)
     return ALARM if verdicts[-1].alarm else 0

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
+from bayes_sd.cli.opened import open_trace
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 
 @click.command()
@@ -33,21 +35,17 @@ def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, 
     """
     import json
 
-    from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import base_condition, one_drafter
+    from bayes_sd.condition import base_condition
     from bayes_sd.decide.objective import read_objective
     from bayes_sd.decide.plan import check_plan
     from bayes_sd.decide.plan import plan as run
-    from bayes_sd.inference.posterior import load_posterior
-    from bayes_sd.plots.style import check_figure_path, save_figure
 
     if figure is not None:
         check_figure_path(figure)
     # What can be told wrong without the trace is told before it is read.
     check_plan([read_objective(text) for text in slos], rate, probability, price)
     one_drafter(asked)
-    cards = load_cards(models)
-    posterior = load_posterior(trace, accept_unconverged)
+    posterior, cards = open_trace(trace, models, accept_unconverged)
     if asked.columns.get("k") == 0:
         asked.columns.setdefault("method", "none")
     plain = asked.columns.get("method") == "none"

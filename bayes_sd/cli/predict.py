@@ -4,6 +4,10 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.opened import open_trace
+from bayes_sd.files import write_atomically
+from bayes_sd.measurements import read_conditions
+
 
 @click.command()
 @click.argument("trace", type=click.Path(path_type=Path))
@@ -39,15 +43,10 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     \b
     Example:  python -m bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
     """
-    from bayes_sd.cards import load_cards
-    from bayes_sd.files import write_atomically
-    from bayes_sd.inference.posterior import load_posterior
-    from bayes_sd.measurements import read_conditions
-    from bayes_sd.predict.latency import predict as run
-    from bayes_sd.predict.latency import summarise
+    from bayes_sd.forecast.latency import predict as run
+    from bayes_sd.forecast.summary import summarise
 
-    cards = load_cards(models)
-    posterior = load_posterior(trace, accept_unconverged)
+    posterior, cards = open_trace(trace, models, accept_unconverged)
     frame = read_conditions(conditions)
     table = summarise(run(posterior, frame, cards, seed), ci)
     write_atomically(output, lambda beside: table.to_csv(beside, index=False))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.report.build import make_report
+
 
 @click.command(name="report")
 @click.argument("trace", type=click.Path(path_type=Path))
@@ -23,7 +25,5 @@ def report(trace, output, kind, quarto, accept_unconverged):
     \b
     Example:  python -m bayes_sd report traces/llama.nc --output report.html --kind decision
     """
-    from bayes_sd.report.build import make_report
-
     make_report(kind, trace, output, quarto, accept_unconverged)
     click.echo(f"{output}: {kind} report of {trace}")

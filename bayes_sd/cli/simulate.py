@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from bayes_sd.errors import ConditionError, OutputError
+from bayes_sd.measurements.readers import write_table
+
 NUMBER, WHOLE = float, int
 
 
@@ -103,11 +106,9 @@ def simulate(
     loop's clients. A load above what the engine can hold is run and named: its row shows an achieved rate
     below the load.
     """
-    from bayes_sd.errors import ConditionError, OutputError
-    from bayes_sd.measurements.readers import write_table
-    from bayes_sd.simulate import LoadSpec, simulate_ladder
-    from bayes_sd.simulate.server_file import read_server
-    from bayes_sd.simulate.table import measurement_table, write_requests
+    from bayes_sd.simulator import LoadSpec, simulate_ladder
+    from bayes_sd.simulator.server_file import read_server
+    from bayes_sd.simulator.table import measurement_table, write_requests
 
     for path in (output, requests):
         if path is not None and server_file is not None and path.resolve() == server_file.resolve():
@@ -151,8 +152,6 @@ def _tables(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:
-    from bayes_sd.errors import ConditionError
-
     labels = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

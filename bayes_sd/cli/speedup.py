@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.loads import load_options
+from bayes_sd.cli.opened import open_trace
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 
 @click.command()
@@ -34,20 +36,16 @@ def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models,
     """
     import json
 
-    from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import base_condition, one_drafter
     from bayes_sd.cli.decisions import print_speedup
+    from bayes_sd.condition import base_condition
     from bayes_sd.decide.speedup import speedup as run
     from bayes_sd.decide.tables import check_format, records, speedup_summary, speedup_table, write_result
-    from bayes_sd.inference.posterior import load_posterior
-    from bayes_sd.plots.style import check_figure_path, save_figure
 
     check_format(output)
     if figure is not None:
         check_figure_path(figure)
     one_drafter(asked)
-    cards = load_cards(models)
-    posterior = load_posterior(trace, accept_unconverged)
+    posterior, cards = open_trace(trace, models, accept_unconverged)
     kind = "concurrency" if load_axis == "in-flight" else "rate"
     base, words = base_condition(posterior, cards, asked, kind, speculate=True)
     result = run(posterior, base, loads, load_axis, ci=ci, cards=cards, seed=seed)

@@ -6,6 +6,8 @@ import click
 
 from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
+from bayes_sd.cli.opened import open_trace
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 
 @click.command()
@@ -57,9 +59,8 @@ def tune(
     """
     import json
 
-    from bayes_sd.cards import load_cards
-    from bayes_sd.cli.condition import base_condition, compared_drafters
     from bayes_sd.cli.decisions import print_tune
+    from bayes_sd.condition import base_condition, compared_drafters
     from bayes_sd.decide.schedule import (
         check_names,
         schedule,
@@ -69,15 +70,12 @@ def tune(
     )
     from bayes_sd.decide.tables import check_format, records, tune_table, write_result
     from bayes_sd.decide.tune import prepare_choices, tune_prepared
-    from bayes_sd.inference.posterior import load_posterior
-    from bayes_sd.plots.style import check_figure_path, save_figure
 
     check_format(output)
     if figure is not None:
         check_figure_path(figure)
     check_names(vllm, output)
-    cards = load_cards(models)
-    posterior = load_posterior(trace, accept_unconverged)
+    posterior, cards = open_trace(trace, models, accept_unconverged)
     kind = "concurrency" if load_axis == "in-flight" else "rate"
     base, words = base_condition(posterior, cards, asked, kind, speculate=True, draft_length=1)
     drafters = compared_drafters(asked, base, cards)

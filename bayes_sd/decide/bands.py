@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.predict.conditions import resolve
-from bayes_sd.predict.costs import costs_for
-from bayes_sd.predict.latency import predict
-from bayes_sd.predict.stages import STAGES, stage_latency_s
-from bayes_sd.predict.summary import UNSTABLE_SHARE
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for
+from bayes_sd.forecast.latency import predict
+from bayes_sd.forecast.stages import STAGES, stage_latency_s
+from bayes_sd.forecast.summary import UNSTABLE_SHARE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bayes_sd.cards import Cards
     from bayes_sd.decide.configurations import Configuration
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 N_LOADS = 17
 DRAWS = 500
@@ -66,7 +66,7 @@ def loads_for(configuration: Configuration, n: int = N_LOADS) -> np.ndarray:
 def latency_bands(
     posterior: Posterior,
     configuration: Configuration,
-    cards: Cards,
+    cards: Cards | None = None,
     loads: np.ndarray | None = None,
     ci: float = 0.9,
     seed: int = 0,
@@ -78,7 +78,8 @@ def latency_bands(
     posterior : Posterior
         Thin it first (:func:`thinned`) if it is large.
     configuration : Configuration
-    cards : Cards
+    cards : Cards, optional
+        The posterior's own, and the shipped ones, by default.
     loads : array, shape (load,), optional
         Requests in flight or requests/s; from light to the heaviest measured by default.
     ci : float
@@ -89,7 +90,7 @@ def latency_bands(
     Returns
     -------
     Dataset
-        Dims ``load``, ``stage`` (:data:`~bayes_sd.predict.stages.STAGES`) and ``measurement``. Per load:
+        Dims ``load``, ``stage`` (:data:`~bayes_sd.forecast.stages.STAGES`) and ``measurement``. Per load:
         ``latency_median, latency_lower, latency_upper`` (the mean latency), ``predictive_lower, predictive_upper`` (a new
         measurement of it) [s]; ``running`` (effective batch size: mean requests running, median over draws),
         ``running_lower, running_upper``; ``in_flight`` (queued ones included); ``probability_stable``; ``extrapolates``
@@ -105,6 +106,7 @@ def latency_bands(
     """
     import xarray as xr
 
+    cards = posterior.cards() if cards is None else cards
     loads = loads_for(configuration) if loads is None else np.asarray(loads, dtype=float)
     frame = _at_loads(configuration.condition, loads)
     prediction = predict(posterior, frame, cards, seed)

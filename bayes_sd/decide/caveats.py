@@ -11,8 +11,8 @@ from bayes_sd.latency.queue.curve import LARGEST_GRID
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayes_sd.inference.posterior import Posterior
-    from bayes_sd.predict.sweep import Prepared
+    from bayes_sd.forecast.sweep import Prepared
+    from bayes_sd.posterior.posterior import Posterior
 
 NEW_WORDS = {
     "hardware": "This GPU was never measured: its costs come from its card, widely.",
@@ -60,7 +60,7 @@ def caveats(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list
     posterior : Posterior
     prepared : Prepared
     swept : Dataset
-        From :func:`bayes_sd.predict.sweep.sweep`.
+        From :func:`bayes_sd.forecast.sweep.sweep`.
 
     Returns
     -------

@@ -6,23 +6,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.predict.conditions import resolve
-from bayes_sd.predict.costs import costs_for
-from bayes_sd.predict.latency import curve
-from bayes_sd.predict.stages import PARTS, stage_parts_s
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for
+from bayes_sd.forecast.latency import curve
+from bayes_sd.forecast.stages import PARTS, stage_parts_s
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
     from bayes_sd.decide.configurations import Configuration
-    from bayes_sd.inference.posterior import Posterior
-    from bayes_sd.predict.conditions import Conditions
-    from bayes_sd.predict.costs import PredictedCosts
+    from bayes_sd.forecast.conditions import Conditions
+    from bayes_sd.forecast.costs import PredictedCosts
+    from bayes_sd.posterior.posterior import Posterior
 
 
 def collapse(
-    posterior: Posterior, configurations: list[Configuration], cards: Cards, ci: float = 0.9, seed: int = 0
+    posterior: Posterior,
+    configurations: list[Configuration],
+    cards: Cards | None = None,
+    ci: float = 0.9,
+    seed: int = 0,
 ) -> xr.Dataset:
     """Place measurements on the universal curve L/C1 = 1/(1 − λC2).
 
@@ -31,7 +35,8 @@ def collapse(
     posterior : Posterior
     configurations : list of Configuration
         With measured rows.
-    cards : Cards
+    cards : Cards, optional
+        The posterior's own, and the shipped ones, by default.
     ci : float
         Probability of the intervals.
     seed : int
@@ -55,6 +60,7 @@ def collapse(
 
     frame = pd.concat([c.rows for c in configurations], ignore_index=True)
     names = [c.name for c in configurations for _ in range(len(c.rows))]
+    cards = posterior.cards() if cards is None else cards
     conditions = resolve(frame, posterior, cards)
     found = costs_for(posterior, conditions, cards, seed)
     latency = frame["latency_s"].to_numpy(dtype=float)

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import ConditionError
+from bayes_sd.measurements.schema import of_role
 from bayes_sd.model.deployments import deployment_of, drafter_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 SAME_LENGTH = 1.2
 """Rows whose prompt and output lengths differ by less than this factor are one configuration."""
-NAMING = (
-    "verifier", "hardware", "tp", "engine", "engine_options", "precision", "method", "drafter", "k", "params_b",
-    "active_params_b", "n_experts",
-)  # fmt: skip
+NAMING = of_role("deployment", "drafting", "verifier")
 """Columns that a deployment and its drafter are named by."""
 
 
@@ -53,21 +51,21 @@ class Configuration:
         return f"{self.deployment}: {self.label}"
 
 
-def measured_configurations(posterior: Posterior, cards: Cards) -> list[Configuration]:
+def measured_configurations(posterior: Posterior, cards: Cards | None = None) -> list[Configuration]:
     """List the configurations that a posterior was fitted to.
 
     Parameters
     ----------
     posterior : Posterior
-    cards : Cards
-        For canonical names.
+    cards : Cards, optional
+        For canonical names; the posterior's own, and the shipped ones, by default.
 
     Returns
     -------
     list of Configuration
         In order of first appearance, deployments together.
     """
-    return configurations_of(posterior.observed, cards)
+    return configurations_of(posterior.observed, posterior.cards() if cards is None else cards)
 
 
 def configurations_of(table: pd.DataFrame, cards: Cards) -> list[Configuration]:
@@ -150,7 +148,7 @@ def _configuration(rows: pd.DataFrame, group: tuple) -> Configuration:
     deployment, drafter, k, workload, protocol, _ = group
     if k > 0 and "latency_s" in rows:
         # A run's own acceptance is part of what is predicted, not of what is given.
-        for name in ("mean_accepted_len", "acceptance", "n_accepted_tokens", "n_drafts"):
+        for name in of_role("acceptance"):
             if name in condition:
                 condition[name] = np.nan
     speculation = f"{rows['method'].iloc[0]} k={k:g}" if drafter else "no speculation"

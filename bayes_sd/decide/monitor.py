@@ -16,14 +16,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.alarm import charts_for
 from bayes_sd.decide.bands import thinned
 from bayes_sd.decide.learned import LearnedServer
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for, sigmoid
+from bayes_sd.forecast.latency import curve
+from bayes_sd.forecast.stages import stage_latency_s
 from bayes_sd.latency.acceptance import alpha_iid_from_committed, expected_committed_iid
-from bayes_sd.predict.conditions import resolve
-from bayes_sd.predict.costs import costs_for, sigmoid
-from bayes_sd.predict.latency import curve
-from bayes_sd.predict.stages import stage_latency_s
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from bayes_sd.cards import Cards
     from bayes_sd.decide.windows import Window
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 SIDES = {"acceptance": (1, -1), "steps": (1, -1), "queue": (1,)}
 """Directions that each signal is watched in."""
@@ -94,7 +95,8 @@ class Monitor:
     posterior : Posterior
     condition : DataFrame
         One row: what is served, how, and with which typical lengths. Its load is not used.
-    cards : Cards
+    cards : Cards, optional
+        The posterior's own, and the shipped ones, by default.
     false_alarm_rate : float
         Probability of any alarm in `windows` windows of a server that behaves as the posterior says.
     windows : int
@@ -113,14 +115,15 @@ class Monitor:
         self,
         posterior: Posterior,
         condition: pd.DataFrame,
-        cards: Cards,
+        cards: Cards | None = None,
         false_alarm_rate: float = 0.01,
         windows: int = 100,
         request_cv: float | None = None,
         seed: int = 0,
     ) -> None:
         small = thinned(posterior, DRAWS)
-        self._conditions = resolve(condition, small, cards)
+        cards = posterior.cards() if cards is None else cards
+        self._conditions = resolve(as_conditions(condition, load_needed=False), small, cards)
         self._found = costs_for(small, self._conditions, cards, seed)
         self._rate, self._windows, self._cv = false_alarm_rate, windows, request_cv
         charts_for(SIDES, false_alarm_rate, windows)  # so that an impossible rate is refused at once

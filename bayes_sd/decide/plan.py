@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.objective import Objective, read_objective
+from bayes_sd.decide.plan_words import plan_words
 from bayes_sd.decide.speedup import quantiles
 from bayes_sd.errors import ConditionError
-from bayes_sd.predict.latency import running_curve, steady_state
-from bayes_sd.predict.sweep import Alternative, Prepared, prepare
+from bayes_sd.forecast.latency import running_curve, steady_state
+from bayes_sd.forecast.sweep import Alternative, Prepared, prepare
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 HALVINGS = 14
 """Steps of the search for the highest rate: to 1 part in 16,000 of the stability limit."""
@@ -94,6 +96,7 @@ def plan(
 
     objectives = [read_objective(text) for text in ([slo] if isinstance(slo, str) else slo)]
     check_plan(objectives, rate_rps, probability, price_per_gpu_hour, ci)
+    base = as_conditions(base, load_needed=False)
     alternatives = [Alternative(0)]
     if base["k"].iloc[0] > 0:
         alternatives.append(Alternative(int(base["k"].iloc[0])))
@@ -116,7 +119,7 @@ def plan(
     }
     if len(alternatives) == 2:
         variables["p_more"] = ((), float((highest[:, 1] > highest[:, 0]).mean()))
-    per_replica = int(base["n_gpu"].iloc[0]) if "n_gpu" in base else int(base["tp"].iloc[0])
+    per_replica = int(base["n_gpu"].iloc[0])
     if rate_rps is not None:
         output = float(base["output_tokens"].iloc[0])
         variables |= _replicas(
@@ -134,7 +137,6 @@ def plan(
         "arrivals": "poisson" if prepared.conditions.poisson[0] else "even",
         "extrapolates": dict(zip(prepared.names, prepared.conditions.extrapolates, strict=True)),
     }
-    from bayes_sd.decide.plan_words import plan_words
 
     result.attrs["words"] = plan_words(result)
     return result

@@ -17,8 +17,8 @@ import numpy as np
 from bayes_sd.decide.tune import judge
 from bayes_sd.errors import ConditionError, OutputError
 from bayes_sd.files import write_atomically
-from bayes_sd.predict.latency import DEFAULT_CAP
-from bayes_sd.predict.sweep import Prepared, sweep
+from bayes_sd.forecast.latency import DEFAULT_CAP
+from bayes_sd.forecast.sweep import Prepared, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +63,7 @@ def sweep_batch_sizes(prepared: Prepared) -> xr.Dataset:
     Returns
     -------
     Dataset
-        As from :func:`bayes_sd.predict.sweep.sweep`, ``load`` in requests in flight. The latency at a batch size is that of
+        As from :func:`bayes_sd.forecast.sweep.sweep`, ``load`` in requests in flight. The latency at a batch size is that of
         a batch that stays of this size, so the lowest latency is also the highest throughput there.
     """
     cap = float(prepared.conditions.cap[0])

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.break_even import VERDICTS, break_even_loads
+from bayes_sd.decide.caveats import caveats
 from bayes_sd.errors import ConditionError
-from bayes_sd.predict.latency import running_cap, service_curve
-from bayes_sd.predict.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
+from bayes_sd.forecast.latency import running_cap, service_curve
+from bayes_sd.forecast.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 N_LOADS = 50
 N_SEARCH = 80
@@ -67,7 +69,7 @@ def speedup(
         Where to report it. By default 50 loads up to the larger median stability limit of the two servers, or, in flight,
         whole numbers up to the cap.
     axis : {"rate", "in-flight", "utilisation"}
-        What loads are, see :func:`bayes_sd.predict.sweep.sweep`.
+        What loads are, see :func:`bayes_sd.forecast.sweep.sweep`.
     arrivals : {"even", "poisson"}, optional
         Of an open loop; the base condition's by default.
     ci : float
@@ -103,7 +105,7 @@ def speedup(
         [s/request] (sample, alternative), ``committed`` (sample) [tokens/cycle], ``limit`` (sample, alternative)
         [requests/s]; ``p_regime`` (regime): of the four signs of (C1_R − 1, C2_R − 1), words in :data:`REGIMES`.
 
-        Attributes: those of :func:`bayes_sd.predict.sweep.sweep`, ``k``, ``drafter``, ``ci``, ``extrapolates``,
+        Attributes: those of :func:`bayes_sd.forecast.sweep.sweep`, ``k``, ``drafter``, ``ci``, ``extrapolates``,
         ``caveats`` (list of sentences).
 
     Raises
@@ -113,8 +115,7 @@ def speedup(
     CardError
         If it names something that nothing is known about.
     """
-    from bayes_sd.decide.caveats import caveats
-
+    base = as_conditions(base, load_needed=False)
     k = base["k"].iloc[0]
     if not k > 0:
         raise ConditionError(

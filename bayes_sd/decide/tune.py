@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.caveats import caveats
 from bayes_sd.decide.speedup import default_loads, quantiles
 from bayes_sd.errors import ConditionError
-from bayes_sd.predict.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
+from bayes_sd.forecast.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 DRAFT_LENGTHS = tuple(range(9))
 LONGEST_DRAFT = 64
@@ -45,7 +46,7 @@ def prepare_choices(
     drafters : sequence of (method, drafter)
         Those to choose among; the base condition's by default.
     cards, seed, thin
-        As in :func:`bayes_sd.predict.sweep.prepare`.
+        As in :func:`bayes_sd.forecast.sweep.prepare`.
 
     Returns
     -------
@@ -56,6 +57,7 @@ def prepare_choices(
     ConditionError
         If a draft length is out of range, there are fewer than two alternatives, or the base condition has no drafter.
     """
+    base = as_conditions(base, load_needed=False)
     lengths = sorted(set(draft_lengths))
     wrong = [k for k in lengths if k != int(k) or not 0 <= k <= LONGEST_DRAFT]
     if wrong:
@@ -97,7 +99,7 @@ def tune(
     loads : array, optional
         By default 25 loads up to the largest median stability limit, or whole numbers in flight up to the cap.
     axis : {"in-flight", "rate", "utilisation"}
-        What loads are, see :func:`bayes_sd.predict.sweep.sweep`.
+        What loads are, see :func:`bayes_sd.forecast.sweep.sweep`.
     draft_lengths : sequence of int
     drafters : sequence of (method, drafter)
         Drafters to compare; the base condition's by default.
@@ -116,7 +118,7 @@ def tune(
     Raises
     ------
     ConditionError, CardError
-        As :func:`prepare_choices` and :func:`bayes_sd.predict.sweep.sweep`.
+        As :func:`prepare_choices` and :func:`bayes_sd.forecast.sweep.sweep`.
     """
     prepared = prepare_choices(posterior, base, draft_lengths, drafters, cards, seed, thin)
     return tune_prepared(posterior, prepared, loads, axis, arrivals=arrivals, ci=ci)
@@ -149,7 +151,7 @@ def tune_prepared(
     Raises
     ------
     ConditionError
-        As :func:`bayes_sd.predict.sweep.sweep`.
+        As :func:`bayes_sd.forecast.sweep.sweep`.
     """
     if not 0.0 < ci < 1.0:
         raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
@@ -172,7 +174,7 @@ def judge(swept: xr.Dataset, ci: float | None = 0.9) -> xr.Dataset:
     Parameters
     ----------
     swept : Dataset
-        From :func:`bayes_sd.predict.sweep.sweep`.
+        From :func:`bayes_sd.forecast.sweep.sweep`.
     ci : float or None
         Probability of the (equal-tailed) bands; None leaves them out, which is several times faster.
 

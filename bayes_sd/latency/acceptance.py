@@ -93,17 +93,69 @@ def expected_committed(alpha_by_position: Any, k: Any = None, xp: ModuleType = n
     return committed if positions else xp.ones_like(xp.sum(alpha, axis=-1))
 
 
-def expected_committed_profile(level: Any, profile: np.ndarray, k: Any, xp: ModuleType = np) -> Any:
+def committed_by_positions(level: Any, profile: Any, counted: Any, xp: ModuleType = np) -> Any:
     """Compute the expected tokens committed per cycle when the log odds of acceptance are a level plus a profile.
 
-    logit α_j = level + profile_j; positions beyond the profile's are like its last.
+    E = 1 + Σ_j counted_j·Π_{i≤j} α_i with logit α_j = level + profile_j, the products as sums of logarithms.
+
+    Parameters
+    ----------
+    level : array or tensor, shape (...)
+        Log odds that hold for a workload and drafter.
+    profile : array or tensor, shape (..., position)
+        How log odds differ by draft position.
+    counted : array or tensor, shape (..., position)
+        1 for the positions that are drafted (j ≤ k), 0 for those beyond.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    array or tensor, shape (...)
+        E in tokens per cycle.
+    """
+    log_odds = level[..., None] + profile
+    log_alpha = -np.logaddexp(0.0, -log_odds) if xp is np else -xp.softplus(-log_odds)
+    return 1.0 + xp.sum(counted * xp.exp(xp.cumsum(log_alpha, axis=-1)), axis=-1)
+
+
+def counted_positions(k: Any, positions: int) -> np.ndarray:
+    """Mark the draft positions of each draft length.
+
+    Parameters
+    ----------
+    k : int array, shape (...)
+        Draft length in tokens.
+    positions : int
+        How many positions to mark, at least the largest `k`.
+
+    Returns
+    -------
+    array, shape (..., position)
+        1 up to k, 0 beyond.
+
+    Raises
+    ------
+    ConditionError
+        If `k` is not a whole number ≥ 0.
+    """
+    return (np.arange(positions) < _checked_draft_length(k)[..., None]).astype(float)
+
+
+def extended_profile(profile: np.ndarray, positions: int) -> np.ndarray:
+    """Extend or cut a profile to a number of positions; those beyond its end are like its last, shape (..., position)."""
+    return profile[..., np.minimum(np.arange(positions), profile.shape[-1] - 1)]
+
+
+def expected_committed_profile(level: Any, profile: np.ndarray, k: Any, xp: ModuleType = np) -> Any:
+    """Compute :func:`committed_by_positions` at draft lengths.
 
     Parameters
     ----------
     level : array or tensor, shape (...)
         Log odds that hold for a workload and drafter.
     profile : array, shape (..., position)
-        How log odds differ by draft position, plain numbers.
+        How log odds differ by draft position, plain numbers; positions beyond the profile's are like its last.
     k : int array, broadcastable to (...)
         Draft length in tokens.
     xp : module
@@ -119,12 +171,11 @@ def expected_committed_profile(level: Any, profile: np.ndarray, k: Any, xp: Modu
     ConditionError
         If `k` is not a whole number ≥ 0.
     """
-    k = _checked_draft_length(k)
-    committed = 1.0
-    for j in range(int(k.max(initial=0)) - 1, -1, -1):
-        alpha = 1.0 / (1.0 + xp.exp(-(level + profile[..., min(j, profile.shape[-1] - 1)])))
-        committed = 1.0 + xp.where(k > j, alpha, 0.0) * committed
-    return committed if k.max(initial=0) > 0 else xp.ones_like(level)
+    longest = int(np.max(_checked_draft_length(k), initial=0))
+    if longest == 0:
+        return xp.ones_like(level)
+    counted = counted_positions(k, longest)
+    return committed_by_positions(level, extended_profile(np.asarray(profile), longest), counted, xp)
 
 
 def committed_variance(alpha_by_position: Any, k: int | None = None) -> Any:

@@ -124,13 +124,85 @@ def coverage_skewed(
     ConditionError
         If m > M or m < 1.
     """
-    threshold = popularity_threshold(n_experts, n_active, skew, xp)
+    base = normal_quantile(routed_share(n_experts, n_active))
+    if xp is np:
+        # One node after another: φ over a grid of draws × in flight stays within memory.
+        nodes, weights = popularity_nodes(n_nodes)
+        missed = (log_missed_at(node, base, skew) for node in nodes)
+        return -sum(w * np.expm1(tokens * m) for w, m in zip(weights, missed, strict=True))
+    return covered_share(log_missed(base, xp.as_tensor_variable(skew), xp, n_nodes), tokens, xp, n_nodes)
 
-    def untouched(node: Any, threshold: Any, skew: Any, tokens: Any) -> Any:
-        log_missed = xp.log1p(-xp.minimum(normal_cdf(threshold + skew * node, xp), _ALMOST_ONE))
-        return xp.expm1(tokens * log_missed)
 
-    return -_mean_over_popularity(untouched, (threshold, skew, tokens), xp, n_nodes)
+def log_missed_at(node: Any, base: Any, skew: Any, xp: ModuleType = np) -> Any:
+    """Log probability that a token misses an expert of trait `node`, log(1 − q(z)).
+
+    Parameters
+    ----------
+    node : array or tensor
+        z, in standard deviations.
+    base : array or tensor
+        Φ⁻¹(m/M), from :func:`normal_quantile`.
+    skew : array or tensor
+        s ≥ 0.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    array or tensor
+    """
+    threshold = xp.sqrt(1.0 + skew * skew) * base
+    return xp.log1p(-xp.minimum(normal_cdf(threshold + skew * node, xp), _ALMOST_ONE))
+
+
+def log_missed(base: Any, skew: Any, xp: ModuleType = np, n_nodes: int = N_NODES) -> Any:
+    """Tabulate :func:`log_missed_at` over the popularity law, shape (..., node).
+
+    Parameters
+    ----------
+    base, skew : array or tensor, shape (...)
+        Φ⁻¹(m/M) and the skew of each verifier.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+    n_nodes : int
+        Quadrature nodes.
+
+    Returns
+    -------
+    array or tensor, shape (..., node)
+    """
+    return log_missed_at(popularity_nodes(n_nodes)[0], base[..., None], skew[..., None], xp)
+
+
+def covered_share(missed: Any, tokens: Any, xp: ModuleType = np, n_nodes: int = N_NODES) -> Any:
+    """Average the share of experts that T tokens touch over the popularity law.
+
+    Parameters
+    ----------
+    missed : array or tensor, shape (..., node)
+        From :func:`log_missed`.
+    tokens : array or tensor, shape (...)
+        T in tokens per step.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+    n_nodes : int
+        Nodes of the table.
+
+    Returns
+    -------
+    array or tensor, shape (...)
+        φ in [0, 1].
+    """
+    _, weights = popularity_nodes(n_nodes)
+    each = tokens if isinstance(tokens, float) else tokens[..., None]
+    return -xp.sum(weights * xp.expm1(each * missed), axis=-1)
+
+
+def normal_quantile(share: Any) -> np.ndarray:
+    """Give Φ⁻¹ of the share of experts that a token is routed to; the largest finite one where it is all of them."""
+    from scipy.special import ndtri
+
+    return ndtri(np.minimum(share, _ALMOST_ONE))
 
 
 def popularity_squared_cv(
@@ -236,9 +308,7 @@ def popularity_threshold(n_experts: Any, n_active: Any, skew: Any, xp: ModuleTyp
     array or tensor
         √(1 + s²)·Φ⁻¹(m/M), in standard deviations.
     """
-    from scipy.special import ndtri
-
-    return xp.sqrt(1.0 + skew * skew) * ndtri(np.minimum(routed_share(n_experts, n_active), _ALMOST_ONE))
+    return xp.sqrt(1.0 + skew * skew) * normal_quantile(routed_share(n_experts, n_active))
 
 
 def normal_cdf(x: Any, xp: ModuleType = np) -> Any:

@@ -55,14 +55,54 @@ def busiest_expert_load(
     ConditionError
         If m > M or m < 1.
     """
-    as_array = np.asarray if xp is np else xp.as_tensor_variable
-    log_tokens = xp.log(xp.clip(as_array(tokens), 1.0, LARGEST_TOKENS)) / np.log(LARGEST_TOKENS)
-    relative_skew = xp.clip(as_array(skew), 0.0, LARGEST_SKEW) / LARGEST_SKEW
-    basis_tokens = _chebyshev(2.0 * log_tokens - 1.0, SURFACE_DEGREES[0], xp)
-    basis_skew = _chebyshev(2.0 * relative_skew - 1.0, SURFACE_DEGREES[1], xp)
     surface = busiest_surface(int(n_experts), int(n_active))
-    log_ratio = xp.sum(xp.dot(basis_tokens, surface) * basis_skew, axis=-1)
-    return xp.clip(xp.exp(log_ratio), 1.0, n_experts / n_active)
+    as_array = np.asarray if xp is np else xp.as_tensor_variable
+    by_skew = surface_at_skew(as_array(skew), surface, xp)
+    return load_from_curve(as_array(tokens), by_skew, n_experts / n_active, xp)
+
+
+def surface_at_skew(skew: Any, surface: Any, xp: ModuleType = np) -> Any:
+    """Evaluate surfaces at skews: coefficients of a curve in log T.
+
+    Parameters
+    ----------
+    skew : array or tensor, shape (...)
+    surface : array or tensor, shape (..., tokens, skew)
+        From :func:`busiest_surface`, one for each skew or one for all.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    array or tensor, shape (..., tokens)
+    """
+    relative = xp.clip(skew, 0.0, LARGEST_SKEW) / LARGEST_SKEW
+    basis = _chebyshev(2.0 * relative - 1.0, SURFACE_DEGREES[1], xp)
+    return xp.sum(surface * basis[..., None, :], axis=-1)
+
+
+def load_from_curve(tokens: Any, curve: Any, most: Any, xp: ModuleType = np) -> Any:
+    """Evaluate the busiest expert's load from a curve in log T.
+
+    Parameters
+    ----------
+    tokens : array or tensor, shape (...)
+        T in tokens per step, ≥ 1.
+    curve : array or tensor, shape (..., tokens)
+        From :func:`surface_at_skew`.
+    most : array or tensor
+        M/m, the largest load there is.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    array or tensor, shape (...)
+        Busiest over mean load, between 1 and M/m.
+    """
+    log_tokens = xp.log(xp.clip(tokens, 1.0, LARGEST_TOKENS)) / np.log(LARGEST_TOKENS)
+    basis = _chebyshev(2.0 * log_tokens - 1.0, SURFACE_DEGREES[0], xp)
+    return xp.clip(xp.exp(xp.sum(basis * curve, axis=-1)), 1.0, most)
 
 
 def busiest_expert_load_exact(

@@ -48,6 +48,8 @@ class StageCosts:
         Cost of a draft step per request in flight, t_dtok [s/request].
     draft_extra_steps : array
         Fixed cost of a speculative cycle, in draft steps (sampling, bookkeeping) [draft steps].
+    cycle_s : array
+        Fixed cost of a speculative cycle beside verifying and drafting, paid by the host [s]; 0 without speculation.
     """
 
     prefill_fixed_s: Any
@@ -60,6 +62,7 @@ class StageCosts:
     draft_fixed_s: Any
     draft_token_s: Any
     draft_extra_steps: Any
+    cycle_s: Any = 0.0
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,7 @@ def step_s(
     draft = (
         draft_steps(costs, work) * costs.draft_fixed_s + work.draft_length * in_flight * costs.draft_token_s
     )
-    return verify * kernel_factor + draft
+    return verify * kernel_factor + draft + costs.cycle_s
 
 
 def service_latency_s(costs: StageCosts, work: Work, in_flight: Any, step: Any) -> Any:

@@ -17,7 +17,7 @@ equal or exponential work). So a long request averages over more of it than a sh
 *Wait* behind a cap on running requests: with the probability that all places are taken, exponential.
 
 Under Poisson arrivals E[T | w] is proportional to w, as in every processor-sharing queue (Kelly, Reversibility and
-Stochastic Networks, chapter 3). All of it is checked against the simulator in ``tests/predict/test_tails.py``.
+Stochastic Networks, chapter 3). All of it is checked against the simulator in ``tests/forecast/test_tails.py``.
 """
 
 from __future__ import annotations

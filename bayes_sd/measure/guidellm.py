@@ -9,64 +9,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bayes_sd.errors import DataError, TargetError, shown
 from bayes_sd.files import scratch_folder
 from bayes_sd.interrupts import undone
-from bayes_sd.loading import exists
+from bayes_sd.measure.guidellm_tool import GuideLLM
 from bayes_sd.measure.plan import Point
+from bayes_sd.measure.sweep import Sweep
 from bayes_sd.measurements.readers import guidellm as report_reader
 from bayes_sd.measurements.readers.reading import Reading
-
-if TYPE_CHECKING:
-    from bayes_sd.measure.run import Sweep
 
 START_S = 120.0
 """Time that GuideLLM may take beside its measuring: importing its libraries, making prompts, writing its report [s]."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
 KINDS = {arrivals: kind for kind, arrivals in report_reader.ARRIVALS.items()}
 """Arrivals to what GuideLLM calls them."""
-
-
-@dataclass(frozen=True)
-class GuideLLM:
-    """Where GuideLLM is and which tokenizer it makes prompts with.
-
-    Attributes
-    ----------
-    tokenizer : str
-        Folder with a ``tokenizer.json`` (that of the verifier's checkpoint).
-    command : str
-        The program.
-    """
-
-    tokenizer: str
-    command: str = "guidellm"
-
-    def checked(self) -> GuideLLM:
-        """Give it with the program's full path.
-
-        Raises
-        ------
-        DataError
-            If the program or the tokenizer is not there.
-        """
-        found = shutil.which(self.command)
-        if found is None:
-            raise DataError(
-                f"{self.command}: GuideLLM is not installed here: pip install 'bayes_sd[guidellm]', or name the program of "
-                "another environment with --guidellm-command"
-            )
-        if not exists(Path(self.tokenizer) / "tokenizer.json"):
-            raise DataError(
-                f"{self.tokenizer or '--tokenizer'}: GuideLLM needs a folder with tokenizer.json, that of the verifier's "
-                "checkpoint, to make prompts of a known length: give it with --tokenizer"
-            )
-        return GuideLLM(self.tokenizer, found)
 
 
 def scenario(

@@ -12,7 +12,7 @@ from bayes_sd import errors
 from bayes_sd.files import scratch_folder
 from bayes_sd.measure.loops import Observed, relative_standard_error
 from bayes_sd.measure.plan import Point
-from bayes_sd.measurements.readers import acceptance, little, prometheus
+from bayes_sd.measurements.readers import acceptance_counts, little, prometheus
 from bayes_sd.measurements.readers.reading import (
     MS_PER_S,
     Reading,
@@ -147,7 +147,7 @@ def _put_acceptance(cell: Reading, observed: Observed, served: Served, output: l
         # The first token comes from the prompt, and each cycle adds one token to the accepted ones.
         cycles = sum(output) - len(output) - accepted
         if drafted and cycles > 0:
-            counts = acceptance.Counts(cycles, drafted, accepted)
+            counts = acceptance_counts.Counts(cycles, drafted, accepted)
             cell.derived.append("n_drafts=output-requests-accepted")
     else:
         counts = _server_counts(cell, served)
@@ -171,7 +171,7 @@ def put_server_counts(cell: Reading, served: Served) -> None:
         _put_checked(cell, _server_counts(cell, served), served)
 
 
-def _server_counts(cell: Reading, served: Served) -> acceptance.Counts | None:
+def _server_counts(cell: Reading, served: Served) -> acceptance_counts.Counts | None:
     """Read the server's counters, where it has any: preemptions go to the cell, counts of acceptance are given."""
     if len(served.metrics) != 2:
         return None
@@ -180,7 +180,7 @@ def _server_counts(cell: Reading, served: Served) -> acceptance.Counts | None:
     return counts
 
 
-def _put_checked(cell: Reading, counts: acceptance.Counts | None, served: Served) -> None:
+def _put_checked(cell: Reading, counts: acceptance_counts.Counts | None, served: Served) -> None:
     """Store counts of acceptance after comparing them with what the user said of the server."""
     if served.method == "none":
         if counts is not None and counts.drafted:
@@ -193,10 +193,10 @@ def _put_checked(cell: Reading, counts: acceptance.Counts | None, served: Served
         cell.notes.append("the server reports no acceptance: give it with --set acceptance=VALUE")
         return
     _check_draft_length(counts, served.draft_length)
-    acceptance.put(cell, counts)
+    acceptance_counts.put(cell, counts)
 
 
-def _from_metrics(served: Served) -> tuple[acceptance.Counts | None, int | None]:
+def _from_metrics(served: Served) -> tuple[acceptance_counts.Counts | None, int | None]:
     with scratch_folder() as folder:
         files = [folder / name for name in ("before", "after")]
         for file, text in zip(files, served.metrics, strict=True):
@@ -207,7 +207,7 @@ def _from_metrics(served: Served) -> tuple[acceptance.Counts | None, int | None]
             return None, None
 
 
-def _check_draft_length(counts: acceptance.Counts, stated: int) -> None:
+def _check_draft_length(counts: acceptance_counts.Counts, stated: int) -> None:
     per_cycle = counts.drafted / counts.drafts
     if counts.draft_length is not None and stated and counts.draft_length != stated:
         raise errors.DataError(

@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError, OutputError
+from bayes_sd.files import check_writable
 from bayes_sd.loading import exists
 from bayes_sd.measure.plan import Done, Load, Plan, Point, ladder
+from bayes_sd.measurements.csvfile import read_rows
+from bayes_sd.measurements.readers import unsaid
 from bayes_sd.measurements.readers.pipeline import tabulate, write_table
 from bayes_sd.measurements.readers.reading import Reading
-from bayes_sd.measurements.schema import BY_NAME, COLUMNS
+from bayes_sd.measurements.schema import BY_NAME, COLUMNS, CONFIGURATION
+from bayes_sd.measurements.table import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME = (
-    "hardware", "tp", "n_gpu", "engine", "engine_options", "verifier", "precision", "method", "drafter", "k", "workload",
-    "source",
-)  # fmt: skip
+SAME = ("n_gpu", *CONFIGURATION)
 """Columns that tell one configuration of a server from another."""
 DETERMINED = (
     "load_kind", "load_value", "arrivals", "prompt_tokens", "output_tokens", "output_tokens_std", "repeat", "config_id",
@@ -47,8 +48,6 @@ class Table:
     """
 
     def __init__(self, path: Path, about: Mapping[str, object]) -> None:
-        from bayes_sd.files import check_writable
-
         check_writable(path)
         self.path, self.about = path, dict(about)
         self.frame = _existing(path)
@@ -115,9 +114,6 @@ def _existing(path: Path) -> pd.DataFrame | None:
     """Read the rows that are there, each cell as it stands."""
     import pandas as pd
 
-    from bayes_sd.measurements.csvfile import read_rows
-    from bayes_sd.measurements.table import read_table
-
     if not exists(path) or path.stat().st_size == 0:
         return None
     if not path.is_file():
@@ -164,8 +160,6 @@ def check_complete(about: Mapping[str, object], example: Load) -> None:
     DataError
         Naming each missing column and its option.
     """
-    from bayes_sd.measurements.readers import unsaid
-
     cell = Reading("", "", {**about, "load_kind": example.kind, "arrivals": "even"})
     cell.columns |= {"load_value": 1, "prompt_tokens": 1, "output_tokens": 1}
     asked = unsaid.missing(cell)

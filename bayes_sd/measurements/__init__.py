@@ -1,6 +1,6 @@
 """Measurements: one schema, checked where a table enters the program; named rules say what a fit uses."""
 
-from bayes_sd.measurements.acceptance import read_acceptance
+from bayes_sd.measurements.acceptance_table import read_acceptance
 from bayes_sd.measurements.load import known_families, load_family
 from bayes_sd.measurements.rules import Report, apply_rules
 from bayes_sd.measurements.schema import COLUMNS, Column

@@ -10,36 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.measurements.schema import AVERAGED, CELL
+
 if TYPE_CHECKING:
     import pandas as pd
 
-CELL = (
-    "source",
-    "hardware",
-    "tp",
-    "engine",
-    "engine_options",
-    "verifier",
-    "precision",
-    "method",
-    "drafter",
-    "k",
-    "workload",
-    "load_kind",
-    "load_value",
-    "arrivals",
-    "max_num_seqs",
-    "shape",
-)
-GEOMETRIC = (
-    "latency_s",
-    "mean_ttft_ms",
-    "mean_tpot_ms",
-    "prompt_tokens",
-    "output_tokens",
-    "mean_accepted_len",
-    "acceptance",
-)
 SHAPE_STEPS_PER_DOUBLING = 4.0
 """Lengths within about a fifth of each other count as the same shape."""
 
@@ -62,10 +37,10 @@ def average_repeats(frame: pd.DataFrame) -> pd.DataFrame:
         np.round(SHAPE_STEPS_PER_DOUBLING * np.log2(frame[c])) for c in ("prompt_tokens", "output_tokens")
     ]
     keyed = frame.assign(shape=[f"{p:g}x{g:g}" for p, g in zip(*steps, strict=True)])
-    groups = keyed.groupby([c for c in CELL if c in keyed], dropna=False, sort=False)
+    groups = keyed.groupby([c for c in (*CELL, "shape") if c in keyed], dropna=False, sort=False)
     cells = groups.head(1).copy()
     number = groups.ngroup().loc[cells.index]
-    for column in GEOMETRIC:
+    for column in AVERAGED:
         if column in frame:
             means = np.exp(np.log(frame[column]).groupby(groups.ngroup()).mean())
             cells[column] = means.loc[number].to_numpy()

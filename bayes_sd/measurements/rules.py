@@ -9,15 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bayes_sd.measurements.schema import CONFIGURATION
+
 if TYPE_CHECKING:
     import pandas as pd
 
 SATURATED_BELOW = 0.97
 """Achieved over requested rate under which an open loop did not keep up. Stages of a minute miss a per cent
 or two by their ends alone; the shipped tables have nothing between 0.961 and 0.987."""
-
-DEPLOYMENT = ("source", "hardware", "tp", "engine", "engine_options", "verifier", "precision")
-PAIR = (*DEPLOYMENT, "method", "drafter", "k", "workload")
 
 
 @dataclass(frozen=True)
@@ -153,7 +152,7 @@ def _past_saturation(df: pd.DataFrame) -> pd.Series:
 def _preempted(df: pd.DataFrame) -> pd.Series:
     # Not every run of a deployment records preemptions. One that ran out of cache memory at a load does so at
     # any load above it, so the lowest load seen to preempt stands for its neighbours that do not say.
-    keys = [df[name] for name in (*PAIR, "load_kind")]
+    keys = [df[name] for name in (*CONFIGURATION, "load_kind")]
     lowest = df["load_value"].where(df["preemptions"] > 0).groupby(keys, dropna=False).transform("min")
     return (df["preemptions"] > 0) | (df["preemptions"].isna() & (df["load_value"] >= lowest))
 

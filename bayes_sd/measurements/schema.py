@@ -7,10 +7,14 @@ without results.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["text", "number", "count", "flag", "choice", "counts"]
+Role = Literal[
+    "", "source", "deployment", "verifier", "drafting", "acceptance", "requests", "load", "queueing"
+]
 
 METHODS = ("none", "eagle", "eagle3", "mtp", "draft_model", "ngram", "suffix", "medusa", "mlp_speculator")
 LOAD_KINDS = ("concurrency", "rate")
@@ -45,6 +49,15 @@ class Column:
         Whether a measurement table must have the column.
     condition : {"required", "optional", "result"}
         Whether a conditions table must have the column, filled in every row; a result has no place there.
+    role : str
+        What it describes: the ``source`` of the row; the ``deployment`` (it tells one deployment from another); a
+        ``verifier`` or drafter that has no card; the ``drafting``, and the ``acceptance`` of what is drafted; the ``requests``
+        sent; the ``load``; the ``queueing`` (how requests arrive, and how many may run). "": anything else.
+    fit : {"", "cell", "mean", "first"}
+        Whether the likelihood depends on it. ``cell``: rows that differ in it are different benchmark cells. ``mean``: a
+        fit takes its geometric mean over the repeats of a cell; ``first``: it takes the first repeat's. "": it does not.
+    observed : bool
+        Whether it is kept with a posterior; all that a fit depends on is, and what later commands show.
     """
 
     name: str
@@ -58,6 +71,9 @@ class Column:
     default: object = None
     measured: Literal["required", "optional"] = "optional"
     condition: Literal["required", "optional", "result"] = "optional"
+    role: Role = ""
+    fit: Literal["", "cell", "mean", "first"] = ""
+    observed: bool = False
 
 
 def _text(name: str, meaning: str, **more) -> Column:
@@ -76,39 +92,76 @@ def _required(column: Column) -> Column:
     return replace(column, measured="required", condition="required")
 
 
-def _result(name: str, unit: str, meaning: str) -> Column:
-    return _positive(name, unit, meaning, condition="result")
+def _result(name: str, unit: str, meaning: str, **more) -> Column:
+    return _positive(name, unit, meaning, condition="result", **more)
 
 
 COLUMNS: tuple[Column, ...] = (
     _text(
         "source",
         "where the row comes from; rows of one source share a noise level (default: the file's name)",
+        role="source",
+        fit="cell",
     ),
-    _required(_text("hardware", "GPU, a name or alias of a hardware card")),
+    _required(_text("hardware", "GPU, a name or alias of a hardware card", role="deployment", fit="cell")),
     _count("n_gpu", "GPUs of the deployment (default: tp)"),
-    _count("tp", "tensor-parallel size", default=1),
-    _text("engine", "serving engine and version, as vllm-0.24.0", default="unknown"),
-    _text("engine_options", "settings that set a deployment apart from others of the same engine"),
-    _required(_text("verifier", "the model served")),
-    _positive("verifier_params_b", "1e9", "its parameters; needed where it has no card"),
-    _positive("verifier_active_params_b", "1e9", "those used for a token (default: all)"),
+    _count("tp", "tensor-parallel size", default=1, role="deployment", fit="cell"),
+    _text(
+        "engine",
+        "serving engine and version, as vllm-0.24.0",
+        default="unknown",
+        role="deployment",
+        fit="cell",
+    ),
+    _text(
+        "engine_options",
+        "settings that set a deployment apart from others of the same engine",
+        role="deployment",
+        fit="cell",
+    ),
+    _required(_text("verifier", "the model served", role="deployment", fit="cell")),
+    _positive(
+        "verifier_params_b",
+        "1e9",
+        "its parameters; needed where it has no card",
+        role="verifier",
+        observed=True,
+    ),
+    _positive(
+        "verifier_active_params_b",
+        "1e9",
+        "those used for a token (default: all)",
+        role="verifier",
+        observed=True,
+    ),
     Column("is_moe", "flag", "whether it routes tokens to experts (default: whether n_experts is given)"),
-    _count("n_experts", "routed experts per layer, M"),
-    _count("top_k_experts", "experts a token is routed to, m"),
-    Column("method", "choice", "how tokens are drafted", choices=METHODS, default="none"),
-    _text("drafter", "the drafting model, a name or alias of a drafter card"),
+    _count("n_experts", "routed experts per layer, M", role="verifier", observed=True),
+    _count("top_k_experts", "experts a token is routed to, m", role="verifier", observed=True),
+    Column(
+        "method",
+        "choice",
+        "how tokens are drafted",
+        choices=METHODS,
+        default="none",
+        role="drafting",
+        fit="cell",
+    ),
+    _text("drafter", "the drafting model, a name or alias of a drafter card", role="drafting", fit="cell"),
     Column(
         "drafter_params_b",
         "number",
         "its parameters; needed where a draft model has no card",
         unit="1e9",
         low=0.0,
+        role="verifier",
+        observed=True,
     ),
     _count(
         "k",
         "draft length: tokens proposed per cycle (0: no speculation; blank while speculating: unknown)",
         low=0,
+        role="drafting",
+        fit="cell",
     ),
     Column(
         "acceptance",
@@ -116,34 +169,71 @@ COLUMNS: tuple[Column, ...] = (
         "accepted over drafted tokens (not conditional, not a length)",
         low=0.0,
         high=1.0,
+        role="acceptance",
+        fit="mean",
     ),
-    Column("mean_accepted_len", "number", "tokens committed per cycle, the verifier's own included", low=1.0),
-    _required(_positive("prompt_tokens", "tokens", "mean prompt length")),
-    _required(_positive("output_tokens", "tokens", "mean output length")),
+    Column(
+        "mean_accepted_len",
+        "number",
+        "tokens committed per cycle, the verifier's own included",
+        low=1.0,
+        role="acceptance",
+        fit="mean",
+    ),
+    _required(_positive("prompt_tokens", "tokens", "mean prompt length", role="requests", fit="mean")),
+    _required(_positive("output_tokens", "tokens", "mean output length", role="requests", fit="mean")),
     _required(
-        Column("load_kind", "choice", "closed loop (concurrency) or open loop (rate)", choices=LOAD_KINDS)
+        Column(
+            "load_kind",
+            "choice",
+            "closed loop (concurrency) or open loop (rate)",
+            choices=LOAD_KINDS,
+            role="load",
+            fit="cell",
+        )
     ),
     _required(
-        _positive("load_value", "requests, or requests/s", "clients of a closed loop, or rate of an open one")
+        _positive(
+            "load_value",
+            "requests, or requests/s",
+            "clients of a closed loop, or rate of an open one",
+            role="load",
+            fit="cell",
+        )
     ),
-    Column("arrivals", "choice", "spacing of an open loop's arrivals", choices=ARRIVALS, default="even"),
-    _count("max_num_seqs", "the engine's cap on running requests"),
+    Column(
+        "arrivals",
+        "choice",
+        "spacing of an open loop's arrivals",
+        choices=ARRIVALS,
+        default="even",
+        role="queueing",
+        fit="cell",
+    ),
+    _count("max_num_seqs", "the engine's cap on running requests", role="queueing", fit="cell"),
     _count("client_cap", "the client's cap on requests in flight (open loop)"),
     _result("achieved_rps", "requests/s", "completed requests a second"),
     _result("mean_e2e_s", "s", "mean end-to-end latency"),
-    _result("p50_e2e_s", "s", "median end-to-end latency"),
-    _result("p95_e2e_s", "s", "95th percentile of it"),
-    _result("p99_e2e_s", "s", "99th percentile of it"),
-    _result("mean_ttft_ms", "ms", "mean time to the first token"),
+    _result("p50_e2e_s", "s", "median end-to-end latency", observed=True),
+    _result("p95_e2e_s", "s", "95th percentile of it", observed=True),
+    _result("p99_e2e_s", "s", "99th percentile of it", observed=True),
+    _result("mean_ttft_ms", "ms", "mean time to the first token", fit="mean"),
     _result(
         "mean_tpot_ms",
         "ms",
         "mean time per further token: (e2e - ttft)/(output - 1); not per chunk of a stream",
+        fit="mean",
     ),
     _result("output_tok_per_s", "tokens/s", "output tokens a second over all requests"),
-    _count("n_requests", "requests measured", condition="result"),
-    _text("workload", "name of the prompts used"),
-    _text("precision", "number formats, as fp8 or w:w4a16 kv:fp16", default="fp16"),
+    _count("n_requests", "requests measured", condition="result", observed=True),
+    _text("workload", "name of the prompts used", role="requests", fit="cell"),
+    _text(
+        "precision",
+        "number formats, as fp8 or w:w4a16 kv:fp16",
+        default="fp16",
+        role="deployment",
+        fit="cell",
+    ),
     _text("repeat", "which repeat of the cell", condition="result"),
     _text("config_id", "the source's own name of the configuration"),
     _count("preemptions", "requests put back for want of cache memory", low=0, condition="result"),
@@ -159,9 +249,18 @@ COLUMNS: tuple[Column, ...] = (
     _text("derived", "columns computed rather than reported", condition="result"),
     _text("notes", "anything else worth knowing"),
     Column("output_tokens_std", "number", "spread of output lengths", unit="tokens", low=0.0),
-    _count("n_drafts", "draft-verify cycles counted", low=0, condition="result"),
+    _count(
+        "n_drafts", "draft-verify cycles counted", low=0, condition="result", role="acceptance", fit="first"
+    ),
     _count("n_draft_tokens", "tokens drafted", low=0, condition="result"),
-    _count("n_accepted_tokens", "drafted tokens accepted", low=0, condition="result"),
+    _count(
+        "n_accepted_tokens",
+        "drafted tokens accepted",
+        low=0,
+        condition="result",
+        role="acceptance",
+        fit="first",
+    ),
     Column(
         "accepted_per_position",
         "counts",
@@ -173,7 +272,45 @@ COLUMNS: tuple[Column, ...] = (
     _text("family", "family of a verifier that has no card"),
 )
 
+DERIVED: tuple[Column, ...] = (
+    _result(
+        "latency_s",
+        "s",
+        "end-to-end latency that is fitted: the mean, or the median where no mean is given",
+        fit="mean",
+    ),
+    _text("latency_statistic", "which of the two: mean or median", condition="result", observed=True),
+    _count("n_repeats", "repeats that the row is the mean of", condition="result", observed=True),
+)
+"""Columns that no table has: reading and averaging add them."""
+
 BY_NAME: dict[str, Column] = {column.name: column for column in COLUMNS}
 
+
+def _names(wanted: Callable[[Column], bool]) -> tuple[str, ...]:
+    return tuple(column.name for column in (*COLUMNS, *DERIVED) if wanted(column))
+
+
+def of_role(*roles: Role) -> tuple[str, ...]:
+    """Name the columns of some roles, in the schema's order."""
+    return _names(lambda column: column.role in roles)
+
+
+CELL = _names(lambda column: column.fit == "cell")
+"""Columns that set benchmark cells apart; lengths, rounded, do so too."""
+AVERAGED = _names(lambda column: column.fit == "mean")
+"""Columns that a fit averages over the repeats of a cell."""
+ENTERING = _names(lambda column: bool(column.fit))
+"""Columns that a row's likelihood depends on."""
+OBSERVED = _names(lambda column: bool(column.fit) or column.observed)
+"""Columns that are kept with a posterior."""
+CONFIGURATION = tuple(
+    name for name in of_role("source", "deployment", "drafting", "requests") if name in CELL
+)
+"""Columns that tell one server under one workload from another, whatever the load."""
+CARRIED = tuple(
+    name for name in of_role("source", "deployment", "drafting", "requests", "queueing") if name in ENTERING
+)
+"""Columns that a condition takes over from the measured rows of its deployment, where it does not state them."""
 LATENCIES = ("mean_e2e_s", "p50_e2e_s")
 """A measurement table needs one of these columns."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes_sd.cards.profiles import read_profiles
 from bayes_sd.errors import ModelError
 from bayes_sd.latency.acceptance import expected_committed_profile
 from bayes_sd.model.deployments import (
@@ -354,8 +355,6 @@ def method_profile(method: object) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _profiles() -> dict[str, np.ndarray]:
-    from bayes_sd.acceptance.profiles import read_profiles
-
     return {
         name.replace("_", ""): np.asarray(profile.mean, dtype=float)
         for name, profile in read_profiles().methods.items()

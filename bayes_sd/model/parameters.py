@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.latency.kernel import KNOTS
+from bayes_sd.model.costs import expected_log_costs
 from bayes_sd.model.spec import COEFFICIENTS, KINDS, PARTS, ModelSpec
 
 if TYPE_CHECKING:
@@ -176,8 +177,6 @@ def start_vector(design: Design, spec: ModelSpec) -> np.ndarray:
     -------
     array, shape (parameter,)
     """
-    from bayes_sd.model.costs import expected_log_costs
-
     prior = spec.priors
     part = {name: prior["part"][name]["median"] for name in PARTS}
     expected = expected_log_costs(part, design.levels.roofline | {"log2_tp": design.levels.log2_tp})

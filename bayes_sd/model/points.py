@@ -39,6 +39,12 @@ class Points:
     reach: int
 
     @property
+    def neighbours(self) -> tuple[np.ndarray, np.ndarray]:
+        """For each observation that is not Poisson, the points below and above its number in flight; one if closed."""
+        closed, even = np.arange(self.closed), self.closed + np.arange(self.even)
+        return np.concatenate([closed, even]), np.concatenate([closed, even + self.even])
+
+    @property
     def running(self) -> np.ndarray:
         """For each observation, the point nearest to the number in flight that was measured."""
         poisson_start = self.closed + 2 * self.even

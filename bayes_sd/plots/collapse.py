@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.plots.style import BLACK, CYCLE, MARKERS, PAPER, QUIET, label_ends, new_figure, styled
+from bayes_sd.plots.style import (
+    BLACK,
+    CYCLE,
+    MARKERS,
+    PAPER,
+    QUIET,
+    label_ends,
+    new_figure,
+    plain_log_ticks,
+    styled,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -63,7 +73,5 @@ def plot_collapse(collapse: xr.Dataset, title: str = "Universal collapse") -> Fi
 
 
 def _ticks(axes) -> None:
-    from bayes_sd.plots.style import plain_log_ticks
-
     top = axes.get_ylim()[1]
     plain_log_ticks(axes.yaxis, [v for v in (1, 1.5, 2, 3, 5, 10, 20, 50, 100) if v <= top])

@@ -17,7 +17,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from bayes_sd.errors import OutputError, TraceError
-from bayes_sd.files import scratch_folder, write_atomically
+from bayes_sd.files import check_writable, scratch_folder, write_atomically
 from bayes_sd.interrupts import undone
 
 if TYPE_CHECKING:
@@ -247,8 +247,7 @@ def make_report(
     TraceError, ConvergenceError
         If the posterior cannot be read or used.
     """
-    from bayes_sd.files import check_writable
-    from bayes_sd.inference.posterior import load_posterior
+    from bayes_sd.posterior.posterior import load_posterior
 
     if output.suffix.lower() not in (".html", ".htm"):
         raise OutputError(f"{output}: a report is written as HTML; name it .html")

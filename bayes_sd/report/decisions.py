@@ -19,7 +19,7 @@ def condition_words(base: pd.DataFrame) -> str:
     Parameters
     ----------
     base : DataFrame
-        One row, from :func:`bayes_sd.cli.condition.base_condition`.
+        One row, from :func:`bayes_sd.condition.base_condition`.
 
     Returns
     -------

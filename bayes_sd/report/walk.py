@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for
+from bayes_sd.forecast.latency import running_curve
 from bayes_sd.latency.acceptance import alpha_iid_from_committed
-from bayes_sd.predict.conditions import resolve
-from bayes_sd.predict.costs import costs_for
-from bayes_sd.predict.latency import running_curve
 from bayes_sd.report.cells import Number, interval
 
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
     from bayes_sd.decide.configurations import Configuration
-    from bayes_sd.inference.posterior import Posterior
+    from bayes_sd.posterior.posterior import Posterior
 
 
 def cost_numbers(posterior: Posterior, configuration: Configuration, cards: Cards) -> list[Number]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bayes_sd.acceptance.tables import COUNT_FIELDS
+from bayes_sd.acceptance.fields import COUNT_FIELDS
 
 K = 8
 COUNTED = 5

@@ -3,7 +3,8 @@
 import pytest
 from acceptance_truth import COUNTED, K, counts_of, true_curves
 
-from bayes_sd.acceptance.tables import LENGTH_FIELDS, assemble, empty_rows
+from bayes_sd.acceptance.fields import LENGTH_FIELDS, empty_rows
+from bayes_sd.acceptance.tables import assemble
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +23,7 @@ def simulated(truth):
 def fitted(simulated):
     from bayes_sd.acceptance import fit_acceptance
     from bayes_sd.acceptance.model import AcceptanceSpec
-    from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.sample.settings import SamplerSettings
 
     # The truth has no restart, and these counts could not tell.
     spec = AcceptanceSpec(restart=False)

@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 
 from bayes_sd.acceptance import Workload, expected_committed, fit_acceptance, load_acceptance, save_acceptance
+from bayes_sd.acceptance.fields import COUNT_FIELDS, LENGTH_FIELDS, empty_rows
 from bayes_sd.acceptance.posterior import AcceptancePosterior
 from bayes_sd.acceptance.predict import Curves
-from bayes_sd.acceptance.tables import COUNT_FIELDS, LENGTH_FIELDS, assemble, empty_rows
+from bayes_sd.acceptance.tables import assemble
 from bayes_sd.errors import ConditionError, ConvergenceError, TraceError
-from bayes_sd.inference.sample import SamplerSettings
 from bayes_sd.latency.acceptance import expected_committed_iid
+from bayes_sd.sample.settings import SamplerSettings
 
 ALPHA, DRAFTS = 0.7, 50_000
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bayes_sd.acceptance.profiles import METHODS, POSITIONS, profiles_of, read_profiles, write_profiles
+from bayes_sd.acceptance.profiles import METHODS, profiles_of, write_profiles
+from bayes_sd.cards.profiles import POSITIONS, read_profiles
 from bayes_sd.errors import CardError
 
 
@@ -43,7 +44,7 @@ def test_files_that_are_no_card(tmp_path, text):
 def test_the_shipped_card_matches_its_fit():
     """Another seed: means within six Monte Carlo errors (at least 400 effective draws), spreads within a tenth."""
     from bayes_sd.acceptance import fit_acceptance
-    from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.sample.settings import SamplerSettings
 
     posterior = fit_acceptance(
         settings=SamplerSettings(draws=1000, tune=700, chains=4, seed=99, target_accept=0.95)

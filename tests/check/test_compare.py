@@ -10,15 +10,15 @@ from click.testing import CliRunner
 from bayes_sd.check.compare import check_same_rows, compare, verdict
 from bayes_sd.check.pointwise import row_log_likelihood
 from bayes_sd.errors import TraceError
-from bayes_sd.inference.posterior import save_posterior
+from bayes_sd.posterior.posterior import save_posterior
 
 
 @pytest.fixture(scope="module")
 def straight_fit(a100, cards):
     """The A100 rows without the kernels' deviation from a straight line."""
-    from bayes_sd.inference.fit import fit_frame
-    from bayes_sd.inference.sample import SamplerSettings
     from bayes_sd.model.spec import ModelSpec
+    from bayes_sd.sample.fit import fit_frame
+    from bayes_sd.sample.settings import SamplerSettings
 
     settings = SamplerSettings(draws=200, tune=400, chains=2, seed=3)
     posterior, gate = fit_frame(a100, ModelSpec(family="llama", kernel=False), settings, cards)

@@ -29,7 +29,7 @@ def plain_trace(small_fit, tmp_path_factory):
     """A trace whose measurements do not speculate."""
     from dataclasses import replace
 
-    from bayes_sd.inference.posterior import save_posterior
+    from bayes_sd.posterior.posterior import save_posterior
 
     tree = small_fit.tree.copy()
     observed = tree["observed"].to_dataset()

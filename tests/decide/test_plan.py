@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from bayes_sd.decide.objective import read_objective
 from bayes_sd.decide.plan import plan
 from bayes_sd.errors import ConditionError
-from bayes_sd.predict.latency import predict
+from bayes_sd.forecast.latency import predict
 
 
 @pytest.fixture(scope="module")

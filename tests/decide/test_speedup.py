@@ -8,8 +8,8 @@ import pytest
 from bayes_sd.decide.break_even import VERDICTS, break_even_loads
 from bayes_sd.decide.speedup import cost_coefficients, quantiles, ratio_of, speedup
 from bayes_sd.errors import ConditionError
+from bayes_sd.forecast.sweep import Alternative, prepare, sweep
 from bayes_sd.latency.service import Work, linear_coefficients
-from bayes_sd.predict.sweep import Alternative, prepare, sweep
 
 LOADS = np.linspace(0.01, 3.0, 40)
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from bayes_sd.errors import CardError, ConditionError
-from bayes_sd.predict.latency import predict
-from bayes_sd.predict.sweep import Alternative, prepare, stability_limits, sweep
+from bayes_sd.forecast.latency import predict
+from bayes_sd.forecast.sweep import Alternative, prepare, stability_limits, sweep
 
 LENGTHS = (0, 1, 3, 5, 7)
 ALTERNATIVES = [Alternative(k) for k in LENGTHS]

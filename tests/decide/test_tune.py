@@ -8,7 +8,7 @@ import xarray as xr
 from bayes_sd.decide.schedule import batch_sizes, schedule, speculative_config, sweep_batch_sizes
 from bayes_sd.decide.tune import judge, prepare_choices, tune
 from bayes_sd.errors import ConditionError
-from bayes_sd.predict.sweep import sweep
+from bayes_sd.forecast.sweep import sweep
 
 EAGLES = [("eagle3", "EAGLE3-Llama-3.1-8B"), ("eagle", "EAGLE-Llama-3.1-8B")]
 
@@ -188,14 +188,14 @@ def test_draft_lengths_chosen_from_simulated_tables(cards):
     any run: the safe choice loses under 3 % to the truly best one at each load, expected regrets included; the truly best
     one has a probability of at least 0.05 wherever it is better than the next by 2 %; and the mean probability of the
     truly best ones is above that of picking one of eight blindly."""
-    from bayes_sd.inference.fit import fit_frame
-    from bayes_sd.inference.sample import SamplerSettings
     from bayes_sd.latency.acceptance import expected_committed_iid
     from bayes_sd.latency.service import StageCosts, Work, service_latency_s, step_s
     from bayes_sd.measurements.table import check_condition
     from bayes_sd.model.spec import ModelSpec
-    from bayes_sd.simulate import LoadSpec, ServerSpec, TokenLaw, simulate_ladder
-    from bayes_sd.simulate.table import measurement_table
+    from bayes_sd.sample.fit import fit_frame
+    from bayes_sd.sample.settings import SamplerSettings
+    from bayes_sd.simulator import LoadSpec, ServerSpec, TokenLaw, simulate_ladder
+    from bayes_sd.simulator.table import measurement_table
 
     costs = StageCosts(0.02, 2.5e-5, 0.0105, 0.0, 2e-5, 1.3e-5, 9e-8, 8e-4, 2e-6, 0.5)
     alpha, labels = 0.72, {

@@ -139,11 +139,11 @@ def repeat_spread(table):
 
 def test_a_fit_predicts_the_load_that_was_left_out(table, tmp_path):
     from bayes_sd.cards import load_cards
-    from bayes_sd.inference.fit import fit_frame, observations
-    from bayes_sd.inference.sample import SamplerSettings
+    from bayes_sd.forecast import costs_for, resolve
+    from bayes_sd.forecast.latency import predict
     from bayes_sd.model.spec import ModelSpec
-    from bayes_sd.predict import costs_for, resolve
-    from bayes_sd.predict.latency import predict
+    from bayes_sd.sample.fit import fit_frame, observations
+    from bayes_sd.sample.settings import SamplerSettings
 
     (tmp_path / "cycle.toml").write_text(CARDS)
     cards = load_cards(tmp_path)

@@ -13,11 +13,11 @@ import pytest
 
 from bayes_sd import cli, files
 from bayes_sd.errors import DataError, OutputError, TargetError
-from bayes_sd.inference.fit import observations
 from bayes_sd.measure import Length, Plan, Prompts, Shape, Sweep, measure
 from bayes_sd.measure.client import checked_target
 from bayes_sd.measure.prompts import parse_vocabulary, read_prompts
 from bayes_sd.measurements import apply_rules, read_table
+from bayes_sd.sample.fit import observations
 
 QUICK = Length(standard_error=0.5, warm_up=1, least=8, most=12, seconds=3.0)
 PLAN = Plan((Shape(16, 8),), clients=(1, 2, 4), shares=(0.5,), arrivals="even", repeats=1)

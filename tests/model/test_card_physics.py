@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bayes_sd.forecast.latency import predict
 from bayes_sd.latency.roofline import roofline
 from bayes_sd.model.costs import prompt_growth
 from bayes_sd.model.deployments import deployment_of, rooflines
-from bayes_sd.predict.latency import predict
 
 
 def test_attention_of_a_long_prompt_is_counted_from_the_cards(cards):

@@ -8,13 +8,13 @@
 import numpy as np
 import pytest
 
-from bayes_sd.inference.fit import fit_frame, observations
-from bayes_sd.inference.sample import SamplerSettings
 from bayes_sd.latency.coverage import coverage_skewed, effective_tokens
 from bayes_sd.latency.expert_load import busiest_expert_load
 from bayes_sd.latency.service import StageCosts, Work, busiest_wait, service_latency_s, step_s
 from bayes_sd.model.design import build_design
 from bayes_sd.model.spec import ModelSpec
+from bayes_sd.sample.fit import fit_frame, observations
+from bayes_sd.sample.settings import SamplerSettings
 
 NOISE = 0.01
 BUSIEST_SHARE = 0.15

@@ -10,12 +10,12 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from bayes_sd.inference.fit import fit_frame
-from bayes_sd.inference.sample import SamplerSettings
 from bayes_sd.latency.acceptance import expected_committed_iid
 from bayes_sd.latency.service import StageCosts, Work, linear_coefficients, service_latency_s, step_s
 from bayes_sd.model.design import build_design
 from bayes_sd.model.spec import ModelSpec
+from bayes_sd.sample.fit import fit_frame
+from bayes_sd.sample.settings import SamplerSettings
 
 NOISE = 0.01
 RUN_SD = 0.05
@@ -70,8 +70,8 @@ def test_sampling_is_sound(simulated):
 
 
 def test_linear_coefficients_come_back(simulated, cards):
-    from bayes_sd.predict.conditions import resolve
-    from bayes_sd.predict.costs import costs_for
+    from bayes_sd.forecast.conditions import resolve
+    from bayes_sd.forecast.costs import costs_for
 
     posterior, _, frame, costs, work = simulated
     resolved = resolve(frame, posterior, cards)

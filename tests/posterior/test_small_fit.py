@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayes_sd.inference.posterior import Posterior, load_posterior, save_posterior
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for
+from bayes_sd.forecast.latency import predict
+from bayes_sd.forecast.summary import summarise
 from bayes_sd.latency.service import Work, linear_coefficients
-from bayes_sd.predict.conditions import resolve
-from bayes_sd.predict.costs import costs_for
-from bayes_sd.predict.latency import predict, summarise
+from bayes_sd.posterior.posterior import Posterior, load_posterior, save_posterior
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers import acceptance, little
+from bayes_sd.measurements.readers import acceptance_counts, little
 from bayes_sd.measurements.readers.jsonscan import members
 from bayes_sd.measurements.readers.reading import (
     MS_PER_S,
@@ -167,14 +167,14 @@ def _put_acceptance(cell: Reading, export: Mapping[str, object]) -> None:
     histogram = section(export, "pooled_spec_decode_acceptance_histogram")
     if histogram:
         cycles = {j: int(number(histogram, j) or 0) for j in histogram}
-        counts = acceptance.from_histogram(cell.where, cycles, int(drafted), int(accepted))
+        counts = acceptance_counts.from_histogram(cell.where, cycles, int(drafted), int(accepted))
     else:
-        length = acceptance.whole_length(int(drafts), int(drafted))
-        counts = acceptance.Counts(int(drafts), int(drafted), int(accepted), draft_length=length)
-    acceptance.check_rate(
+        length = acceptance_counts.whole_length(int(drafts), int(drafted))
+        counts = acceptance_counts.Counts(int(drafts), int(drafted), int(accepted), draft_length=length)
+    acceptance_counts.check_rate(
         cell.where,
         counts,
         _avg(export, "spec_decode_overall_draft_acceptance_rate"),
         _avg(export, "spec_decode_token_weighted_acceptance_length"),
     )
-    acceptance.put(cell, counts)
+    acceptance_counts.put(cell, counts)

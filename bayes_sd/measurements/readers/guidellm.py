@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers import acceptance, little
+from bayes_sd.measurements.readers import acceptance_counts, little
 from bayes_sd.measurements.readers.guidellm_file import STATUSES, Requests, read_report
 from bayes_sd.measurements.readers.reading import (
     Cell,
@@ -190,8 +190,10 @@ def _put_acceptance(cell: Reading, requests: Requests, done: list[int]) -> None:
         for line in done:
             for j, cycles in enumerate(requests.histograms.get(line, ())):
                 histogram[str(j)] = histogram.get(str(j), 0) + cycles
-        counts = acceptance.from_histogram(cell.where, histogram, int(drafted.sum()), int(accepted.sum()))
-        acceptance.put(cell, counts)
+        counts = acceptance_counts.from_histogram(
+            cell.where, histogram, int(drafted.sum()), int(accepted.sum())
+        )
+        acceptance_counts.put(cell, counts)
         return
     chunks = requests.column("iterations", done) - 1
     tokens = requests.column("output", done) - 1

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bayes_sd.errors import DataError
 from bayes_sd.files import write_atomically
 from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.readers import acceptance, prometheus, unsaid
+from bayes_sd.measurements.readers import acceptance_counts, prometheus, unsaid
 from bayes_sd.measurements.readers.reading import Cell, Reading, Unusable
 from bayes_sd.measurements.readers.tools import reader, recognise
 from bayes_sd.measurements.rowchecks import contradiction
@@ -195,7 +195,7 @@ def _add_metrics(found: Sequence[tuple[int, Reading]], files: Sequence[Path]) ->
     for place, cell in enumerate(without):
         first = place == 0
         k = cell.columns.get("k")
-        acceptance.put(cell, counts, counted=first)
+        acceptance_counts.put(cell, counts, counted=first)
         if isinstance(k, int | float) and counts.draft_length is not None and k != counts.draft_length:
             raise DataError(
                 f"{cell.where}: k is {k:g}, but {files[-1]} counts {counts.draft_length} draft positions: "

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bayes_sd.errors import DataError
 from bayes_sd.loading import read_text
-from bayes_sd.measurements.readers.acceptance import Counts, whole_length
+from bayes_sd.measurements.readers.acceptance_counts import Counts, whole_length
 
 DRAFTS = "vllm:spec_decode_num_drafts"
 DRAFTED = "vllm:spec_decode_num_draft_tokens"

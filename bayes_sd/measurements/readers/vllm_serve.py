@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.readers import acceptance, little
+from bayes_sd.measurements.readers import acceptance_counts, little
 from bayes_sd.measurements.readers.jsonscan import members
 from bayes_sd.measurements.readers.reading import (
     BURST,
@@ -189,9 +189,9 @@ def _put_acceptance(cell: Reading, result: Mapping[str, object]) -> None:
     length = number(result, "spec_decode_acceptance_length")
     if drafts and drafted is not None and accepted is not None:
         rates = numbers(cell.where, result, "spec_decode_per_position_acceptance_rates")
-        counts = acceptance.from_rates(cell.where, int(drafts), int(drafted), int(accepted), rates)
-        acceptance.check_rate(cell.where, counts, percent, length)
-        acceptance.put(cell, counts)
+        counts = acceptance_counts.from_rates(cell.where, int(drafts), int(drafted), int(accepted), rates)
+        acceptance_counts.check_rate(cell.where, counts, percent, length)
+        acceptance_counts.put(cell, counts)
     else:
         cell.put("acceptance", scaled(percent, 0.01))
         cell.put("mean_accepted_len", length)

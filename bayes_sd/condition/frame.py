@@ -1,0 +1,144 @@
+"""Conditions from a program: a DataFrame or a dict with the columns that a question needs, the rest filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayes_sd.errors import ConditionError
+from bayes_sd.measurements.cells import CellError, parse_cell
+from bayes_sd.measurements.schema import COLUMNS, Column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GIVEN = tuple(column for column in COLUMNS if column.condition != "result")
+"""Columns that a condition may have."""
+NUMERIC = ("number", "count", "flag")
+
+
+def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
+    """Check a table of conditions that a program made, and fill in what it leaves out.
+
+    Parameters
+    ----------
+    given : DataFrame, mapping or sequence of mappings
+        Conditions with the measurement table's column names. ``hardware``, ``verifier``, ``prompt_tokens``,
+        ``output_tokens``, ``load_kind`` and ``load_value`` are needed; the rest takes its default where the column is
+        missing or blank, as in a file (:func:`bayes_sd.measurements.read_conditions`): tp 1, n_gpu = tp, engine "unknown",
+        precision fp16, method none, k 0, arrivals even, no caps.
+    load_needed : bool
+        Whether the two columns of the load are needed; where they are not they default to one request a second.
+
+    Returns
+    -------
+    DataFrame
+        All columns of a condition; other columns, such as results, stay as they are.
+
+    Raises
+    ------
+    ConditionError
+        Naming the column, and the row from 1, for a needed one that is missing or a value that it cannot hold.
+    """
+    import pandas as pd
+
+    frame = given if isinstance(given, pd.DataFrame) else _table(given)
+    made: dict[str, Any] = {}
+    for column in GIVEN:
+        if column.name not in frame:
+            made[column.name] = _default(frame, column, load_needed)
+        elif column.kind in NUMERIC:
+            made[column.name] = _numbers(frame[column.name], column)
+        else:
+            made[column.name] = _words(frame[column.name], column)
+    result = frame.assign(**made)
+    result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), result["tp"])
+    undrafted = (result["method"] == "none").to_numpy()
+    result["k"] = result["k"].where(~undrafted | result["k"].notna(), 0.0)
+    wrong = np.flatnonzero(undrafted & (result["k"] > 0).to_numpy())
+    if len(wrong):
+        raise ConditionError(
+            f"conditions, row {wrong[0] + 1}: k is {result['k'].iloc[wrong[0]]:g} and no method is named: name it in the "
+            "column method, or set k to 0"
+        )
+    return result
+
+
+def _table(given: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    if not isinstance(given, Mapping):
+        return pd.DataFrame(list(given))
+    several = any(np.ndim(value) for value in given.values())
+    return pd.DataFrame(dict(given) if several else [dict(given)])
+
+
+def _default(frame: pd.DataFrame, column: Column, load_needed: bool) -> Any:
+    """Give the values of a column that is missing, shape () or (row,)."""
+    if column.condition == "required":
+        if column.role == "load" and not load_needed:
+            return "rate" if column.name == "load_kind" else 1.0
+        raise ConditionError(f"conditions: the column {column.name!r} is missing ({column.meaning}): add it")
+    if column.name == "is_moe":
+        return frame["n_experts"].notna() if "n_experts" in frame else False
+    if column.default is not None:
+        return column.default
+    return np.nan if column.kind in NUMERIC else ""
+
+
+def _numbers(values: pd.Series, column: Column) -> pd.Series:
+    """Check the numbers of a column; blank ones take the default."""
+    import pandas as pd
+
+    numbers = values if values.dtype.kind in "fiub" else pd.to_numeric(values, errors="coerce")
+    blank = values.isna() | (values.astype(str) == "") if values.dtype.kind not in "fiub" else values.isna()
+    plain = numbers.to_numpy(dtype=float)
+    outside = (plain < column.low) | (plain > column.high) | (column.open_low & (plain == column.low))
+    whole = column.kind != "count" or (plain == np.round(plain))
+    wrong = np.flatnonzero(
+        ~blank.to_numpy() & (np.isnan(plain) | ~np.isfinite(plain) | outside | ~np.asarray(whole))
+    )
+    if len(wrong):
+        _refuse(values, column, int(wrong[0]))
+    _need(blank, column)
+    if column.default is not None and blank.any():
+        return numbers.where(~blank, column.default)
+    return numbers
+
+
+def _words(values: pd.Series, column: Column) -> pd.Series:
+    """Check the words of a column; blank ones take the default, choices are written as the schema writes them."""
+    blank = values.isna() | (values.astype(str).str.strip() == "")
+    _need(blank, column)
+    if column.kind == "choice":
+        stated = values[~blank].astype(str)
+        means: dict[str, Any] = {}
+        for place, text in zip(np.flatnonzero(~blank.to_numpy()), stated, strict=True):
+            if text not in means:
+                try:
+                    means[text] = parse_cell(text.strip(), column)
+                except CellError:
+                    _refuse(values, column, int(place))
+        values = values.astype(object).where(blank, values.astype(str).map(means)).fillna("").astype("str")
+    default = "" if column.default is None else column.default
+    return values.where(~blank, default) if blank.any() else values
+
+
+def _need(blank: pd.Series, column: Column) -> None:
+    empty = np.flatnonzero(blank.to_numpy())
+    if column.condition == "required" and len(empty):
+        raise ConditionError(f"conditions, row {empty[0] + 1}, column {column.name}: blank: fill it in")
+
+
+def _refuse(values: pd.Series, column: Column, row: int) -> None:
+    """Say of the value of a row why its column cannot hold it."""
+    value = values.iloc[row]
+    try:
+        parse_cell(repr(float(value)) if isinstance(value, float) else str(value), column)
+    except CellError as error:
+        raise ConditionError(f"conditions, row {row + 1}, column {column.name}: {error}") from error
+    raise ConditionError(
+        f"conditions, row {row + 1}, column {column.name}: {value!r} cannot be used: give another value"
+    )

@@ -1,0 +1,150 @@
+"""Ways to serve the same requests: draft lengths and drafters of one deployment, with one set of draws for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayes_sd.condition.frame import as_conditions
+from bayes_sd.errors import ConditionError
+from bayes_sd.forecast.conditions import Conditions, resolve
+from bayes_sd.forecast.costs import PredictedCosts, costs_for
+from bayes_sd.forecast.spread import RequestSpread, request_spread
+from bayes_sd.measurements.schema import of_role
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayes_sd.cards import Cards
+    from bayes_sd.posterior.posterior import Posterior
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """One way to serve the same requests.
+
+    Attributes
+    ----------
+    k : int
+        Draft length, 0 without speculation.
+    drafter, method : str
+        As in a table; blank takes the base condition's. Without meaning at k = 0.
+    """
+
+    k: int
+    drafter: str = ""
+    method: str = ""
+
+    def row(self, base: pd.Series) -> pd.Series:
+        """Give the base condition's row with this alternative in it.
+
+        A stated acceptance belongs to the draft length and drafter it was measured with, and stays only there.
+        """
+        row = base.copy()
+        if self.k == 0:
+            row["method"], row["drafter"], row["k"] = "none", "", 0.0
+        else:
+            if self.method:
+                row["method"] = self.method
+            if self.drafter:
+                row["drafter"] = self.drafter
+            row["k"] = float(self.k)
+        if any(row[name] != base[name] for name in ("k", "drafter", "method")):
+            row[[name for name in of_role("acceptance") if name in row]] = np.nan
+        return row
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Alternatives with their draws of costs, before any load.
+
+    Attributes
+    ----------
+    alternatives : list of Alternative
+    conditions : Conditions
+        One per alternative.
+    costs : PredictedCosts
+        Draws, alternatives on the ``condition`` axis.
+    spread : RequestSpread
+        How requests differ, which matters to waiting.
+    """
+
+    alternatives: list[Alternative]
+    conditions: Conditions
+    costs: PredictedCosts
+    spread: RequestSpread
+
+    @property
+    def names(self) -> list[str]:
+        """Name the alternatives: ``k=3``, with the drafter where there are several, ``none`` without speculation."""
+        several = len({d for d in self.conditions.drafter if d}) > 1
+        return [
+            "none" if a.k == 0 else f"{d} k={a.k}" if several else f"k={a.k}"
+            for a, d in zip(self.alternatives, self.conditions.drafter, strict=True)
+        ]
+
+    @property
+    def plain(self) -> int | None:
+        """Index of the alternative without speculation, None if there is none."""
+        return next((i for i, a in enumerate(self.alternatives) if a.k == 0), None)
+
+    def written(self, drafter: str) -> tuple[str, str]:
+        """Give method and drafter as the condition wrote them, from the drafter's canonical name."""
+        row = self.conditions.frame.iloc[self.conditions.drafter.index(drafter)]
+        return str(row["method"]), str(row["drafter"])
+
+
+def prepare(
+    posterior: Posterior,
+    base: pd.DataFrame,
+    alternatives: Sequence[Alternative],
+    cards: Cards | None = None,
+    seed: int = 0,
+    thin: int = 1,
+) -> Prepared:
+    """Resolve alternatives of a base condition and draw their costs.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    base : DataFrame
+        One row with the measurement table's column names (:func:`bayes_sd.condition.as_conditions`).
+    alternatives : sequence of Alternative
+    cards : Cards, optional
+        The posterior's own, and the shipped ones, by default.
+    seed : int
+        For what the posterior has not seen: one set of draws per name, so alternatives share them.
+    thin : int
+        Use every `thin`-th draw.
+
+    Returns
+    -------
+    Prepared
+
+    Raises
+    ------
+    CardError, ConditionError
+        If the condition names something that nothing is known about, or there is no alternative.
+    """
+    import pandas as pd
+
+    base = as_conditions(base, load_needed=False)
+    if len(base) != 1:
+        raise ConditionError(f"a base condition is one row; got {len(base)}: choose one")
+    if not alternatives:
+        raise ConditionError("no alternative to compare: name a draft length")
+    cards = posterior.cards() if cards is None else cards
+    if thin > 1:
+        posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
+    row = base.iloc[0]
+    frame = pd.DataFrame([a.row(row) for a in alternatives]).astype(base.dtypes.to_dict())
+    conditions = resolve(frame.reset_index(drop=True), posterior, cards)
+    return Prepared(
+        alternatives=list(alternatives),
+        conditions=conditions,
+        costs=costs_for(posterior, conditions, cards, seed),
+        spread=request_spread(posterior, conditions, seed),
+    )

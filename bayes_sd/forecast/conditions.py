@@ -1,0 +1,207 @@
+"""Conditions: what to predict for, with every name resolved against the posterior, and what is new about each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayes_sd.condition.frame import as_conditions
+from bayes_sd.errors import ConditionError
+from bayes_sd.measurements import read_conditions
+from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of
+from bayes_sd.model.design import cell_name, lengths_name, measured_committed, shape_name
+from bayes_sd.model.spec import KINDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayes_sd.cards import Cards
+    from bayes_sd.posterior.posterior import Posterior
+
+BEYOND = 1.1
+"""A length or load this much outside the measured range of its deployment counts as extrapolation."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Resolved conditions.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        As given.
+    deployments : list of Deployment
+        One per condition.
+    drafter, pair, cell : list of str
+        Names, empty without speculation.
+    k, committed, prompt, output, load, cap : array, shape (condition,)
+        `committed` is NaN where acceptance must be predicted; `cap` is inf where unknown.
+    open_loop, poisson : bool array, shape (condition,)
+    shape : list of str
+        Deployment, drafter, draft length and rounded lengths.
+    lengths : list of str
+        Deployment and rounded lengths.
+    extrapolates : list of str
+        What is new about each condition, empty if nothing.
+    """
+
+    frame: pd.DataFrame
+    deployments: list[Deployment]
+    drafter: list[str]
+    pair: list[str]
+    cell: list[str]
+    k: np.ndarray
+    committed: np.ndarray
+    prompt: np.ndarray
+    output: np.ndarray
+    load: np.ndarray
+    cap: np.ndarray
+    open_loop: np.ndarray
+    poisson: np.ndarray
+    shape: list[str]
+    lengths: list[str]
+    extrapolates: list[str]
+
+    def __len__(self) -> int:
+        return len(self.deployments)
+
+
+def read_conditions_for(path: str | Path) -> pd.DataFrame:
+    """Read a table of conditions (see :func:`bayes_sd.measurements.read_conditions`)."""
+    return read_conditions(Path(path))
+
+
+def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditions:
+    """Resolve a table of conditions.
+
+    Parameters
+    ----------
+    frame : DataFrame, mapping or sequence of mappings
+        With the measurement table's column names; see :func:`bayes_sd.condition.as_conditions`.
+    posterior : Posterior
+    cards : Cards
+
+    Returns
+    -------
+    Conditions
+
+    Raises
+    ------
+    CardError
+        If hardware, precision or verifier are unknown.
+    ConditionError
+        If a needed column is missing, a value cannot be used, or a draft length is missing where a method speculates.
+    """
+    frame = as_conditions(frame)
+    deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
+    k = frame["k"].to_numpy(dtype=float)
+    missing = np.flatnonzero(np.isnan(k))
+    if len(missing):
+        row = frame.iloc[missing[0]].get("row", missing[0] + 2)
+        raise ConditionError(
+            f"row {row}: method speculates and k is blank; give the draft length in column k"
+        )
+    drafter = [
+        drafter_of(row, cards) if n > 0 else "" for (_, row), n in zip(frame.iterrows(), k, strict=True)
+    ]
+    pair = [f"{d.key} | {n}" if n else "" for d, n in zip(deployments, drafter, strict=True)]
+    cell = [
+        cell_name(row, d, n) if n else ""
+        for (_, row), d, n in zip(frame.iterrows(), deployments, drafter, strict=True)
+    ]
+    arrivals = frame["arrivals"].to_numpy(dtype=str) if "arrivals" in frame else np.full(len(frame), "even")
+    cap = (
+        frame["max_num_seqs"].to_numpy(dtype=float)
+        if "max_num_seqs" in frame
+        else np.full(len(frame), np.nan)
+    )
+    conditions = Conditions(
+        frame=frame,
+        deployments=deployments,
+        drafter=drafter,
+        pair=pair,
+        cell=cell,
+        k=k,
+        committed=measured_committed(frame),
+        prompt=frame["prompt_tokens"].to_numpy(dtype=float),
+        output=frame["output_tokens"].to_numpy(dtype=float),
+        load=frame["load_value"].to_numpy(dtype=float),
+        cap=np.nan_to_num(cap, nan=np.inf),
+        open_loop=(frame["load_kind"] == "rate").to_numpy(),
+        poisson=arrivals == "poisson",
+        shape=[
+            shape_name(row, d, n)
+            for (_, row), d, n in zip(frame.iterrows(), deployments, drafter, strict=True)
+        ],
+        lengths=[lengths_name(row, d) for (_, row), d in zip(frame.iterrows(), deployments, strict=True)],
+        extrapolates=[],
+    )
+    conditions.extrapolates.extend(_extrapolates(conditions, posterior))
+    return conditions
+
+
+def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:
+    """Take the one engine that the stack was measured with where a condition names none."""
+    if deployment.engine != "unknown":
+        return deployment
+    known = posterior.levels.deployments
+    same = {
+        d.engine
+        for d in known
+        if (d.verifier, d.hardware, d.precision)
+        == (deployment.verifier, deployment.hardware, deployment.precision)
+    }
+    if len(same) != 1:
+        return deployment
+    return Deployment(
+        deployment.verifier, deployment.hardware, deployment.tp, deployment.precision, same.pop()
+    )
+
+
+def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
+    levels = posterior.levels
+    keys = {d.key: i for i, d in enumerate(levels.deployments)}
+    known = set(levels.names)
+    pairs, cells = set(posterior.names("pair")), set(posterior.names("cell"))
+    drafters = set(posterior.names("drafter"))
+    found = []
+    for i, deployment in enumerate(conditions.deployments):
+        new = [kind for kind in KINDS[:4] if deployment.level(kind) not in known]
+        at = keys.get(deployment.key)
+        if at is None and not new:
+            stacks = deployment.level("stack") in known
+            new.append(f"tensor-parallel size {deployment.tp}" if stacks else "combination")
+        if at is not None:
+            new += _outside(conditions, i, posterior.about["measured"][at])
+        if conditions.drafter[i]:
+            if conditions.drafter[i] not in drafters:
+                new.append("drafter")
+            elif conditions.pair[i] not in pairs:
+                new.append("drafter on this deployment")
+            if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
+                new.append("acceptance")
+        found.append("; ".join(new))
+    return found
+
+
+def _outside(conditions: Conditions, i: int, measured: dict[str, list[float]]) -> list[str]:
+    words = []
+    for name, value in (("prompt", conditions.prompt[i]), ("output", conditions.output[i])):
+        low, high = measured[name]
+        if not low / BEYOND <= value <= high * BEYOND:
+            words.append(f"{name} length")
+    low, high = measured["k"]
+    if not low <= conditions.k[i] <= high:
+        words.append("draft length")
+    same_loop = bool(conditions.open_loop[i]) in measured["open_loop"]
+    low, high = measured["load"]
+    if (
+        same_loop
+        and len(measured["open_loop"]) == 1
+        and not low / BEYOND <= conditions.load[i] <= high * BEYOND
+    ):
+        words.append("load")
+    return words

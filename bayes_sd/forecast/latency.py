@@ -1,0 +1,309 @@
+"""Latency of conditions, per draw: the service curve, the load protocol, and the noise of a measurement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayes_sd.forecast.conditions import Conditions, resolve
+from bayes_sd.forecast.costs import PredictedCosts, costs_for
+from bayes_sd.forecast.grid import curve_points, straight_between
+from bayes_sd.forecast.spread import RequestSpread, request_spread
+from bayes_sd.forecast.tails import closed_loop_tails, open_loop_tails
+from bayes_sd.latency.kernel import kernel_deviation
+from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
+from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
+from bayes_sd.latency.tails import LEVELS, cv_of
+from bayes_sd.model.observed import MOST_AMPLIFIED, QUEUED_NOISE
+from bayes_sd.model.terms.cache import smooth_minimum
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayes_sd.cards import Cards
+    from bayes_sd.posterior.posterior import Posterior
+
+DEFAULT_CAP = 256
+"""Cap on running requests where neither the condition nor the cache says one (vLLM's default of max_num_seqs was 256
+for years)."""
+LARGEST_GRID = 1024
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """Draws for conditions.
+
+    Attributes
+    ----------
+    conditions : Conditions
+    latency_s : array, shape (draw, condition)
+        Mean latency [s]; inf in draws without a steady state.
+    measured_s : array, shape (draw, condition)
+        A new measurement of it [s].
+    ttft_s : array, shape (draw, condition)
+        Mean time to first token [s], waiting included.
+    in_flight : array, shape (draw, condition)
+        Mean requests in flight, queued ones included.
+    stable : array, shape (condition,)
+        Probability that there is a steady state.
+    tails_s : array, shape (draw, condition, level)
+        Latency at the percentiles :data:`bayes_sd.latency.tails.LEVELS` of requests [s]; inf without a steady state.
+    chains : int
+        Chains that the draws come from, one after the other along the first axis.
+    """
+
+    conditions: Conditions
+    latency_s: np.ndarray
+    measured_s: np.ndarray
+    ttft_s: np.ndarray
+    in_flight: np.ndarray
+    stable: np.ndarray
+    tails_s: np.ndarray
+    chains: int = 1
+
+    def __repr__(self) -> str:
+        draws, conditions = self.latency_s.shape
+        return f"<Prediction of {conditions} conditions, {draws} draws; summarise() or to_dataset() for its numbers>"
+
+    def to_dataset(self) -> xr.Dataset:
+        """Give the draws with names, dims ``chain``, ``draw``, ``condition`` and, for percentiles of requests, ``level``."""
+        import xarray as xr
+
+        dims = ("chain", "draw", "condition")
+
+        def by_chain(values: np.ndarray) -> np.ndarray:
+            return values.reshape(self.chains, -1, *values.shape[1:])
+
+        return xr.Dataset(
+            {
+                "latency": (dims, by_chain(self.latency_s), {"units": "s"}),
+                "measured": (dims, by_chain(self.measured_s), {"units": "s"}),
+                "ttft": (dims, by_chain(self.ttft_s), {"units": "s"}),
+                "tails": ((*dims, "level"), by_chain(self.tails_s), {"units": "s"}),
+                "in_flight": (dims, by_chain(self.in_flight), {"units": "requests"}),
+                "stable": (("condition",), self.stable),
+                "extrapolates": (("condition",), np.array(self.conditions.extrapolates, dtype=object)),
+            },
+            coords={
+                "chain": np.arange(self.chains),
+                "draw": np.arange(len(self.latency_s) // self.chains),
+                "level": list(LEVELS),
+            },
+        )
+
+
+def take(costs: StageCosts, i: int) -> StageCosts:
+    """Give one condition's costs with a trailing axis for the number in flight, shape (draw, 1)."""
+
+    def column(value):
+        return value[:, [i]] if np.ndim(value) == 2 and value.shape[1] > 1 else np.reshape(value, (-1, 1))
+
+    return StageCosts(**{name: column(getattr(costs, name)) for name in costs.__dataclass_fields__})
+
+
+def curve(found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray):
+    """Compute a condition's service latency, step and time to first token at given numbers in flight.
+
+    Parameters
+    ----------
+    found : PredictedCosts
+    conditions : Conditions
+    i : int
+        Which condition.
+    in_flight : array, broadcastable to (draw, n)
+
+    Returns
+    -------
+    service_s, step, first_s : array, shape (draw, n)
+        Seconds.
+    """
+    service, step = service_curve(found, conditions, i, in_flight)
+    costs, work, n = take(found.costs, i), _work(found, conditions, i), np.atleast_2d(in_flight)
+    return service, step, first_token_s(costs, work, n, step, found.overlap[:, [i]])
+
+
+def service_curve(
+    found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute a condition's service latency and step, without the time to first token.
+
+    Parameters
+    ----------
+    found, conditions, i, in_flight
+        As in :func:`curve`; fastest with the same numbers in flight for all draws, shape (1, n).
+
+    Returns
+    -------
+    service_s, step : array, shape (draw, n)
+        Seconds.
+    """
+    costs, work, n = take(found.costs, i), _work(found, conditions, i), np.atleast_2d(in_flight)
+    covered, wait = found.experts.at(
+        conditions.deployments[i].verifier, found.n_experts[i], found.top_k_experts[i], conditions.k[i], n
+    )
+    deviation = kernel_deviation(found.kernel[:, i], n * (conditions.k[i] + 1.0))
+    step = step_s(costs, work, n, covered, np.exp(deviation), wait)
+    return service_latency_s(costs, work, n, step), step
+
+
+def _work(found: PredictedCosts, conditions: Conditions, i: int) -> Work:
+    """Give what a condition's requests ask for, with E of shape (draw, 1)."""
+    return Work(
+        prompt_tokens=conditions.prompt[i],
+        output_tokens=conditions.output[i],
+        draft_length=conditions.k[i],
+        committed=found.committed[:, [i]],
+    )
+
+
+def predict(
+    posterior: Posterior, frame: Any, cards: Cards | None = None, seed: int = 0, thin: int = 1
+) -> Prediction:
+    """Predict the latency of conditions.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    frame : DataFrame, mapping or sequence of mappings
+        Conditions, with the measurement table's column names: those that the question needs, the rest has defaults
+        (:func:`bayes_sd.condition.as_conditions`).
+    cards : Cards, optional
+        The posterior's own, and the shipped ones, by default.
+    seed : int
+        For what the posterior has not seen, and for measurement noise.
+    thin : int
+        Use every `thin`-th draw.
+
+    Returns
+    -------
+    Prediction
+
+    Raises
+    ------
+    CardError, ConditionError
+        If a condition names something that nothing is known about.
+    """
+    cards = posterior.cards() if cards is None else cards
+    if thin > 1:
+        posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
+    conditions = resolve(frame, posterior, cards)
+    found = costs_for(posterior, conditions, cards, seed)
+    spread = request_spread(posterior, conditions, seed)
+    shape = (posterior.n_draws, len(conditions))
+    latency, ttft, flight, noise = (np.empty(shape) for _ in range(4))
+    tails = np.empty((*shape, len(LEVELS)))
+    stable = np.ones(len(conditions))
+    for i in range(len(conditions)):
+        one = _open_loop if conditions.open_loop[i] else _closed_loop
+        columns = one(found, conditions, i, spread)
+        latency[:, i], ttft[:, i], flight[:, i], noise[:, i], tails[:, i] = columns
+        misfit = np.exp(found.misfit[:, i])
+        latency[:, i] *= misfit
+        tails[:, i] *= misfit[:, None]
+        stable[i] = np.isfinite(latency[:, i]).mean()
+    rng = np.random.default_rng([seed, 11])
+    error = rng.standard_t(posterior.spec.priors["noise"]["tails"], size=shape) * found.noise * noise
+    chains = int(posterior.tree["posterior"].sizes["chain"])
+    return Prediction(conditions, latency, latency * np.exp(error), ttft, flight, stable, tails, chains)
+
+
+def _closed_loop(
+    found: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
+) -> tuple[np.ndarray, ...]:
+    """Latency of N clients: S(n)·N/n with n = what the cap and the cache let run."""
+    offered = min(conditions.load[i], conditions.cap[i])
+    running = smooth_minimum(found.cache_requests[:, [i]], offered)
+    service, _, first = (values[:, 0] for values in curve(found, conditions, i, running))
+    running = running[:, 0]
+    latency = service * conditions.load[i] / running
+    queued = np.where(running < 0.9 * offered, QUEUED_NOISE, 1.0)
+    work, start = spread.work_log_sd(found, conditions, i), float(spread.start_share[i])
+    tails = closed_loop_tails(found, conditions, i, service, running, work, start)
+    flight = np.full_like(latency, conditions.load[i])
+    return latency, first + latency - service, flight, queued, tails
+
+
+def running_cap(found: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
+    """Give the most requests that run at once in an open loop: the engine's cap, or what its cache holds.
+
+    Returns
+    -------
+    int array, shape (draw,)
+    """
+    cap = conditions.cap[i] if np.isfinite(conditions.cap[i]) else DEFAULT_CAP
+    held = np.floor(np.clip(found.cache_requests[:, i], 1, None))
+    return np.minimum(held, min(cap, LARGEST_GRID)).astype(int)
+
+
+def running_curve(found: PredictedCosts, conditions: Conditions, i: int) -> tuple[np.ndarray, np.ndarray]:
+    """Compute an open loop's service curve as far as requests may run at once.
+
+    Parameters
+    ----------
+    found, conditions, i
+        As in :func:`curve`.
+
+    Returns
+    -------
+    n_max : int array, shape (draw,)
+        Most requests that run, from :func:`running_cap`.
+    service_s : array, shape (draw, n)
+        S(1..n) [s], n the largest of `n_max`; straight between the points of :func:`bayes_sd.forecast.grid.curve_points`.
+    """
+    n_max = running_cap(found, conditions, i)
+    points = curve_points(int(n_max.max()), conditions.k[i] + 1.0)
+    service, _ = service_curve(found, conditions, i, points[None, :])
+    return n_max, service @ straight_between(points, int(n_max.max()))
+
+
+def steady_state(
+    found: PredictedCosts,
+    conditions: Conditions,
+    i: int,
+    rate_rps: np.ndarray,
+    running: tuple[np.ndarray, np.ndarray],
+    work_log_sd: np.ndarray,
+) -> tuple[InFlightLaw, np.ndarray, np.ndarray, np.ndarray]:
+    """Compute an open loop's steady state, the shape's misfit left out.
+
+    Parameters
+    ----------
+    found, conditions, i
+        As in :func:`curve`.
+    rate_rps : array, shape (draw,)
+    running : (array, array)
+        From :func:`running_curve`.
+    work_log_sd : array, shape (draw,)
+        Spread of requests' work, from :class:`bayes_sd.forecast.spread.RequestSpread`.
+
+    Returns
+    -------
+    law : InFlightLaw
+    latency_s, ttft_s : array, shape (draw,)
+        Means [s]; inf without a steady state.
+    tails_s : array, shape (draw, level)
+    """
+    n_max, service = running
+    protocol: Protocol = "poisson" if conditions.poisson[i] else "even"
+    law = in_flight_law(service, protocol, rate_rps, n_max, cv_of(work_log_sd), levels=())
+    latency = np.where(law.stable, law.mean_latency_s, np.inf)
+    busy = np.clip(np.where(law.stable, law.mean_running, 1.0), 1.0, n_max)
+    at, _, first = curve(found, conditions, i, busy[:, None])
+    ttft = np.where(law.stable, first[:, 0] + np.maximum(latency - at[:, 0], 0.0), np.inf)
+    tails = open_loop_tails(found, conditions, i, service, law, n_max, work_log_sd, rate_rps)
+    return law, latency, ttft, tails
+
+
+def _open_loop(
+    found: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
+) -> tuple[np.ndarray, ...]:
+    """Latency at an arrival rate, from the stationary law of the number in flight."""
+    running = running_curve(found, conditions, i)
+    rate = np.full(len(running[0]), conditions.load[i])
+    work = spread.work_log_sd(found, conditions, i)
+    law, latency, ttft, tails = steady_state(found, conditions, i, rate, running, work)
+    # Near saturation a small error of a cost is a large one of latency, and so is a run's luck.
+    headroom = np.clip(1.0 - rate / law.limit_rps, 1.0 / MOST_AMPLIFIED**2, 1.0)
+    return latency, ttft, law.mean, 1.0 / np.sqrt(headroom), tails

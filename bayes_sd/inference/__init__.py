@@ -1,1 +1,0 @@
-"""From a model to a posterior: compiled density, sampling, convergence gate, posterior files."""

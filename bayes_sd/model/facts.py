@@ -1,0 +1,167 @@
+"""Facts of a design as numeric arrays: what the model's graph takes as inputs, so that one graph serves every table.
+
+Here are the facts of levels (rooflines of deployments, profiles of cells, ...) and those that the coordinates need;
+:mod:`bayes_sd.model.rowfacts` has the facts of observations.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayes_sd.latency.acceptance import counted_positions, extended_profile
+from bayes_sd.latency.coverage import normal_quantile, routed_share
+from bayes_sd.latency.expert_load import busiest_surface
+from bayes_sd.latency.kernel import KNOTS, knot_factor
+from bayes_sd.model.spec import KINDS
+from bayes_sd.model.term import Values
+from bayes_sd.model.terms.acceptance import doublings
+from bayes_sd.model.terms.stages import active_coefficients, effect_scales, ideal_table
+
+if TYPE_CHECKING:
+    from bayes_sd.model.design import Design
+    from bayes_sd.model.spec import ModelSpec
+
+FEW_ROWS = 2
+"""Rows from which a deployment's total slope in load is what its rows inform (see the coordinates of the stage costs)."""
+
+
+def model_coords(design: Design) -> dict[str, list]:
+    """Give the names along every dim of the model."""
+    from bayes_sd.model.spec import PARTS
+
+    sparse = bool((design.levels.roofline["n_experts"] > 0).any())
+    return dict(design.coords) | {
+        "coefficient": list(active_coefficients(sparse)),
+        "part": list(PARTS),
+        "kind": list(KINDS),
+        "knot": KNOTS.tolist(),
+    }
+
+
+def level_facts(design: Design, spec: ModelSpec) -> Values:
+    """Collect the facts of levels.
+
+    Parameters
+    ----------
+    design : Design
+    spec : ModelSpec
+
+    Returns
+    -------
+    dict of str to array
+        Last dims are the levels', as :mod:`bayes_sd.model.terms` use them.
+    """
+    levels, active = design.levels, model_coords(design)["coefficient"]
+    facts: Values = {
+        "ideal": ideal_table(levels.roofline, levels.log2_tp),
+        "log2_tp": levels.log2_tp.astype(float),
+        "member": levels.member,
+        "effect_scale": effect_scales(active, spec)[:, levels.kind],
+        "no_misfit": np.zeros(len(design.coords["shape"])),
+        "no_load_misfit": np.zeros(len(design.coords["lengths"])),
+        "drafter_sd": float(spec.priors["acceptance"]["drafter_sd"]),
+        "tails": float(spec.priors["noise"]["tails"]),
+        "knot_factor": knot_factor(spec.priors["kernel"]["length_doublings"]),
+        "cell_drafter": design.cell_drafter,
+        "cell_synthetic": design.cell_synthetic.astype(float),
+        "pair_ideal_log_s": draft_ideal_log_s(design.pair_roofline_s, spec),
+        "pair_small_cache": design.pair_small_cache.astype(float),
+        "pair_log_share": np.log(design.pair_parameter_share),
+    }
+    return facts | expert_facts(design)
+
+
+def draft_ideal_log_s(roofline_s: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """Log seconds of a draft step by the roofline and the launch cost of the priors, shape (pair,)."""
+    prior = spec.priors["draft"]
+    return np.log(prior["fixed_median"] * roofline_s + prior["fixed_launch_s"])
+
+
+def expert_facts(design: Design) -> Values:
+    """Shape of the expert layers of each verifier that has some, and which deployment is of which."""
+    sparse = design.deployment_sparse
+    first = [int(np.flatnonzero(sparse == i)[0]) for i in range(len(design.coords["sparse_verifier"]))]
+    total, active = (design.levels.roofline[n][first] for n in ("n_experts", "top_k_experts"))
+    surfaces = [busiest_surface(int(m), int(a)) for m, a in zip(total, active, strict=True)]
+    return {
+        "expert_threshold": normal_quantile(routed_share(total, active)),
+        "expert_most": total / active,
+        "busiest_surface": np.stack(surfaces) if surfaces else np.empty((0, 0, 0)),
+        "deployment_sparse": (sparse >= 0).astype(float),
+        "deployment_verifier": np.maximum(sparse, 0),
+    }
+
+
+def coordinate_facts(design: Design, spec: ModelSpec, knots: np.ndarray) -> Values:
+    """Collect what the coordinates of sampling need.
+
+    Parameters
+    ----------
+    design : Design
+    spec : ModelSpec
+    knots : int array, shape (point,)
+        Left knot of each point among all stacks' knots.
+
+    Returns
+    -------
+    dict of str to array
+    """
+    rows, n = design.rows, len(design.levels.deployments)
+    prompt, output, context = _typical(rows, n).T
+    centred = _informed_knots(knots, len(design.coords["stack"]))
+    return {
+        "typical_log_prompt": prompt,
+        "typical_log_output": output,
+        "typical_log_context": context,
+        "typical_log_attention": np.log(design.levels.roofline["attention_share"]) + prompt,
+        "summed": np.bincount(rows["deployment"], minlength=n) >= FEW_ROWS,
+        # Curves that no row sees are their priors, which are round as they are.
+        "kernel_centred": centred,
+        "n_centred": float(centred.sum()),
+    } | _pair_facts(design, spec)
+
+
+def _pair_facts(design: Design, spec: ModelSpec) -> Values:
+    """Draft length, and where no row states an acceptance the cell, that a pair's coordinate goes by."""
+    rows, n = design.rows, len(design.coords["pair"])
+    length = np.array([rows["k"][rows["pair"] == i].mean() for i in range(n)])
+    cell, latent = np.zeros(n, dtype=int), np.zeros(n)
+    for i in range(n):
+        own = rows["pair"] == i
+        cell[i] = rows["cell"][own][0]
+        latent[i] = float(np.isnan(rows["committed"][own]).all())
+    positions = int(max(length.max(initial=1.0), 1.0))
+    profile = design.cell_profile[cell] * (spec.acceptance == "position")
+    return {
+        "pair_length": length,
+        "pair_latent": latent,
+        "pair_cell": cell,
+        "pair_doublings": doublings(length),
+        "pair_profile": extended_profile(profile, positions),
+        "pair_positions": counted_positions(np.floor(length), positions),
+    }
+
+
+def _typical(rows: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """Log prompt, output and mean context of the shape that informs a deployment's slope best, shape (deployment, 3).
+
+    That is the one with the most prompt per output token: there latency grows fastest with load.
+    """
+    lengths = np.log([rows["prompt"], rows["output"], rows["prompt"] + 0.5 * rows["output"]])
+    typical = np.empty((n, 3))
+    for d in range(n):
+        own = lengths[:, rows["deployment"] == d]
+        typical[d] = own[:, np.argmax(own[0] - own[1])]
+        typical[d, 2] = own[2].mean()
+    return typical
+
+
+def _informed_knots(left: np.ndarray, n_stacks: int) -> np.ndarray:
+    """Flag the knots that the observations inform: up to the last one that a point of the stack stands next to."""
+    flags = np.zeros((n_stacks, len(KNOTS)))
+    stack, knot = np.divmod(left, len(KNOTS))
+    for s in range(n_stacks):
+        flags[s, : knot[stack == s].max(initial=-2) + 2] = 1.0
+    return flags

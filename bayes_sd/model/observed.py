@@ -1,0 +1,77 @@
+"""Which measurements of an observation enter the likelihood, and with how much noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayes_sd.model.terms.cache import nominal_held
+
+if TYPE_CHECKING:
+    from bayes_sd.model.design import Design
+    from bayes_sd.model.points import Points
+
+QUEUED_NOISE = 4.0
+"""Noise of rows whose requests queue for the cache, in units of the others'."""
+MOST_AMPLIFIED = 3.0
+"""Noise near an open loop's saturation, at most, in units of that at low load."""
+NOMINAL_EFFICIENCY = 0.9
+"""Share of the nominal cache that is taken as filled where a point must be placed before the cache is learned."""
+
+
+def nominal_in_flight(design: Design, points: Points) -> np.ndarray:
+    """Give the requests at each point with the cache at its nominal size, which places a point on the kernel curve."""
+    rows, row = design.rows, points.row
+    lengths = (rows[name][row] for name in ("reserve", "cache_tokens", "prompt", "output"))
+    held = NOMINAL_EFFICIENCY * nominal_held(*lengths)
+    limit = np.where(rows["open_loop"][row], np.inf, np.minimum(held, rows["cap"][row]))
+    return np.minimum(points.in_flight, limit)
+
+
+def queued(design: Design, points: Points) -> np.ndarray:
+    """Flag the closed-loop rows whose requests queue for the cache, shape (observation,)."""
+    running = nominal_in_flight(design, points)[points.running]
+    return ~design.rows["open_loop"] & (running < design.rows["load"])
+
+
+def noise_factor(design: Design, points: Points) -> np.ndarray:
+    """Give the noise of each observation in units of its group's.
+
+    Where requests queue for the cache a measurement depends on evictions and run length, and two such rows may
+    contradict each other. In an open loop a run whose steps are all a per cent slower has 1/(1 - ρ) per cent more latency
+    (L = C1/(1 - ρ), ρ = λC2), but only part of the noise is of that kind: the factor is the square root, taken from
+    the data as latency over the shape's lowest.
+
+    Returns
+    -------
+    array, shape (observation,)
+    """
+    rows = design.rows
+    lowest = np.full(len(design.coords["shape"]), np.inf)
+    np.minimum.at(lowest, rows["shape"], rows["latency_s"])
+    amplified = np.minimum(np.sqrt(rows["latency_s"] / lowest[rows["shape"]]), MOST_AMPLIFIED)
+    return np.where(queued(design, points), QUEUED_NOISE, np.where(rows["open_loop"], amplified, 1.0))
+
+
+def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Find the observations whose time to first token, or else time per output token, is used.
+
+    Returns
+    -------
+    ttft, share : int array
+        Observations with a time to first token of running (not queued) requests; those with a time per output token only.
+    """
+    rows = design.rows
+    # Under Poisson arrivals no single number in flight stands for the run.
+    usable = ~(rows["open_loop"] & rows["poisson"])
+    ttft = np.flatnonzero(np.isfinite(rows["ttft_s"]) & ~queued(design, points) & usable)
+    untimed = np.isnan(rows["ttft_s"]) & np.isfinite(rows["tpot_s"])
+    share = np.flatnonzero(untimed & (rows["output"] > 2) & usable)
+    return ttft, share
+
+
+def decode_share(design: Design) -> np.ndarray:
+    """Give the measured share of a request's latency after its first token, (g − 1)·TPOT/L, shape (observation,)."""
+    rows = design.rows
+    return (rows["output"] - 1.0) * rows["tpot_s"] / rows["latency_s"]

@@ -1,0 +1,174 @@
+"""Facts of observations, of the points at which the service curve is needed, and indices between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayes_sd.latency.acceptance import counted_positions, extended_profile
+from bayes_sd.latency.kernel import KNOTS, knot_position
+from bayes_sd.model.design import acceptance_logit
+from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
+from bayes_sd.model.term import Values
+from bayes_sd.model.terms.acceptance import doublings
+from bayes_sd.model.terms.cache import nominal_held
+
+if TYPE_CHECKING:
+    from bayes_sd.model.design import Design
+    from bayes_sd.model.points import Points
+    from bayes_sd.model.spec import ModelSpec
+
+NEVER_FULL = 0.2
+"""Requests offered over those that the cache holds below which the cache has no say: 0.2^12 is 4·10⁻⁹."""
+
+
+def level_of_points(design: Design, points: Points) -> dict[str, np.ndarray]:
+    """Give the level of each point along every dim that quantities are looked up by, shape (point,)."""
+    rows, row = design.rows, points.row
+    left = left_knots(design, points)[0]
+    return {
+        "deployment": rows["deployment"][row],
+        "lengths": rows["lengths"][row],
+        "source": rows["source"][row],
+        "engine": rows["engine"][row],
+        "stack": rows["stack"][row],
+        "pair": np.maximum(rows["pair"][row], 0),
+        "left_knot": left,
+        "right_knot": left + 1,
+    }
+
+
+def left_knots(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
+    """Place each point on its stack's kernel curve: left knot among all stacks' knots, and weight of the right one."""
+    row = points.row
+    left, weight = knot_position(nominal_in_flight(design, points) * (design.rows["k"][row] + 1.0))
+    return design.rows["stack"][row] * len(KNOTS) + left, weight
+
+
+def point_facts(design: Design, points: Points) -> Values:
+    """Collect the facts of points, shape (point,) each.
+
+    Parameters
+    ----------
+    design : Design
+    points : Points
+
+    Returns
+    -------
+    dict of str to array
+    """
+    rows, row = design.rows, points.row
+    closed = ~rows["open_loop"][row]
+    lengths = (rows[n][row] for n in ("reserve", "cache_tokens", "prompt", "output"))
+    unknown = np.isnan(rows["committed"])
+    position = np.where(unknown, np.cumsum(unknown) - 1, unknown.sum() + np.arange(len(unknown)))
+    return {
+        "prompt": rows["prompt"][row],
+        "output": rows["output"][row],
+        "k": rows["k"][row],
+        "speculates": (rows["k"][row] > 0).astype(float),
+        "nominal_held": nominal_held(*lengths),
+        "offered": np.where(closed, np.minimum(rows["cap"][row], points.in_flight), points.in_flight),
+        "limited": closed,
+        "knot_weight": left_knots(design, points)[1],
+        "stated": np.nan_to_num(rows["committed"], nan=1.0),
+        "point_committed": position[row],
+    }
+
+
+def size_facts(design: Design, points: Points, facts: Values, routed: str) -> Values:
+    """Find the distinct step sizes of mixtures of experts, and which point has which.
+
+    Points of one verifier, draft length and load share one, save where the cache may limit the requests that run.
+    """
+    row = points.row
+    verifier = design.deployment_sparse[design.rows["deployment"][row]]
+    k, offered = facts["k"], facts["offered"]
+    free = offered < NEVER_FULL * facts["nominal_held"]
+    own = np.where(facts["limited"] & ~free, np.arange(len(row)), -1)
+    keys = np.stack([verifier, k, offered, own], axis=1)[verifier >= 0]
+    _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    at = np.flatnonzero(verifier >= 0)
+    point_size = np.full(len(row), len(first))
+    point_size[at] = which.ravel()
+    further = k if routed == "k+1" else np.maximum(k - 1.0, 0.0)
+    chosen = at[first]
+    return {
+        "size_point": chosen,
+        "size_further": further[chosen],
+        "size_verifier": verifier[chosen],
+        "size_most": facts["expert_most"][verifier[chosen]],
+        "point_size": point_size,
+        "point_sparse": (verifier >= 0).astype(float),
+    }
+
+
+def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
+    """Collect the facts of observations and of what was measured.
+
+    Parameters
+    ----------
+    design : Design
+    spec : ModelSpec
+    points : Points
+
+    Returns
+    -------
+    dict of str to array
+    """
+    rows = design.rows
+    n = points.closed + points.even
+    left, right = points.neighbours
+    measured = rows["load"] * np.where(rows["open_loop"], rows["latency_s"], 1.0)
+    ttft, share = timed_rows(design, points)
+    running = points.running
+    return {
+        "row_shape": rows["shape"],
+        "row_noise": rows["noise"],
+        "noise_factor": noise_factor(design, points),
+        "log_latency": np.log(rows["latency_s"]),
+        "log_load": np.log(rows["load"]),
+        "row_closed": ~rows["open_loop"][:n],
+        "left_point": left,
+        "right_point": right,
+        "in_flight_measured": measured[:n],
+        "in_flight_below": np.where(rows["open_loop"][:n], np.floor(measured[:n]), rows["load"][:n]),
+        "ttft_point": running[ttft],
+        "ttft_source": rows["source"][ttft],
+        "log_ttft": np.log(rows["ttft_s"][ttft]),
+        "share_row": share,
+        "share_point": running[share],
+        "share_source": rows["source"][share],
+        "measured_share": decode_share(design)[share],
+        **_poisson_facts(points),
+        **_acceptance_facts(design, spec),
+    }
+
+
+def _poisson_facts(points: Points) -> Values:
+    """Numbers in flight of the Poisson rows, shape (row, number), and their points."""
+    start = points.closed + 2 * points.even
+    number = np.arange(1.0, points.reach + 1.0)
+    return {
+        "poisson_number": np.tile(number, (points.poisson, 1)),
+        "poisson_point": np.arange(start, start + points.poisson * points.reach),
+    }
+
+
+def _acceptance_facts(design: Design, spec: ModelSpec) -> Values:
+    """Cells, draft lengths and profiles: of rows that state no acceptance, and of those that measure one."""
+    rows, profile = design.rows, design.row_profile(spec)
+    latent = np.flatnonzero(np.isnan(rows["committed"]))
+    positions = int(max(rows["k"][latent].max(initial=1.0), 1.0))
+    logits = acceptance_logit(rows["committed"], rows["k"], profile)
+    seen = np.flatnonzero(np.isfinite(logits))
+    return {
+        "latent_cell": np.maximum(rows["cell"][latent], 0),
+        "latent_doublings": doublings(rows["k"][latent]),
+        "latent_profile": extended_profile(profile[latent], positions),
+        "latent_positions": counted_positions(rows["k"][latent], positions),
+        "seen_cell": rows["cell"][seen],
+        "seen_doublings": doublings(rows["k"][seen]),
+        "seen_logit": logits[seen],
+    }

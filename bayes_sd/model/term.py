@@ -1,0 +1,168 @@
+"""What a term of the model is: the unknowns it declares and the one function by which it contributes.
+
+A term stands in one file of :mod:`bayes_sd.model.terms`. Its functions take and return arrays of either backend: PyTensor
+tensors when the model is built for sampling, numpy arrays of draws when a posterior is evaluated. They use operators and
+the functions of `xp`, and index from the last axis, so that leading dims of draws pass through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from bayes_sd.model.spec import ModelSpec
+
+Values = dict[str, Any]
+"""Unknowns, facts or quantities by name."""
+Coords = Mapping[str, list[Any]]
+"""Names along each dim."""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """One named array of unknowns, on the whole real line, with a normal prior.
+
+    Attributes
+    ----------
+    name : str
+    dims : tuple of str
+    mean, sd : float or array, optional
+        Prior with numbers, broadcast along `dims`. For an unknown of a hierarchy they are None.
+    centre : callable, optional
+        From unknowns, facts and backend to the prior's mean, for an unknown of a hierarchy.
+    spread : callable, optional
+        Likewise to its standard deviation.
+    unseen : callable, optional
+        How a level that was not fitted is drawn where it is not from the prior: from the draws of all fitted levels, their
+        names, the level's name and a generator to draws, shape (draw,).
+    """
+
+    name: str
+    dims: tuple[str, ...] = ()
+    mean: Any = None
+    sd: Any = None
+    centre: Callable[[Values, Values, ModuleType], Any] | None = None
+    spread: Callable[[Values, Values, ModuleType], Any] | None = None
+    unseen: Callable[[np.ndarray, list[str], str, np.random.Generator], np.ndarray] | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether its prior has numbers."""
+        return self.centre is None
+
+    def shape(self, coords: Coords) -> tuple[int, ...]:
+        """Give the shape that names along dims make."""
+        return tuple(len(coords[d]) for d in self.dims)
+
+
+@dataclass(frozen=True)
+class PerLevel:
+    """Quantities that a term computes once for each level of a dim, before they are looked up for points.
+
+    Attributes
+    ----------
+    dim : str
+    names : tuple of str
+        One for each row of the table.
+    table : array, shape (..., name, level)
+    """
+
+    dim: str
+    names: tuple[str, ...]
+    table: Any
+
+
+@dataclass
+class Quantities:
+    """What the terms have said so far of each point: named values, all of shape (..., point).
+
+    Attributes
+    ----------
+    looked_up : dict of str to array
+        The terms' :class:`PerLevel` quantities at each point's level.
+    committed : array
+        E [tokens/cycle].
+    in_flight : array
+        Requests that run.
+    load_factor : array
+        Product of the factors on every cost that grows with load.
+    cycle_s : array
+        Seconds that a cycle takes beside verifying and drafting, whatever the batch.
+    kernel_factor, covered, wait : array
+        Factor of the kernels on a step, share of experts touched, and wait for the busiest expert.
+    """
+
+    looked_up: Values
+    committed: Any = 1.0
+    in_flight: Any = 1.0
+    load_factor: Any = 1.0
+    cycle_s: Any = 0.0
+    kernel_factor: Any = 1.0
+    covered: Any = 0.0
+    wait: Any = 1.0
+
+
+class Term:
+    """Base of the terms; each overrides what it has to say."""
+
+    name = ""
+    moved: tuple[str, ...] = ()
+    """Unknowns that :meth:`to_natural` replaces."""
+
+    def active(self, spec: ModelSpec, coords: Coords) -> bool:
+        """Say whether the term has anything to say of these levels."""
+        return True
+
+    def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
+        """Declare the term's unknowns, parents before children."""
+        return []
+
+    def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
+        """Compute what differs between levels only."""
+        return []
+
+    def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
+        """Add the term's part to the quantities of each point."""
+
+    def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
+        """Replace coordinates that the data inform by the unknowns, in `x`; give the log volume of the change."""
+        return 0.0
+
+    def to_coordinates(self, u: Values, f: Values) -> None:
+        """Invert :meth:`to_natural` in place, numpy only."""
+
+
+def sigmoid(x: Any, xp: ModuleType = np) -> Any:
+    """Give the inverse of the log odds."""
+    if xp is np:
+        from scipy.special import expit
+
+        return expit(x)
+    return xp.sigmoid(x)
+
+
+def softplus(x: Any, xp: ModuleType = np) -> Any:
+    """Give log(1 + exp(x))."""
+    return np.logaddexp(0.0, x) if xp is np else xp.softplus(x)
+
+
+def logit(share: Any) -> Any:
+    """Give the log odds of a share, plain numbers."""
+    return np.log(share) - np.log1p(-np.asarray(share, dtype=float))
+
+
+def rows_of(table: Any, n: int, xp: ModuleType = np) -> list[Any]:
+    """Take a table apart by its second last axis, shape (..., 1, level) each; PyTensor does it in one node."""
+    if xp is np:
+        return [table[..., i : i + 1, :] for i in range(n)]
+    return list(xp.split(table, np.ones(n, dtype=int), n_splits=n, axis=0)) if n > 1 else [table]
+
+
+def one_row(vector: Any) -> Any:
+    """Make a table of one quantity, shape (..., 1, level)."""
+    return vector[..., None, :]

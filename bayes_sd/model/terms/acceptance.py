@@ -1,0 +1,78 @@
+"""How many tokens a cycle commits: acceptance by drafter and workload, and by draft position.
+
+    logit α_j = level[cell] + slope·log(k/4) + profile_j[method],    E = 1 + Σ_{j≤k} Π_{i≤j} α_i
+
+A cell is (verifier, drafter, workload). Rows that state E are noisy measurements of their cell's level, and use their own E
+for latency; rows that state none use the cell's.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from bayes_sd.latency.acceptance import committed_by_positions
+from bayes_sd.model.spec import ModelSpec
+from bayes_sd.model.term import Coords, Quantities, Term, Unknown, Values
+
+REFERENCE_DRAFT_LENGTH = 4.0
+"""Draft length [tokens] at which an acceptance cell's level is stated."""
+SCALE_LOG_SD = 0.25
+"""Log sd of a scale's prior where the priors file has no entry for it."""
+
+
+def doublings(k: Any) -> Any:
+    """Give the log of a draft length over the reference length."""
+    return np.log(np.maximum(k, 1.0) / REFERENCE_DRAFT_LENGTH)
+
+
+class Acceptance(Term):
+    """Tokens per cycle of rows that state none."""
+
+    name = "acceptance"
+
+    def active(self, spec: ModelSpec, coords: Coords) -> bool:
+        """Say whether any row speculates."""
+        return bool(coords["cell"])
+
+    def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
+        """Declare levels of drafters and cells [log odds] and their spreads."""
+        prior = spec.priors["acceptance"]
+        return [
+            Unknown("acceptance_level", (), prior["logit_mean"], prior["logit_sd"]),
+            Unknown(
+                "acceptance_drafter",
+                ("drafter",),
+                centre=lambda u, f, xp: u["acceptance_level"][..., None],
+                spread=lambda u, f, xp: f["drafter_sd"],
+            ),
+            Unknown("log_acceptance_scale", (), np.log(prior["workload_sd"]), SCALE_LOG_SD),
+            Unknown("acceptance_synthetic", (), prior["synthetic_mean"], prior["synthetic_sd"]),
+            Unknown(
+                "acceptance_cell",
+                ("cell",),
+                centre=cell_centre,
+                spread=lambda u, f, xp: xp.exp(u["log_acceptance_scale"])[..., None],
+            ),
+            Unknown("acceptance_length_slope", (), 0.0, prior["length_slope_sd"]),
+            Unknown("log_acceptance_run", (), np.log(prior["run_sd"]), 0.5),
+        ]
+
+    def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
+        """Give the tokens per cycle: as stated, or those of the cell for rows that state none."""
+        level = cell_level(u, f["latent_cell"], f["latent_doublings"])
+        latent = committed_by_positions(level, f["latent_profile"], f["latent_positions"], xp)
+        q.committed = xp.concatenate([latent, f["stated"]], axis=-1)[..., f["point_committed"]]
+
+
+def cell_centre(u: Values, f: Values, xp: ModuleType) -> Any:
+    """Level that a cell's drafter has, less what made-up text costs."""
+    synthetic = u["acceptance_synthetic"][..., None] * f["cell_synthetic"]
+    return u["acceptance_drafter"][..., f["cell_drafter"]] + synthetic
+
+
+def cell_level(u: Values, cell: Any, length_doublings: Any) -> Any:
+    """Log odds of acceptance of cells at draft lengths, shape (..., row)."""
+    return u["acceptance_cell"][..., cell] + u["acceptance_length_slope"][..., None] * length_doublings

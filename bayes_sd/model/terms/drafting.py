@@ -1,0 +1,88 @@
+"""What drafting costs: a fixed cost a draft step for each pair of deployment and drafter, and a cost per request.
+
+    log draft_fixed[pair] ~ Normal(log(roofline·1.3 + launch) + level + format·[small cache], spread)
+    draft per request = factor·(drafter's parameters/verifier's)·(the verifier's cost per token)
+
+A cycle has fixed work of `draft_extra_steps` draft steps.
+
+Coordinates. A pair's rows inform the cost of its whole cycle, k + extra steps; where no row states an acceptance only the
+ratio of the cycle's cost and the tokens that it commits shows in latency, so the cost is moved over a power of these.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from bayes_sd.latency.acceptance import committed_by_positions
+from bayes_sd.model.spec import ModelSpec
+from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values
+from bayes_sd.model.terms.acceptance import SCALE_LOG_SD, cell_level
+
+BY_COMMITTED = 2.0
+"""Power of the tokens per cycle by which the draft cost may grow at one latency: 2 where drafting is half of a cycle."""
+
+
+class Drafting(Term):
+    """Draft steps of pairs."""
+
+    name = "drafting"
+    moved = ("log_draft_cost",)
+
+    def active(self, spec: ModelSpec, coords: Coords) -> bool:
+        """Say whether any row speculates."""
+        return bool(coords["pair"])
+
+    def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
+        """Declare levels, spreads and the pairs' costs [log s per draft step]."""
+        prior = spec.priors["draft"]
+        return [
+            Unknown("draft_level", (), 0.0, prior["fixed_log_sd"]),
+            Unknown("draft_cache_format", (), prior["cache_format_mean"], prior["cache_format_sd"]),
+            Unknown(
+                "log_draft_extra_steps", (), np.log(prior["extra_steps_median"]), prior["extra_steps_log_sd"]
+            ),
+            Unknown(
+                "log_draft_token_factor", (), np.log(prior["token_factor_median"]), prior["token_factor_log_sd"]
+            ),
+            Unknown("log_draft_scale", (), np.log(prior["pair_log_sd"]), SCALE_LOG_SD),
+            Unknown(
+                "log_draft_cost",
+                ("pair",),
+                centre=draft_centre,
+                spread=lambda u, f, xp: xp.exp(u["log_draft_scale"])[..., None],
+            ),
+        ]
+
+    def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
+        """Give a pair's seconds per draft step, and its cost per request in units of the verifier's token cost."""
+        log_share = f["pair_log_share"] + u["log_draft_token_factor"][..., None]
+        rows = [u["log_draft_cost"][..., None, :], log_share[..., None, :]]
+        log_table = np.concatenate(rows, axis=-2) if xp is np else xp.join(0, *rows)
+        return [PerLevel("pair", ("draft_fixed", "draft_share"), xp.exp(log_table))]
+
+    def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
+        """Turn the cost of a typical cycle into that of a draft step."""
+        steps = f["pair_length"] + xp.exp(x["log_draft_extra_steps"])[..., None]
+        log_committed = _log_committed(x, f, xp)
+        x["log_draft_cost"] = x["log_draft_cost"] - xp.log(steps) + BY_COMMITTED * f["pair_latent"] * log_committed
+        return 0.0
+
+    def to_coordinates(self, u: Values, f: Values) -> None:
+        """Invert :meth:`to_natural`."""
+        steps = f["pair_length"] + np.exp(u["log_draft_extra_steps"])
+        move = np.log(steps) - BY_COMMITTED * f["pair_latent"] * _log_committed(u, f, np)
+        u["log_draft_cost"] = u["log_draft_cost"] + move
+
+
+def _log_committed(u: Values, f: Values, xp: ModuleType) -> Any:
+    level = cell_level(u, f["pair_cell"], f["pair_doublings"])
+    return xp.log(committed_by_positions(level, f["pair_profile"], f["pair_positions"], xp))
+
+
+def draft_centre(u: Values, f: Values, xp: ModuleType) -> Any:
+    """Expected log seconds of a draft step: roofline, launches and a slower kernel for small caches."""
+    level = u["draft_level"][..., None] + u["draft_cache_format"][..., None] * f["pair_small_cache"]
+    return f["pair_ideal_log_s"] + level

@@ -1,0 +1,52 @@
+"""What the formula gets wrong at lengths of a deployment: alike at all loads, and in all that grows with load.
+
+    log latency += misfit[shape],  every load-dependent cost *= exp(load_misfit[lengths])
+
+A shape is a deployment with drafter, draft length and rounded lengths; lengths are a deployment with rounded lengths, alike
+with and without speculation. Both scales are learned, so that unseen lengths get as wide as the formula is wrong.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+
+from bayes_sd.model.spec import ModelSpec
+from bayes_sd.model.term import Coords, PerLevel, Quantities, Term, Unknown, Values, one_row
+
+
+class Misfit(Term):
+    """Misfit of a shape and of its load."""
+
+    name = "misfit"
+
+    def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
+        """Declare scales and misfits [log]."""
+        prior = spec.priors["misfit"]
+        return [
+            Unknown("log_misfit_scale", (), np.log(prior["scale_median"]), prior["scale_log_sd"]),
+            Unknown(
+                "misfit",
+                ("shape",),
+                centre=lambda u, f, xp: f["no_misfit"],
+                spread=lambda u, f, xp: xp.exp(u["log_misfit_scale"]),
+            ),
+            Unknown(
+                "log_load_misfit_scale", (), np.log(prior["load_scale_median"]), prior["load_scale_log_sd"]
+            ),
+            Unknown(
+                "load_misfit",
+                ("lengths",),
+                centre=lambda u, f, xp: f["no_load_misfit"],
+                spread=lambda u, f, xp: xp.exp(u["log_load_misfit_scale"]),
+            ),
+        ]
+
+    def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
+        """Give the factor on costs of load at each pair of lengths."""
+        return [PerLevel("lengths", ("load_off",), one_row(xp.exp(u["load_misfit"])))]
+
+    def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
+        """Multiply what grows with load."""
+        q.load_factor = q.load_factor * q.looked_up["load_off"]

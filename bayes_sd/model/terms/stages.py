@@ -1,0 +1,277 @@
+"""Stage costs of a deployment: an efficiency against the roofline, shared on the log scale.
+
+    log cost[coefficient, deployment] ~ Normal(expected, spread[coefficient])
+    expected = log(sum of parts, each a roofline times a factor) + tp_slope·log2(tp) + effects of hardware, engine, ...
+
+A sum of physical parts under the logarithm (weights + launches; compute + links + host) is what makes an unseen
+tensor-parallel size or GPU predictable: each part scales in its own way. :data:`PART_TABLE` is the list of parts.
+
+Coordinates. Rows of a deployment inform the total slope of latency in load at their typical request, not its summands: log
+costs of prefill, request and cache are moved as that total, decoding's share of it and the cache's share of decoding.
+Otherwise the posterior is a set of narrow bent ridges. A deployment of one row is left as it is: there the prior rules,
+which is straight in the summands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bayes_sd.model.spec import COEFFICIENTS, KINDS, PARTS, ModelSpec
+from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, rows_of, sigmoid, softplus
+
+TINY_S = 1e-12
+NO_POOLING_LOG_SD = 1.5
+"""Spread of a deployment round its roofline when nothing is shared: within a factor of 20."""
+DECODING_SHARPNESS = 8.0
+"""One over the share of decoding below which its coordinate is a logarithm; above, it is linear in the share."""
+CACHE_SHARPNESS = 7.0
+"""One over the distance from 0 and 1 below which the coordinate of the cache's share is a logarithm."""
+TOKENS, ATTENTION = "tokens", "attention"
+"""Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
+
+
+class Part(NamedTuple):
+    """One physical part: the roofline it multiplies, the sums it enters, and the part whose factor it shares."""
+
+    ideal: str
+    sums: tuple[str, ...]
+    times: str | None = None
+
+
+PART_TABLE = {
+    "prefill_compute": Part("compute_token_s", ("prefill_token",)),
+    "token_compute": Part("compute_token_s", ("request", TOKENS)),
+    "link": Part("link_token_s", ("prefill_token", "request", TOKENS)),
+    "weights": Part("weights_s", ("verify",)),
+    "launch": Part("launches", ("verify",)),
+    "allreduce_latency": Part("parallel_layers", ("verify",), times="launch"),
+    "sequence": Part("one", ("request",)),
+    "experts": Part("experts_s", ("expert",)),
+    "kv": Part("kv_token_s", ("kv",)),
+    "prefill_fixed": Part("one", ("prefill_fixed",)),
+    "prefill_attention": Part("attention_share", (ATTENTION,)),
+}
+
+
+def ideal_table(roofline: dict[str, np.ndarray], log2_tp: np.ndarray) -> np.ndarray:
+    """Line up the rooflines that the parts multiply.
+
+    Parameters
+    ----------
+    roofline : dict of str to array, shape (deployment,)
+        Fields of :class:`~bayes_sd.latency.roofline.Roofline` [s] or counts.
+    log2_tp : array, shape (deployment,)
+
+    Returns
+    -------
+    array, shape (part, deployment)
+    """
+    named = roofline | {
+        "one": np.ones_like(log2_tp),
+        "parallel_layers": (log2_tp > 0) * roofline["layers"],
+        "experts_s": np.maximum(roofline["experts_s"], TINY_S),
+    }
+    return np.stack([named[PART_TABLE[p].ideal] for p in PARTS])
+
+
+def _sums(names: Sequence[str]) -> np.ndarray:
+    """Which part enters which sum, shape (sum, part)."""
+    return np.array([[float(s in PART_TABLE[p].sums) for p in PARTS] for s in names])
+
+
+def _carries() -> np.ndarray:
+    """Which part's log factor enters which part, shape (part, part)."""
+    carries = np.eye(len(PARTS))
+    for i, part in enumerate(PARTS):
+        times = PART_TABLE[part].times
+        if times:
+            carries[i, PARTS.index(times)] = 1.0
+    return carries
+
+
+def part_sums(log_part: Any, ideal: Any, names: Sequence[str], xp: ModuleType = np) -> Any:
+    """Add the parts up.
+
+    Parameters
+    ----------
+    log_part : array, shape (..., part)
+    ideal : array, shape (part, deployment)
+        From :func:`ideal_table`.
+    names : sequence of str
+        Which sums: coefficients [s], :data:`TOKENS` [s], :data:`ATTENTION` [1/token].
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    array, shape (..., sum, deployment)
+        Expected costs before effects.
+    """
+    factors = xp.exp(xp.matmul(log_part, _carries().T))
+    return xp.matmul(_sums(names), factors[..., :, None] * ideal)
+
+
+class Stages(Term):
+    """Prefill, verify, per-request and cache costs of deployments."""
+
+    name = "stages"
+    moved = ("log_part", "log_cost")
+
+    def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
+        """Declare parts, slopes, effects and the deployments' costs [log s]."""
+        part, spread = spec.priors["part"], spec.priors["spread"]
+        active = coords["coefficient"]
+        widths = [spread[c]["deployment"] for c in active]
+        found = [
+            Unknown(
+                "log_part", ("part",), np.log([part[n]["median"] for n in PARTS]), [part[n]["log_sd"] for n in PARTS]
+            )
+        ]
+        if spec.pooled:
+            found += [
+                Unknown("tp_slope", ("coefficient",), 0.0, [spread[c]["tp_slope"] for c in active]),
+                Unknown("effect", ("coefficient", "level"), effect_means(active, coords["level"], spec), 1.0),
+                Unknown("log_deployment_scale", ("coefficient",), np.log(widths), spread["scale_log_sd"]),
+            ]
+        centre, scale = (pooled_centre, pooled_spread) if spec.pooled else (plain_centre, plain_spread)
+        return [*found, Unknown("log_cost", ("coefficient", "deployment"), centre=centre, spread=scale)]
+
+    def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
+        """Give each deployment's costs, the share of a request's cost that its tokens make, and attention's.
+
+        Rows without speculation inform only the sum t_seq + t_tok; the split follows from the rooflines' parts.
+        """
+        sums = part_sums(u["log_part"], f["ideal"], ("request", TOKENS, ATTENTION), xp)
+        request, tokens, attention = rows_of(sums, 3, xp)
+        pieces = [xp.exp(u["log_cost"]), tokens / request, attention]
+        table = np.concatenate(pieces, axis=-2) if xp is np else xp.join(0, *pieces)
+        return [PerLevel("deployment", (*f["coefficients"], "token_share", ATTENTION), table)]
+
+    def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
+        """Turn totals and shares of a typical request's slope into costs; a launch is moved together with all-reduces."""
+        active = f["coefficients"]
+        x["log_part"] = x["log_part"] - _launch() * softplus(x["log_part"] @ _allreduce(), xp)[..., None]
+        rows = dict(zip(active, rows_of(x["log_cost"], len(active), xp), strict=True))
+        total, share, cache = (rows[name] for name in ("prefill_token", "request", "kv"))
+        soft = softplus(DECODING_SHARPNESS * share, xp) / DECODING_SHARPNESS
+        log_share = xp.log(-xp.expm1(-soft))
+        log_cache, log_rest, log_rate = cache_share(cache, xp)
+        log_attention = (x["log_part"] @ _attention())[..., None, None] + f["typical_log_attention"]
+        decode = total + log_share - f["typical_log_output"]
+        new = {
+            "prefill_token": total - soft - f["typical_log_prompt"] - softplus(log_attention, xp),
+            "request": decode + log_rest,
+            "kv": decode + log_cache - f["typical_log_context"],
+        }
+        rows |= {name: xp.where(f["summed"], value, rows[name]) for name, value in new.items()}
+        joined = [rows[name] for name in active]
+        x["log_cost"] = np.concatenate(joined, axis=-2) if xp is np else xp.join(0, *joined)
+        volume = log_rate - log_cache - log_rest - softplus(-DECODING_SHARPNESS * share, xp) - log_share
+        return xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
+
+    def to_coordinates(self, u: Values, f: Values) -> None:
+        """Invert :meth:`to_natural`."""
+        active, cost = f["coefficients"], u["log_cost"].copy()
+        at = {name: active.index(name) for name in ("prefill_token", "request", "kv")}
+        attention = u["log_part"] @ _attention() + f["typical_log_attention"]
+        prefill = cost[at["prefill_token"]] + f["typical_log_prompt"] + softplus(attention)
+        request, kv = cost[at["request"]].copy(), cost[at["kv"]] + f["typical_log_context"]
+        decode = np.logaddexp(request, kv) + f["typical_log_output"]
+        soft = DECODING_SHARPNESS * np.logaddexp(0.0, decode - prefill)
+        summed = f["summed"].astype(bool)
+        new = {
+            "prefill_token": np.logaddexp(prefill, decode),
+            "request": inverse_softplus(soft) / DECODING_SHARPNESS,
+            "kv": cache_coordinate(sigmoid(kv - request)),
+        }
+        for name, value in new.items():
+            cost[at[name]] = np.where(summed, value, cost[at[name]])
+        u["log_cost"] = cost
+        u["log_part"] = u["log_part"] + _launch() * softplus(u["log_part"] @ _allreduce())
+
+
+def pooled_centre(u: Values, f: Values, xp: ModuleType) -> Any:
+    """Expected log cost of each coefficient and deployment, effects of all its levels included."""
+    shift = u["tp_slope"][..., :, None] * f["log2_tp"] + xp.matmul(u["effect"] * f["effect_scale"], f["member"].T)
+    return plain_centre(u, f, xp) + shift
+
+
+def plain_centre(u: Values, f: Values, xp: ModuleType) -> Any:
+    """Expected log cost from the rooflines alone."""
+    return xp.log(part_sums(u["log_part"], f["ideal"], f["coefficients"], xp))
+
+
+def pooled_spread(u: Values, f: Values, xp: ModuleType) -> Any:
+    """Spread of deployments round their expectation, learned for each coefficient."""
+    return xp.exp(u["log_deployment_scale"])[..., :, None]
+
+
+def plain_spread(u: Values, f: Values, xp: ModuleType) -> float:
+    """Spread of deployments that share nothing."""
+    return NO_POOLING_LOG_SD
+
+
+def effect_scales(coefficients: list[str], spec: ModelSpec) -> np.ndarray:
+    """Spread of each kind of effect on each coefficient, shape (coefficient, kind)."""
+    return np.array([[spec.priors["spread"][c][kind] for kind in KINDS] for c in coefficients])
+
+
+def effect_means(coefficients: list[str], levels: list[str], spec: ModelSpec) -> np.ndarray:
+    """Prior means of effects, in units of their kind's spread, shape (coefficient, level); 0 where nothing is known."""
+    known = spec.priors["known"]
+    means = np.zeros((len(coefficients), len(levels)))
+    for i, coefficient in enumerate(coefficients):
+        for j, level in enumerate(levels):
+            if level in known.get(coefficient, {}):
+                spread = spec.priors["spread"][coefficient][level.partition(":")[0]]
+                means[i, j] = known[coefficient][level]["mean"] / spread
+    return means
+
+
+def active_coefficients(sparse: bool) -> tuple[str, ...]:
+    """List the coefficients of a family; no expert term where all verifiers are dense."""
+    return tuple(c for c in COEFFICIENTS if sparse or c != "expert")
+
+
+def cache_share(u: Any, xp: ModuleType = np) -> tuple[Any, Any, Any]:
+    """Turn the coordinate of the cache's share s of decoding's slope into log s, log(1 − s) and log ds/du.
+
+    s = log((1 + e^{cu})/(1 + e^{c(u−1)}))/c: linear between 0 and 1, which is what rows inform, and a logarithm of s or of
+    1 − s beyond, so that shares stay inside.
+    """
+    c = CACHE_SHARPNESS
+    log_share = xp.log((softplus(c * u, xp) - softplus(c * (u - 1.0), xp)) / c)
+    log_rest = xp.log((softplus(c * (1.0 - u), xp) - softplus(-c * u, xp)) / c)
+    log_rate = np.log1p(-np.exp(-c)) - softplus(-c * u, xp) - softplus(c * (u - 1.0), xp)
+    return log_share, log_rest, log_rate
+
+
+def cache_coordinate(share: np.ndarray) -> np.ndarray:
+    """Invert the share of :func:`cache_share`."""
+    c = CACHE_SHARPNESS
+    return (np.log(np.expm1(c * share)) - np.log1p(-np.exp(c * (share - 1.0)))) / c
+
+
+def inverse_softplus(y: np.ndarray) -> np.ndarray:
+    """Give log(exp(y) − 1), for large and small y."""
+    return y + np.log(-np.expm1(-y))
+
+
+def _unit(name: str) -> np.ndarray:
+    return (np.array(PARTS) == name).astype(float)
+
+
+def _launch() -> np.ndarray:
+    return _unit("launch")
+
+
+def _allreduce() -> np.ndarray:
+    return _unit("allreduce_latency")
+
+
+def _attention() -> np.ndarray:
+    return _unit("prefill_attention")

@@ -1,0 +1,1 @@
+"""From a model to draws: coordinates, chains, the convergence gate, and the fit that puts them together."""
