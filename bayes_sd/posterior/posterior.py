@@ -12,11 +12,13 @@ import numpy as np
 
 from bayes_sd.cards import Cards, load_cards
 from bayes_sd.cards.stored import changed_cards, with_stored
+from bayes_sd.errors import TraceError
 from bayes_sd.measurements.schema import OBSERVED
 from bayes_sd.model.deployments import Deployment
 from bayes_sd.model.design import Design, Levels
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.posterior.file import FileKind, read_tree, require_converged, write_tree
+from bayes_sd.posterior.validate import DAMAGED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 3
 NONE_LOG = -50.0
 """Logarithm of what a file of an older format takes as nothing."""
+NEW_DRAWS = {2: "acceptance_synthetic", 3: "load_misfit"}
+"""Format to draws that files have since then."""
 NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
 KIND = FileKind(
     attribute="bayes_sd",
@@ -135,7 +139,14 @@ class Posterior:
         Returns
         -------
         array, shape (draw, ...)
+
+        Raises
+        ------
+        TraceError
+            If the posterior has none: a file that was changed.
         """
+        if name not in self.tree["posterior"]:
+            raise TraceError(f"the posterior has no draws of {name}; {DAMAGED}")
         values = self.tree["posterior"][name].to_numpy().astype(float)
         return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
@@ -261,11 +272,27 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     tree, about = read_tree(path, KIND)
     if not accept_unconverged:
         require_converged(about, path, KIND)
-    if about["format_version"] < 2:
+    try:
+        posterior = Posterior(*_brought_up(tree, about))
+        _ = posterior.spec, posterior.levels
+    except (KeyError, TypeError, ValueError) as error:
+        raise TraceError(
+            f"{path}: not what its format, {about['format_version']}, holds; {DAMAGED}"
+        ) from error
+    return posterior
+
+
+def _brought_up(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Bring a file of an older format to the present one; KeyError or ValueError if it is not of the format that it says."""
+    version, draws = about["format_version"], tree["posterior"]
+    for since, name in NEW_DRAWS.items():
+        if (name in draws) != (version >= since):
+            raise ValueError(f"{name} has no place in format {version}")
+    if version < 2:
         tree, about = _from_format_1(tree, about)
-    if about["format_version"] < FORMAT_VERSION:
+    if version < FORMAT_VERSION:
         tree, about = _from_format_2(tree, about)
-    return Posterior(tree, about)
+    return tree, about
 
 
 def _from_format_1(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
