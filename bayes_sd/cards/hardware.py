@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bayes_sd.cards.base import GIGA, TERA, Card, Compute, Positive
+from bayes_sd.cards.base import GIGA, TERA, Card, Compute, Count, Positive
 
 
 class Hardware(Card):
@@ -25,7 +25,7 @@ class Hardware(Card):
     fp4_tflops: Positive | None = None
     int8_tops: Positive | None = None
     link_gb_per_s: Positive
-    link_peers: int | None = None
+    link_peers: Count | None = None
 
     @property
     def memory_bytes(self) -> float:

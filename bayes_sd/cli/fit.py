@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.numbers import CHAINS, CORES, DRAWS, SEED, TUNE, Number
 from bayes_sd.files import check_writable, locked
 from bayes_sd.measurements.load import checked_family
 from bayes_sd.model.spec import ModelSpec, family_priors
@@ -26,22 +27,14 @@ NOT_CONVERGED = 3
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Posterior file.  [default: traces/FAMILY.nc]"
 )
-@click.option(
-    "--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain."
-)
-@click.option(
-    "--tune", default=250, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
-)
-@click.option("--chains", default=4, show_default=True, type=click.IntRange(1), help="Chains.")
-@click.option(
-    "--cores", default=None, type=click.IntRange(1), help="Chains run at once.  [default: processors]"
-)
-@click.option(
-    "--seed", default=20260515, show_default=True, type=click.IntRange(0), help="Same seed, same file."
-)
+@click.option("--draws", default=1000, show_default=True, type=DRAWS, help="Kept draws per chain.")
+@click.option("--tune", default=250, show_default=True, type=TUNE, help="Warm-up draws per chain.")
+@click.option("--chains", default=4, show_default=True, type=CHAINS, help="Chains.")
+@click.option("--cores", default=None, type=CORES, help="Chains run at once.  [default: processors]")
+@click.option("--seed", default=20260515, show_default=True, type=SEED, help="Same seed, same file.")
 @click.option(
     "--target-accept",
-    type=click.FloatRange(0.5, 0.999),
+    type=Number(0.5, 0.999),
     default=None,
     help="Tuning target.  [default: 0.8, and 0.9 with mixtures of experts]",
 )

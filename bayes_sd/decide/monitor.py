@@ -277,9 +277,9 @@ class Monitor:
 
 
 def _two_sided(score: float) -> float:
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
-    return float(2.0 * norm.sf(abs(score)))
+    return float(2.0 * ndtr(-abs(score)))
 
 
 def _words(name: str, side: int, observed: float, expected: float, k: int, window: Window) -> str:

@@ -12,6 +12,7 @@ from bayes_sd.errors import DataError
 from bayes_sd.loading import parse_json, read_text
 
 SYLLABLES = ("ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu")
+MOST_VOCABULARY = 10_000_000
 TOKENS_PER_WORD = 3.0
 """First guess for made-up words; corrected by what the server counts."""
 
@@ -117,6 +118,8 @@ def parse_vocabulary(text: str) -> range:
         found = range(int(low), int(high) + 1) if dash else range(int(text))
     except ValueError as error:
         raise DataError(f"vocabulary {text!r}: give a size, or FIRST-LAST token numbers") from error
-    if len(found) < 2 or found.start < 0:
-        raise DataError(f"vocabulary {text!r}: needs at least two tokens, from 0 up")
+    if found.start < 0 or not 2 <= found.stop - found.start <= MOST_VOCABULARY:
+        raise DataError(
+            f"vocabulary {text!r}: needs at least two tokens, from 0 up, {MOST_VOCABULARY:,} at most"
+        )
     return found

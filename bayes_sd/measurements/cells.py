@@ -9,8 +9,10 @@ from itertools import pairwise
 
 from bayes_sd.errors import DataError
 from bayes_sd.loading import parse_json
-from bayes_sd.measurements.schema import Column
+from bayes_sd.measurements.schema import LONGEST_DRAFT, Column
 
+LONGEST_TEXT = 10_000
+"""Characters of a text cell."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WORDS = {"nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity"}
 FLAGS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
@@ -41,6 +43,8 @@ def parse_cell(text: str, column: Column) -> object:
         If it is of another kind or out of range.
     """
     if column.kind == "text":
+        if len(text) > LONGEST_TEXT:
+            raise CellError(f"{text[:20]!r}... has {len(text):,} characters: {LONGEST_TEXT:,} are the most")
         return text
     if column.kind == "choice":
         return _choice(text, column)
@@ -49,7 +53,7 @@ def parse_cell(text: str, column: Column) -> object:
             raise CellError(f"{text!r} is neither 0 nor 1")
         return FLAGS[text.casefold()]
     if column.kind == "counts":
-        return _counts(text)
+        return _counts(text, column)
     return _number(text, column)
 
 
@@ -82,14 +86,16 @@ def _range(column: Column) -> str:
     return low if math.isinf(column.high) else f"{low} and at most {column.high:g}"
 
 
-def _counts(text: str) -> str:
+def _counts(text: str, column: Column) -> str:
     try:
         values = parse_json(text, "")
     except DataError as error:
         raise CellError(f"{text!r} is not a JSON list such as [120, 80, 41]") from error
     whole = isinstance(values, list) and all(
-        isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in values
+        isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= column.high for v in values
     )
+    if len(values) > LONGEST_DRAFT if isinstance(values, list) else False:
+        raise CellError(f"a list of {len(values):,} positions: {LONGEST_DRAFT} are the most")
     if not whole or not values:
         raise CellError(f"{text!r} is not a list of whole numbers from 0 up")
     if any(later > earlier for earlier, later in pairwise(values)):

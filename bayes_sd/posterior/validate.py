@@ -95,7 +95,7 @@ class Levels(_Part):
     @model_validator(mode="after")
     def _lengths(self) -> Self:
         n, m = len(self.deployments), len(self.names)
-        per_deployment = [self.member, self.log2_tp, *self.roofline.values()]
+        per_deployment: list[list[Any]] = [self.member, self.log2_tp, *self.roofline.values()]
         if any(len(values) != n for values in per_deployment):
             raise ValueError(f"a list is not as long as there are deployments, {n}")
         if len(self.kind) != m or any(len(row) != m for row in self.member):
