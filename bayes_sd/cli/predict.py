@@ -6,8 +6,8 @@ import click
 
 from bayes_sd.cli.numbers import PROBABILITY, SEED
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.files import write_atomically
 from bayes_sd.measurements import read_conditions
+from bayes_sd.measurements.csvfile import write_csv
 
 
 @click.command()
@@ -48,7 +48,7 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     posterior, cards = open_trace(trace, models, accept_unconverged)
     frame = read_conditions(conditions)
     table = summarise(run(posterior, frame, cards, seed), ci)
-    write_atomically(output, lambda beside: table.to_csv(beside, index=False))
+    write_csv(table, output)
     new = int((table["extrapolates"] != "").sum())
     unstable = int((~table["stable"]).sum())
     click.echo(
