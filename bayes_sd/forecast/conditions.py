@@ -99,7 +99,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     ConditionError
         If a needed column is missing, a value cannot be used, or a draft length is missing where a method speculates.
     """
-    frame = as_conditions(frame)
+    frame = as_conditions(frame, posterior=posterior)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
     k = frame["k"].to_numpy(dtype=float)
     missing = np.flatnonzero(np.isnan(k))

@@ -119,6 +119,7 @@ def before_format_3(posterior):
     priors = posterior.about["spec"]["priors"]
     part = {name: value for name, value in priors["part"].items() if name != "prefill_attention"}
     spec = posterior.about["spec"] | {"priors": priors | {"part": part}}
+    del spec["terms"]  # which files name since format 4
     return old, posterior.about | {"spec": spec}, Posterior(same, posterior.about)
 
 
