@@ -13,6 +13,11 @@ from bayes_sd.measurements.schema import Column
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WORDS = {"nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity"}
+NAME = re.compile(r"[a-z][a-z0-9_.+]{0,63}")
+OPEN_CHOICES = frozenset({"method"})
+"""Columns whose values are names that the field keeps adding to: one that is not known yet is a level of its own."""
+LARGEST_COUNT = 2.0**53
+"""Above it floats leave out whole numbers."""
 
 
 class CellError(ValueError):
@@ -54,7 +59,12 @@ def parse_cell(text: str, column: Column) -> object:
 
 
 def _choice(text: str, column: Column) -> str:
-    value = text.casefold().replace("-", "_") if column.name == "method" else text.casefold()
+    if column.name in OPEN_CHOICES:
+        value = "_".join(text.casefold().replace("-", "_").split())
+        if value not in column.choices and not (NAME.fullmatch(value) and value not in WORDS):
+            raise CellError(f"{text!r} is not one of {', '.join(column.choices)}, nor a name of another one")
+        return value
+    value = text.casefold()
     if value not in column.choices:
         raise CellError(f"{text!r} is not one of {', '.join(column.choices)}")
     return value
@@ -70,6 +80,8 @@ def _number(text: str, column: Column) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise CellError(f"{text!r} is too large")
+    if column.kind == "count" and value > LARGEST_COUNT:
+        raise CellError(f"{text} is too large")
     if column.kind == "count" and value != int(value):
         raise CellError(f"{text!r} is not a whole number")
     if value < column.low or value > column.high or (column.open_low and value == column.low):

@@ -16,7 +16,11 @@ Role = Literal[
     "", "source", "deployment", "verifier", "drafting", "acceptance", "requests", "load", "queueing"
 ]
 
-METHODS = ("none", "eagle", "eagle3", "mtp", "draft_model", "ngram", "suffix", "medusa", "mlp_speculator")
+METHODS = (
+    *("none", "eagle", "eagle3", "mtp", "draft_model", "ngram", "suffix", "medusa", "mlp_speculator"),
+    *("dflash", "dspark", "p_eagle"),
+)
+"""Methods that are known; a table may name any other, which is then a level of its own."""
 LOAD_KINDS = ("concurrency", "rate")
 ARRIVALS = ("even", "poisson")
 
@@ -106,6 +110,10 @@ COLUMNS: tuple[Column, ...] = (
     _required(_text("hardware", "GPU, a name or alias of a hardware card", role="deployment", fit="cell")),
     _count("n_gpu", "GPUs of the deployment (default: tp)"),
     _count("tp", "tensor-parallel size", default=1, role="deployment", fit="cell"),
+    _count("dp", "data-parallel replicas behind one address (blank: not stated)"),
+    _count("pp", "pipeline-parallel stages (blank: not stated)"),
+    _count("ep", "GPUs that a layer's experts are spread over (blank: not stated)"),
+    _count("nodes", "machines that the deployment spans (blank: not stated)"),
     _text(
         "engine",
         "serving engine and version, as vllm-0.24.0",
@@ -140,7 +148,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "method",
         "choice",
-        "how tokens are drafted",
+        "how tokens are drafted; any name",
         choices=METHODS,
         default="none",
         role="drafting",
@@ -163,6 +171,8 @@ COLUMNS: tuple[Column, ...] = (
         role="drafting",
         fit="cell",
     ),
+    _count("draft_passes", "passes of the drafter a cycle (blank: k)"),
+    _count("verify_tokens", "tokens that a cycle verifies, the last committed one included (blank: k + 1)"),
     Column(
         "acceptance",
         "number",
@@ -181,6 +191,13 @@ COLUMNS: tuple[Column, ...] = (
         fit="mean",
     ),
     _required(_positive("prompt_tokens", "tokens", "mean prompt length", role="requests", fit="mean")),
+    Column(
+        "cached_prompt_tokens",
+        "number",
+        "mean prompt tokens found in a prefix cache",
+        unit="tokens",
+        low=0.0,
+    ),
     _required(_positive("output_tokens", "tokens", "mean output length", role="requests", fit="mean")),
     _required(
         Column(
@@ -287,6 +304,14 @@ DERIVED: tuple[Column, ...] = (
         fit="mean",
     ),
     _text("latency_statistic", "which of the two: mean or median", condition="result", observed=True),
+    Column(
+        "load_noise",
+        "number",
+        "noise of a row in units of that of a sound one: above 1 near a bound of the load check",
+        low=1.0,
+        condition="result",
+        fit="mean",
+    ),
     _count("n_repeats", "repeats that the row is the mean of", condition="result", observed=True),
 )
 """Columns that no table has: reading and averaging add them."""
