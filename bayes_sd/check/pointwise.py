@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.posterior.posterior import Posterior
 
 COMPILED_FROM = 500

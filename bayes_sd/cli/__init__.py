@@ -21,6 +21,8 @@ COMMANDS = {
     "acceptance": ("bayes_sd.cli.acceptance", "Fit acceptance by draft position; tokens per cycle at any k."),
     "ingest": ("bayes_sd.cli.ingest", "Read what benchmark tools wrote into a measurement table."),
     "measure": ("bayes_sd.cli.measure", "Measure a server: a sweep of loads into a measurement table."),
+    "cards": ("bayes_sd.cli.cards", "List and search the known verifiers, drafters and GPUs."),
+    "card": ("bayes_sd.cli.card", "Count a card from a checkpoint's config.json or a GGUF file."),
     "simulate": ("bayes_sd.cli.simulate", "Simulate a continuous-batching server with speculation."),
 }
 

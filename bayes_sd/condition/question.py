@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayes_sd.cards.record import canonical
 from bayes_sd.condition.rows import start_from_file, start_from_trace, usual_drafting
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.schema import of_role
@@ -96,7 +97,7 @@ def base_condition(
     """
     if asked.conditions is not None and asked.deployment is not None:
         raise ConditionError("--conditions and --deployment are both given: keep one")
-    given = dict(asked.columns)
+    given, understood = canonical(asked.columns)
     if asked.drafters:
         given["drafter"] = asked.drafters[0]
         if "method" not in given:
@@ -112,6 +113,7 @@ def base_condition(
         values.pop("drafter", None)
     if speculate:
         words += _add_drafting(values, given, posterior, cards, draft_length, asked.called)
+    words = [*(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in understood), *words]
     values |= given | {"load_kind": load_kind, "load_value": load_value}
     if load_kind == "concurrency":
         values["arrivals"] = "even"

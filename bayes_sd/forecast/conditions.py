@@ -11,8 +11,9 @@ import numpy as np
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
+from bayes_sd.model.arranged import Design
 from bayes_sd.model.deployments import Deployment, deployment_of
-from bayes_sd.model.design import Design, arrange
+from bayes_sd.model.design import arrange
 from bayes_sd.model.spec import KINDS
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PARTS: dict[str, tuple[str, ...]] = {
     "prefill, load-independent": ("prefill_fixed_s",),
     "prefill, load-dependent": ("prefill_token_s",),
-    "draft, load-independent": ("draft_fixed_s",),
+    "draft, load-independent": ("draft_fixed_s", "cycle_s"),
     "draft, load-dependent": ("draft_token_s",),
     "verify, load-independent": ("verify_fixed_s",),
     "verify, experts": ("verify_expert_s",),

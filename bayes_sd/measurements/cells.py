@@ -7,11 +7,12 @@ import math
 import re
 from itertools import pairwise
 
+from bayes_sd.cards.canonical import read_flag
+from bayes_sd.errors import CardError
 from bayes_sd.measurements.schema import Column
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WORDS = {"nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity"}
-FLAGS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
 
 
 class CellError(ValueError):
@@ -43,9 +44,10 @@ def parse_cell(text: str, column: Column) -> object:
     if column.kind == "choice":
         return _choice(text, column)
     if column.kind == "flag":
-        if text.casefold() not in FLAGS:
-            raise CellError(f"{text!r} is neither 0 nor 1")
-        return FLAGS[text.casefold()]
+        try:
+            return float(bool(read_flag(text)))
+        except CardError as error:
+            raise CellError(str(error)) from error
     if column.kind == "counts":
         return _counts(text)
     return _number(text, column)

@@ -105,7 +105,13 @@ def load_family(
                 f"{files}: no row of family {family!r}; its verifiers are {found}: use --family {ALL}"
             )
         frame = frame[member].reset_index(drop=True)
-    frame.attrs = {"family": name, "ignored_columns": ignored, "other_families": others}
+    understood = tuple(dict.fromkeys(w for f in frames for w in f.attrs["understood"]))
+    frame.attrs = {
+        "family": name,
+        "ignored_columns": ignored,
+        "other_families": others,
+        "understood": understood,
+    }
     return frame
 
 

@@ -270,6 +270,13 @@ COLUMNS: tuple[Column, ...] = (
     ),
     _text("measured_by", "program that measured the row", condition="result"),
     _text("family", "family of a verifier that has no card"),
+    _positive("memory_gb", "1e9 bytes", "memory of one GPU that has no card, or in place of its card's"),
+    _positive("bandwidth_gb_per_s", "1e9 bytes/s", "its peak memory bandwidth"),
+    _positive("fp16_tflops", "1e12/s", "its peak dense 16-bit matrix rate"),
+    _positive("fp8_tflops", "1e12/s", "its 8-bit floating-point rate, where it has one"),
+    _positive("fp4_tflops", "1e12/s", "its 4-bit rate, where it has one"),
+    _positive("int8_tops", "1e12/s", "its 8-bit integer rate, where it has one"),
+    _positive("link_gb_per_s", "1e9 bytes/s", "its link to the other GPUs, one direction (default: 32)"),
 )
 
 DERIVED: tuple[Column, ...] = (

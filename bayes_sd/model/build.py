@@ -20,13 +20,13 @@ from bayes_sd.model.latency import (
 from bayes_sd.model.points import place_points
 from bayes_sd.model.rowfacts import left_knots, level_of_points, point_facts, row_facts, size_facts
 from bayes_sd.model.term import PerLevel, Term, Unknown, Values
-from bayes_sd.model.terms import TERMS
+from bayes_sd.model.terms import active_terms
 from bayes_sd.model.terms.acceptance import cell_level
 
 if TYPE_CHECKING:
     import pymc as pm
 
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
 
 
@@ -96,7 +96,7 @@ def model_inputs(design: Design, spec: ModelSpec) -> Inputs:
     facts |= {f"n_{dim}": np.array(len(names)) for dim, names in coords.items()}
     facts["n_points"] = np.array(len(points.row))
     facts |= coordinate_facts(design, spec, left_knots(design, points)[0])
-    terms = [term for term in TERMS if term.active(spec, coords)]
+    terms = active_terms(spec, coords)
     occurring = (
         points.poisson > 0,
         *(len(facts[n]) > 0 for n in ("log_ttft", "measured_share", "seen_logit")),

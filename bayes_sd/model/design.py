@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from bayes_sd.errors import ModelError
+from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.model.deployments import (
     Deployment,
     deployment_of,
@@ -17,10 +17,12 @@ from bayes_sd.model.deployments import (
     parameter_share,
     rooflines,
 )
-from bayes_sd.model.names import cell_name, cell_workload, codes, is_synthetic, lengths_name, shape_name
+from bayes_sd.model.names import cell_workload, codes, is_synthetic
 from bayes_sd.model.points import protocol_order
-from bayes_sd.model.spec import KINDS, ModelSpec
+from bayes_sd.model.spec import KINDS
 from bayes_sd.model.stated import PROFILE_POSITIONS, measured_committed, method_profile, number_column
+from bayes_sd.model.term import Labelled
+from bayes_sd.model.terms import TERMS
 
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
@@ -28,87 +30,6 @@ if TYPE_CHECKING:
 RESERVED_OUTPUT = {"trtllm": 1.0}
 """Share of the output that an engine sets aside in the cache when it admits a request. TensorRT-LLM's default scheduler
 never evicts and so reserves all of it; vLLM and SGLang admit by what is used now, and evict."""
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Deployments, the levels they belong to, and their rooflines.
-
-    Attributes
-    ----------
-    deployments : list of Deployment
-    names : list of str
-        Levels of all kinds, ``"kind: name"``.
-    kind : int array, shape (level,)
-        Index of each level's kind in :data:`~bayes_sd.model.spec.KINDS`.
-    member : float array, shape (deployment, level)
-        1 where the deployment belongs to the level.
-    roofline : dict of str to array, shape (deployment,)
-    log2_tp : array, shape (deployment,)
-    """
-
-    deployments: list[Deployment]
-    names: list[str]
-    kind: np.ndarray
-    member: np.ndarray
-    roofline: dict[str, np.ndarray]
-    log2_tp: np.ndarray
-
-    def index(self, kind: str) -> tuple[list[str], np.ndarray]:
-        """Give the levels of one kind and each deployment's index among them."""
-        own = [name for name, k in zip(self.names, self.kind, strict=True) if KINDS[k] == kind]
-        return own, np.array([own.index(d.level(kind)) for d in self.deployments])
-
-
-@dataclass(frozen=True)
-class Design:
-    """Everything numeric that a model needs.
-
-    Attributes
-    ----------
-    levels : Levels
-    rows : dict of str to array, shape (observation,)
-        Columns of the observations as numbers: indices ``deployment, pair, drafter, cell, source, noise, engine``;
-        ``prompt, output, k, committed`` (NaN if unknown), ``load, latency_s, ttft_s, tpot_s, cap, cache_tokens``;
-        ``open_loop, poisson`` flags.
-    coords : dict of str to list
-        Names along each dim.
-    pair_roofline_s, pair_deployment, pair_drafter : array, shape (pair,)
-    pair_parameter_share : array, shape (pair,)
-        Parameters that a draft step works through for a token, in units of the verifier's.
-    pair_small_cache : bool array, shape (pair,)
-        Whether the pair's key-value cache has fewer than 16 bits.
-    deployment_sparse : int array, shape (deployment,)
-        Which of the verifiers with routed experts, -1 for a dense one.
-    cell_drafter : array, shape (cell,)
-        Drafter of each acceptance cell (verifier, drafter, workload).
-    cell_synthetic : bool array, shape (cell,)
-        Whether the cell's text is random or made up, see :func:`is_synthetic`.
-    cell_profile : array, shape (cell, position)
-        How the log odds of acceptance differ by draft position, by the cell's method.
-    frame : DataFrame
-        The observations.
-    """
-
-    levels: Levels
-    rows: dict[str, np.ndarray]
-    coords: dict[str, list[Any]]
-    pair_roofline_s: np.ndarray
-    pair_drafter: np.ndarray
-    pair_parameter_share: np.ndarray
-    pair_small_cache: np.ndarray
-    deployment_sparse: np.ndarray
-    cell_drafter: np.ndarray
-    cell_synthetic: np.ndarray
-    cell_profile: np.ndarray
-    frame: pd.DataFrame
-
-    def row_profile(self, spec: ModelSpec) -> np.ndarray:
-        """Give each observation the acceptance profile of its cell, shape (observation, position)."""
-        if spec.acceptance == "iid":
-            return np.zeros((len(self.rows["cell"]), PROFILE_POSITIONS))
-        padded = np.vstack([self.cell_profile, np.zeros((1, PROFILE_POSITIONS))])
-        return padded[self.rows["cell"]]
 
 
 def build_levels(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) -> Levels:
@@ -199,8 +120,14 @@ def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) ->
     for kind in ("engine", "stack"):
         coords[kind], of_deployment = levels.index(kind)
         rows[kind] = of_deployment[rows["deployment"]]
-    for dim, names in _row_levels(each, deployments, drafters).items():
-        rows[dim], coords[dim] = codes(names)
+    labels = [
+        Labelled(row, d, drafter, bool(levels.roofline["n_experts"][i] > 0))
+        for row, d, drafter, i in zip(each, deployments, drafters, rows["deployment"], strict=True)
+    ]
+    for term in TERMS:
+        named = [term.levels_of(label) for label in labels]
+        for dim in named[0]:
+            rows[dim], coords[dim] = codes([names[dim] for names in named])
     rows["cache_tokens"] = levels.roofline["cache_tokens"][rows["deployment"]]
     rows["reserve"] = np.array([RESERVED_OUTPUT.get(d.engine_base, 0.0) for d in deployments])
     sparse, coords["sparse_verifier"] = codes(
@@ -226,22 +153,6 @@ def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) ->
         ),
         frame=frame,
     )
-
-
-def _row_levels(
-    rows: list[pd.Series], deployments: list[Deployment], drafters: list[str]
-) -> dict[str, list[str]]:
-    """Name the level of each row along every dim that is not the deployment's, blank where it has none."""
-    named = list(zip(rows, deployments, drafters, strict=True))
-    return {
-        "source": [str(row.get("source", "")) for row in rows],
-        "noise": [f"{row.get('source', '')} | {d.hardware}" for row, d, _ in named],
-        "pair": [f"{d.key} | {drafter}" if drafter else "" for _, d, drafter in named],
-        "drafter": drafters,
-        "shape": [shape_name(row, d, drafter) for row, d, drafter in named],
-        "lengths": [lengths_name(row, d) for row, d, _ in named],
-        "cell": [cell_name(row, d, drafter) if drafter else "" for row, d, drafter in named],
-    }
 
 
 def _first(codes_of_rows: np.ndarray, n: int) -> np.ndarray:

@@ -12,11 +12,11 @@ from bayes_sd.model.latency import contribute, per_level
 from bayes_sd.model.points import Points
 from bayes_sd.model.rowfacts import latent_facts, point_facts
 from bayes_sd.model.term import Quantities, Term, Values
-from bayes_sd.model.terms import TERMS
+from bayes_sd.model.terms import active_terms
 from bayes_sd.model.unseen import Draws, StandardNormals, draw_unknowns
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
 
 
@@ -63,7 +63,7 @@ def evaluate(posterior: Draws, spec: ModelSpec, design: Design, normals: Standar
     points = Points(np.arange(n), rows["load"], n, 0, 0, 0)
     f = level_facts(design, spec) | point_facts(design, points) | latent_facts(design, spec)
     f |= {"coefficients": coords["coefficient"], "n_stack": len(coords["stack"])}
-    terms = [term for term in TERMS if term.active(spec, coords)]
+    terms = active_terms(spec, coords)
     unknowns = [unknown for term in terms for unknown in term.unknowns(spec, coords)]
     u = draw_unknowns(unknowns, posterior, coords, f, normals)
     looked_up = {}

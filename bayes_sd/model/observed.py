@@ -9,7 +9,7 @@ import numpy as np
 from bayes_sd.model.terms.cache import nominal_held
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.points import Points
 
 QUEUED_NOISE = 4.0

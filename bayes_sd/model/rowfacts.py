@@ -15,7 +15,7 @@ from bayes_sd.model.terms.acceptance import doublings
 from bayes_sd.model.terms.cache import nominal_held
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.points import Points
     from bayes_sd.model.spec import ModelSpec
 
@@ -25,18 +25,10 @@ NEVER_FULL = 0.2
 
 def level_of_points(design: Design, points: Points) -> dict[str, np.ndarray]:
     """Give the level of each point along every dim that quantities are looked up by, shape (point,)."""
-    rows, row = design.rows, points.row
     left = left_knots(design, points)[0]
-    return {
-        "deployment": rows["deployment"][row],
-        "lengths": rows["lengths"][row],
-        "source": rows["source"][row],
-        "engine": rows["engine"][row],
-        "stack": rows["stack"][row],
-        "pair": np.maximum(rows["pair"][row], 0),
-        "left_knot": left,
-        "right_knot": left + 1,
-    }
+    dims = [dim for dim in design.coords if dim in design.rows]
+    level_of = {dim: np.maximum(design.rows[dim][points.row], 0) for dim in dims}
+    return level_of | {"left_knot": left, "right_knot": left + 1}
 
 
 def left_knots(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayes_sd.model.arranged import Design
+    from bayes_sd.model.deployments import Deployment
     from bayes_sd.model.spec import ModelSpec
 
 Values = dict[str, Any]
@@ -61,6 +65,27 @@ class Unknown:
     def shape(self, coords: Coords) -> tuple[int, ...]:
         """Give the shape that names along dims make."""
         return tuple(len(coords[d]) for d in self.dims)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A row with the names by which terms tell their levels.
+
+    Attributes
+    ----------
+    row : Series
+        Observation or condition.
+    deployment : Deployment
+    drafter : str
+        Empty without speculation.
+    sparse : bool
+        Whether the verifier has routed experts.
+    """
+
+    row: pd.Series
+    deployment: Deployment
+    drafter: str
+    sparse: bool
 
 
 @dataclass(frozen=True)
@@ -120,9 +145,17 @@ class Term:
     moved: tuple[str, ...] = ()
     """Unknowns that :meth:`to_natural` replaces."""
 
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name a row's level along each dim that the term adds, blank where it has none."""
+        return {}
+
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether the term has anything to say of these levels."""
         return True
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Collect the facts of levels that the term's functions use, as numbers; last dims are the levels'."""
+        return {}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare the term's unknowns, parents before children."""

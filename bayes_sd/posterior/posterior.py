@@ -14,19 +14,18 @@ from bayes_sd.cards import Cards, load_cards
 from bayes_sd.cards.stored import changed_cards, with_stored
 from bayes_sd.errors import TraceError
 from bayes_sd.measurements.schema import COLUMNS, DERIVED, OBSERVED
+from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.model.deployments import Deployment
-from bayes_sd.model.design import Design, Levels
 from bayes_sd.model.spec import ModelSpec
+from bayes_sd.model.terms import TERMS
 from bayes_sd.posterior.file import FileKind, read_tree, require_converged, write_tree
+from bayes_sd.posterior.formats import brought_up
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-FORMAT_VERSION = 3
-NONE_LOG = -50.0
-"""Log of a cost that the model of an older format did not have: exp(-50) is nothing beside any other."""
-NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
+FORMAT_VERSION = 4
 KEPT_COLUMNS = {column.name: column for column in (*COLUMNS, *DERIVED) if column.name in OBSERVED}
 """Columns of the observations that a posterior keeps, by name."""
 KIND = FileKind(
@@ -182,7 +181,8 @@ def describe(design: Design, spec: ModelSpec) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "family": spec.family,
-        "spec": json.loads(spec.to_json()),
+        "spec": json.loads(spec.to_json()) | {"terms": [t.name for t in TERMS if spec.has(t.name)]},
+        "columns": [str(name) for name in OBSERVED if name in design.frame],
         "coords": {name: list(values) for name, values in design.coords.items()},
         "cell_drafter": design.cell_drafter.tolist(),
         "pair_roofline_s": design.pair_roofline_s.tolist(),
@@ -274,11 +274,7 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     tree, about = read_tree(path, KIND)
     if not accept_unconverged:
         require_converged(about, path, KIND)
-    if about["format_version"] < 2:
-        tree, about = _from_format_1(tree, about)
-    if about["format_version"] < FORMAT_VERSION:
-        tree, about = _from_format_2(tree, about)
-    posterior = Posterior(tree, about)
+    posterior = Posterior(*brought_up(tree, about, path))
     _require_known_model(posterior, path)
     return posterior
 
@@ -294,31 +290,3 @@ def _require_known_model(posterior: Posterior, path: str | Path) -> None:
             f"{Path(path)}: format {posterior.about['format_version']}, of a model that this version does not build "
             f"({part}); read it with the bayes_sd that wrote it ({wrote}), or fit again"
         ) from error
-
-
-def _from_format_1(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
-    """Bring a file of format 1 to format 2, which knows that synthetic text is harder to draft for."""
-    import xarray as xr
-
-    draws = tree["posterior"].to_dataset()
-    draws["acceptance_synthetic"] = 0.0 * draws["acceptance_level"]
-    tree = tree.copy()
-    tree["posterior"] = xr.DataTree(draws)
-    return tree, about | {"format_version": 2}
-
-
-def _from_format_2(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
-    """Bring a file of format 2 to format 3, where attention makes long prompts dearer and costs of load have a misfit."""
-    import xarray as xr
-
-    draws, spec = tree["posterior"].to_dataset(), about["spec"]
-    names = [*draws["part"].to_numpy(), "prefill_attention"]
-    draws = draws.reindex(part=names, fill_value=NONE_LOG)
-    none = np.zeros((draws.sizes["chain"], draws.sizes["draw"], 0))
-    draws["load_misfit"] = (("chain", "draw", "lengths"), none)
-    draws["log_load_misfit_scale"] = xr.full_like(draws["log_misfit_scale"], NONE_LOG)
-    tree = tree.copy()
-    tree["posterior"] = xr.DataTree(draws)
-    priors = spec["priors"] | {"part": spec["priors"]["part"] | {"prefill_attention": NO_ATTENTION}}
-    coords = about["coords"] | {"lengths": []}
-    return tree, about | {"format_version": 3, "coords": coords, "spec": spec | {"priors": priors}}

@@ -18,7 +18,7 @@ from bayes_sd.sample.target import make_target
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
     from bayes_sd.sample.settings import SamplerSettings
     from bayes_sd.sample.target import Target

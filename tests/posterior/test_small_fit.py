@@ -127,7 +127,7 @@ def test_a_file_of_format_2_still_predicts(small_fit, conditions, tmp_path):
     tree, about, same = before_format_3(small_fit)
     saved = save_posterior(Posterior(tree, about | {"format_version": 2}), tmp_path / "old.nc")
     old = load_posterior(saved, accept_unconverged=True)
-    assert old.about["format_version"] == 3
+    assert old.about["format_version"] == 4
     assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
 
 
@@ -137,7 +137,7 @@ def test_a_file_of_format_1_still_predicts(small_fit, conditions, tmp_path):
     tree["posterior"] = xr.DataTree(tree["posterior"].to_dataset().drop_vars("acceptance_synthetic"))
     saved = save_posterior(Posterior(tree, about | {"format_version": 1}), tmp_path / "old.nc")
     old = load_posterior(saved, accept_unconverged=True)
-    assert old.about["format_version"] == 3
+    assert old.about["format_version"] == 4
     assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
     frame = conditions.assign(mean_accepted_len=np.nan, acceptance=np.nan, workload="random 1k-1k")
     assert np.isfinite(predict(old, frame).latency_s).all()

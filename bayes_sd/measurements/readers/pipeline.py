@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayes_sd.cards.record import canonical
 from bayes_sd.errors import DataError
 from bayes_sd.files import write_atomically
 from bayes_sd.measurements.cells import CellError, parse_cell
@@ -236,6 +237,9 @@ def _ask_for_missing(readings: Sequence[Reading]) -> None:
 
 def _record(cell: Reading) -> dict[str, object]:
     """Check a row as the table's reader will, so that what is written can be read."""
+    columns, understood = canonical(cell.columns)
+    cell.columns.update(columns)
+    cell.remarks.extend(understood)
     if cell.remarks:
         stated = cell.columns.get("notes")
         cell.put("notes", "; ".join([*([str(stated)] if stated else []), *cell.remarks]))

@@ -9,13 +9,18 @@ for latency; rows that state none use the cell's.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.latency.acceptance import committed_by_positions
+from bayes_sd.model.names import cell_name
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Quantities, Term, Unknown, Values, in_a_row
+from bayes_sd.model.term import Coords, Labelled, Quantities, Term, Unknown, Values, in_a_row
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
+
 
 REFERENCE_DRAFT_LENGTH = 4.0
 """Draft length [tokens] at which an acceptance cell's level is stated."""
@@ -33,9 +38,23 @@ class Acceptance(Term):
 
     name = "acceptance"
 
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the drafter and the acceptance cell."""
+        drafter = labelled.drafter
+        cell = cell_name(labelled.row, labelled.deployment, drafter) if drafter else ""
+        return {"drafter": drafter, "cell": cell}
+
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row speculates."""
         return bool(coords["cell"])
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give the drafter and kind of text of each cell, and how far drafters differ."""
+        return {
+            "drafter_sd": float(spec.priors["acceptance"]["drafter_sd"]),
+            "cell_drafter": design.cell_drafter,
+            "cell_synthetic": design.cell_synthetic.astype(float),
+        }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare levels of drafters and cells [log odds] and their spreads."""

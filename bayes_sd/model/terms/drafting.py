@@ -12,14 +12,18 @@ ratio of the cycle's cost and the tokens that it commits shows in latency, so th
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.latency.acceptance import committed_by_positions
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, as_table, one_row
+from bayes_sd.model.term import Coords, Labelled, PerLevel, Term, Unknown, Values, as_table, one_row
 from bayes_sd.model.terms.acceptance import SCALE_LOG_SD, cell_level
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
+
 
 BY_COMMITTED = 2.0
 """Power of the tokens per cycle by which the draft cost may grow at one latency: 2 where drafting is half of a cycle."""
@@ -31,9 +35,25 @@ class Drafting(Term):
     name = "drafting"
     moved = ("log_draft_cost",)
 
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the pair of deployment and drafter."""
+        drafter = labelled.drafter
+        return {"pair": f"{labelled.deployment.key} | {drafter}" if drafter else ""}
+
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row speculates."""
         return bool(coords["pair"])
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give each pair's ideal draft step, its parameters beside the verifier's, and whether its cache is small."""
+        prior = spec.priors["draft"]
+        return {
+            "pair_ideal_log_s": np.log(
+                prior["fixed_median"] * design.pair_roofline_s + prior["fixed_launch_s"]
+            ),
+            "pair_small_cache": design.pair_small_cache.astype(float),
+            "pair_log_share": np.log(design.pair_parameter_share),
+        }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare levels, spreads and the pairs' costs [log s per draft step]."""

@@ -13,12 +13,12 @@ experts and the rest take of it.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.latency.coverage import FIT_NODES, covered_share, log_missed
-from bayes_sd.latency.expert_load import load_from_curve, surface_at_skew
+from bayes_sd.latency.coverage import FIT_NODES, covered_share, log_missed, normal_quantile, routed_share
+from bayes_sd.latency.expert_load import busiest_surface, load_from_curve, surface_at_skew
 from bayes_sd.latency.service import busiest_wait
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.term import (
@@ -35,6 +35,10 @@ from bayes_sd.model.term import (
     softplus,
 )
 
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
+
+
 TYPICAL_TOKENS = 24.0
 """Tokens in a step for which the coordinates state its fixed cost: between light and heavy load of the shipped tables."""
 
@@ -48,6 +52,20 @@ class Experts(Term):
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether some verifier has routed experts whose coverage the spec models."""
         return bool(coords["sparse_verifier"]) and spec.moe == "coverage"
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give the shape of each verifier's expert layers, and which deployment is of which."""
+        sparse = design.deployment_sparse
+        first = [int(np.flatnonzero(sparse == i)[0]) for i in range(len(design.coords["sparse_verifier"]))]
+        total, active = (design.levels.roofline[n][first] for n in ("n_experts", "top_k_experts"))
+        surfaces = [busiest_surface(int(m), int(a)) for m, a in zip(total, active, strict=True)]
+        return {
+            "expert_threshold": normal_quantile(routed_share(total, active)),
+            "expert_most": total / active,
+            "busiest_surface": np.stack(surfaces) if surfaces else np.empty((0, 0, 0)),
+            "deployment_sparse": (sparse >= 0).astype(float),
+            "deployment_verifier": np.maximum(sparse, 0),
+        }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare ψ, the verifiers' skews and the share of the work that waits."""

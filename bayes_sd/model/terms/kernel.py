@@ -8,11 +8,16 @@ The curve is linear between knots one doubling apart (:mod:`bayes_sd.latency.ker
 from __future__ import annotations
 
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.latency.kernel import knot_factor
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.term import Coords, PerLevel, Quantities, Term, Unknown, Values
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
 
 
 class Kernel(Term):
@@ -24,6 +29,10 @@ class Kernel(Term):
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether the spec has kernel curves."""
         return spec.kernel
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give the matrix that correlates knots."""
+        return {"knot_factor": knot_factor(spec.priors["kernel"]["length_doublings"])}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare the scale of all curves and their independent normals."""

@@ -16,12 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bayes_sd.model.spec import COEFFICIENTS, KINDS, PARTS, ModelSpec
 from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, as_table, rows_of, sigmoid, softplus
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
+
 
 TINY_S = 1e-12
 NO_POOLING_LOG_SD = 1.5
@@ -120,6 +124,17 @@ class Stages(Term):
 
     name = "stages"
     moved = ("log_part", "log_cost")
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give rooflines, levels and the spread of each level's effect."""
+        levels = design.levels
+        active = active_coefficients(bool((levels.roofline["n_experts"] > 0).any()))
+        return {
+            "ideal": ideal_table(levels.roofline, levels.log2_tp),
+            "log2_tp": levels.log2_tp.astype(float),
+            "member": levels.member,
+            "effect_scale": effect_scales(active, spec)[:, levels.kind],
+        }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare parts, slopes, effects and the deployments' costs [log s]."""
@@ -224,7 +239,7 @@ def plain_spread(u: Values, f: Values, xp: ModuleType) -> float:
     return NO_POOLING_LOG_SD
 
 
-def effect_scales(coefficients: list[str], spec: ModelSpec) -> np.ndarray:
+def effect_scales(coefficients: Sequence[str], spec: ModelSpec) -> np.ndarray:
     """Spread of each kind of effect on each coefficient, shape (coefficient, kind)."""
     return np.array([[spec.priors["spread"][c][kind] for kind in KINDS] for c in coefficients])
 

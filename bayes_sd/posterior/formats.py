@@ -1,0 +1,106 @@
+"""Older formats of posterior files, brought up to the present one: what they did not know is absent from their model.
+
+====== =====================================================================================
+format  what it added
+====== =====================================================================================
+1       the first
+2       synthetic text is harder to draft for
+3       attention makes long prompts dearer; costs of load have a misfit
+4       the terms of the model, the cards and the columns that it was fitted with
+====== =====================================================================================
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayes_sd.errors import TraceError
+from bayes_sd.model.terms import TERMS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+NONE_LOG = -50.0
+"""Logarithm of what a file of an older format takes as nothing."""
+NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
+TERMS_BEFORE_4 = (
+    "stages",
+    "misfit",
+    "acceptance",
+    "drafting",
+    "cache",
+    "experts",
+    "kernel",
+    "overlap",
+    "error",
+)
+"""Terms of every model that was fitted before files named them."""
+Content = tuple["xr.DataTree", dict[str, Any]]
+
+
+def brought_up(tree: xr.DataTree, about: dict[str, Any], path: str | Path) -> Content:
+    """Bring a file's content up to the present format.
+
+    Parameters
+    ----------
+    tree : DataTree
+    about : dict
+    path : path
+        For the error.
+
+    Returns
+    -------
+    tree : DataTree
+    about : dict
+
+    Raises
+    ------
+    TraceError
+        If the file's model has a term that this version does not.
+    """
+    version = about["format_version"]
+    if version < 2:
+        tree, about = _from_format_1(tree, about)
+    if version < 3:
+        tree, about = _from_format_2(tree, about)
+    if version < 4:
+        about = about | {"format_version": 4, "spec": about["spec"] | {"terms": list(TERMS_BEFORE_4)}}
+    unknown = set(about["spec"].get("terms") or ()) - {term.name for term in TERMS}
+    if unknown:
+        made = about.get("versions", {}).get("bayes_sd", "another")
+        raise TraceError(
+            f"{path}: format {version}, written by version {made} of bayes_sd, has a model with the term(s) "
+            f"{', '.join(sorted(unknown))}, which this version lacks; read it with that version, or fit again"
+        )
+    return tree, about
+
+
+def _from_format_1(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Bring a file of format 1 to format 2, which knows that synthetic text is harder to draft for."""
+    import xarray as xr
+
+    draws = tree["posterior"].to_dataset()
+    draws["acceptance_synthetic"] = 0.0 * draws["acceptance_level"]
+    tree = tree.copy()
+    tree["posterior"] = xr.DataTree(draws)
+    return tree, about | {"format_version": 2}
+
+
+def _from_format_2(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
+    """Bring a file of format 2 to format 3, where attention makes long prompts dearer and costs of load have a misfit."""
+    import xarray as xr
+
+    draws, spec = tree["posterior"].to_dataset(), about["spec"]
+    names = [*draws["part"].to_numpy(), "prefill_attention"]
+    draws = draws.reindex(part=names, fill_value=NONE_LOG)
+    none = np.zeros((draws.sizes["chain"], draws.sizes["draw"], 0))
+    draws["load_misfit"] = (("chain", "draw", "lengths"), none)
+    draws["log_load_misfit_scale"] = xr.full_like(draws["log_misfit_scale"], NONE_LOG)
+    tree = tree.copy()
+    tree["posterior"] = xr.DataTree(draws)
+    priors = spec["priors"] | {"part": spec["priors"]["part"] | {"prefill_attention": NO_ATTENTION}}
+    coords = about["coords"] | {"lengths": []}
+    return tree, about | {"format_version": 3, "coords": coords, "spec": spec | {"priors": priors}}
