@@ -89,6 +89,11 @@ class Design:
     cell_profile: np.ndarray
     frame: pd.DataFrame
 
+    def of_cells(self, dim: str) -> np.ndarray:
+        """Give the level along a dim of each acceptance cell's rows, shape (cell,)."""
+        first = [int(np.flatnonzero(self.rows["cell"] == i)[0]) for i in range(len(self.coords["cell"]))]
+        return self.rows[dim][first]
+
     def row_profile(self, spec: ModelSpec) -> np.ndarray:
         """Give each observation the acceptance profile of its cell, shape (observation, position)."""
         if spec.acceptance == "iid":

@@ -41,7 +41,7 @@ class Inputs:
     Attributes
     ----------
     structure : tuple
-        Everything that decides which graph it is: active terms, spec switches, protocols and measurements that occur.
+        Everything that decides which graph it is: active terms, coefficients, pooling, and whether an arrival is Poisson.
     terms : list of Term
     unknowns : list of Unknown
     coords : dict of str to list
@@ -97,12 +97,13 @@ def model_inputs(design: Design, spec: ModelSpec) -> Inputs:
     facts["n_points"] = np.array(len(points.row))
     facts |= coordinate_facts(design, spec, left_knots(design, points)[0])
     terms = active_terms(spec, coords)
-    occurring = (
-        points.poisson > 0,
-        *(len(facts[n]) > 0 for n in ("log_ttft", "measured_share", "seen_logit")),
-    )
     return Inputs(
-        structure=(tuple(t.name for t in terms), spec.pooled, tuple(coords["coefficient"]), occurring),
+        structure=(
+            tuple(t.name for t in terms),
+            tuple(coords["coefficient"]),
+            "pooled" if spec.pooled else "not pooled",
+            "poisson" if points.poisson else "no poisson",
+        ),
         terms=terms,
         unknowns=[unknown for term in terms for unknown in term.unknowns(spec, coords)],
         coords=coords,
@@ -183,7 +184,7 @@ def assemble(inputs: Inputs) -> Built:
         put_under_load(inputs.terms, q, u, f, pt)
         service_s, first_s = (pt.specify_shape(s, (f["n_points"],)) for s in service(q, u, f, pt))
         log_latency = log_means(service_s, q.in_flight, f, pt)
-        if inputs.structure[-1][0]:
+        if "poisson" in inputs.structure:
             log_latency = pt.join(0, log_latency, log_poisson_means(service_s, f, pt))
         _observe(log_latency + u["misfit"][f["row_shape"]], service_s, first_s, u, f, inputs)
     return Built(model, inputs, f, layout, (service_s, first_s))
@@ -207,16 +208,13 @@ def _observe(log_latency: Any, service_s: Any, first_s: Any, u: Values, f: Value
     def student(name: str, mean: Any, sigma: Any, measured: Any) -> None:
         pm.StudentT(name, nu=f["tails"], mu=mean, sigma=sigma, observed=measured)
 
-    _, ttft, share, acceptance = inputs.structure[-1]
     noise = pt.exp(u["log_latency_noise"])[f["row_noise"]] * f["noise_factor"]
     student("latency", log_latency, noise, f["log_latency"])
-    if ttft:
-        sigma = pt.exp(u["log_ttft_noise"])[f["ttft_source"]]
-        student("ttft", pt.log(first_s[f["ttft_point"]]), sigma, f["log_ttft"])
-    if share:
-        decoding = (service_s - first_s)[f["share_point"]] * pt.exp(-log_latency[f["share_row"]])
-        sigma = pt.exp(u["log_share_noise"])[f["share_source"]]
-        student("decode_share", decoding, sigma, f["measured_share"])
-    if acceptance:
+    sigma = pt.exp(u["log_ttft_noise"])[f["ttft_source"]]
+    student("ttft", pt.log(first_s[f["ttft_point"]]), sigma, f["log_ttft"])
+    decoding = (service_s - first_s)[f["share_point"]] * pt.exp(-log_latency[f["share_row"]])
+    sigma = pt.exp(u["log_share_noise"])[f["share_source"]]
+    student("decode_share", decoding, sigma, f["measured_share"])
+    if "acceptance_cell" in u:
         level = cell_level(u, f["seen_cell"], f["seen_doublings"])
         student("acceptance", level, pt.exp(u["log_acceptance_run"]), f["seen_logit"])

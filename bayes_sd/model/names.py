@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from bayes_sd.model.deployments import Deployment
 
+SEPARATOR = " | "
 SYNTHETIC = ("random", "synthetic", "shared_prefix")
 """How the names of workloads begin whose text no drafter was trained on."""
 
@@ -25,14 +26,13 @@ def codes(values: list[str]) -> tuple[np.ndarray, list[str]]:
 def cell_name(row: pd.Series, deployment: Deployment, drafter: str) -> str:
     """Name the acceptance cell of a speculating row: what its acceptance depends on."""
     workload = row.get("workload")
-    return " | ".join(
-        [deployment.verifier, drafter, workload if isinstance(workload, str) and workload else "?"]
-    )
+    named = workload if isinstance(workload, str) and workload else "?"
+    return SEPARATOR.join([deployment.verifier, drafter, deployment.weights, named])
 
 
 def cell_workload(cell: str) -> str:
     """Give the workload in the name of an acceptance cell."""
-    return cell.rpartition(" | ")[2]
+    return cell.rpartition(SEPARATOR)[2]
 
 
 def is_synthetic(workload: str) -> bool:

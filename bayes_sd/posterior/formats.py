@@ -6,7 +6,7 @@ format  what it added
 1       the first
 2       synthetic text is harder to draft for
 3       attention makes long prompts dearer; costs of load have a misfit
-4       the terms of the model, the cards and the columns that it was fitted with
+4       the terms of the model, the cards and the columns that it was fitted with; acceptance by weights' format
 ====== =====================================================================================
 """
 
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import TraceError
+from bayes_sd.model.names import SEPARATOR
 from bayes_sd.model.terms import TERMS
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 NONE_LOG = -50.0
 """Logarithm of what a file of an older format takes as nothing."""
 NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
+NO_FORMAT_SD = 1e-9
+"""Spread of the effect of formats on acceptance in a model that has none [log odds]."""
 TERMS_BEFORE_4 = (
     "stages",
     "misfit",
@@ -67,7 +70,7 @@ def brought_up(tree: xr.DataTree, about: dict[str, Any], path: str | Path) -> Co
     if version < 3:
         tree, about = _from_format_2(tree, about)
     if version < 4:
-        about = about | {"format_version": 4, "spec": about["spec"] | {"terms": list(TERMS_BEFORE_4)}}
+        tree, about = _from_format_3(tree, about)
     unknown = set(about["spec"].get("terms") or ()) - {term.name for term in TERMS}
     if unknown:
         made = about.get("versions", {}).get("bayes_sd", "another")
@@ -104,3 +107,30 @@ def _from_format_2(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTre
     priors = spec["priors"] | {"part": spec["priors"]["part"] | {"prefill_attention": NO_ATTENTION}}
     coords = about["coords"] | {"lengths": []}
     return tree, about | {"format_version": 3, "coords": coords, "spec": spec | {"priors": priors}}
+
+
+def _from_format_3(tree: xr.DataTree, about: dict[str, Any]) -> Content:
+    """Bring a file of format 3 to format 4, which names its terms and tells cells of different weights apart."""
+    import xarray as xr
+
+    names = about["coords"].get("cell", [])
+    formats: dict[str, set[str]] = {}
+    for deployment in about["levels"]["deployments"]:
+        formats.setdefault(deployment["verifier"], set()).add(deployment["precision"].split(" ")[0])
+    copies = []
+    for i, name in enumerate(names):
+        verifier, drafter, workload = name.split(SEPARATOR, 2)
+        for weights in sorted(formats.get(verifier, set())):
+            copies.append((i, SEPARATOR.join([verifier, drafter, weights, workload])))
+    draws = tree["posterior"].to_dataset()
+    if "cell" in draws.dims:
+        draws = draws.isel(cell=[i for i, _ in copies]).assign_coords(cell=[name for _, name in copies])
+    tree = tree.copy()
+    tree["posterior"] = xr.DataTree(draws)
+    spec = about["spec"]
+    priors = spec["priors"] | {"acceptance": spec["priors"]["acceptance"] | {"format_sd": NO_FORMAT_SD}}
+    return tree, about | {
+        "format_version": 4,
+        "coords": about["coords"] | {"cell": [name for _, name in copies]},
+        "spec": spec | {"priors": priors, "terms": list(TERMS_BEFORE_4)},
+    }

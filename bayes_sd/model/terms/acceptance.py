@@ -2,8 +2,9 @@
 
     logit α_j = level[cell] + slope·log(k/4) + profile_j[method],    E = 1 + Σ_{j≤k} Π_{i≤j} α_i
 
-A cell is (verifier, drafter, workload). Rows that state E are noisy measurements of their cell's level, and use their own E
-for latency; rows that state none use the cell's.
+A cell is (verifier, drafter, format of the verifier's weights, workload): quantised weights choose other tokens than those
+that a drafter was trained on, and how much that matters differs by workload. Rows that state E are noisy measurements of
+their cell's level, and use their own E for latency; rows that state none use the cell's.
 """
 
 from __future__ import annotations
@@ -39,20 +40,21 @@ class Acceptance(Term):
     name = "acceptance"
 
     def levels_of(self, labelled: Labelled) -> dict[str, str]:
-        """Name the drafter and the acceptance cell."""
+        """Name the drafter, the acceptance cell and the format of the verifier's weights."""
         drafter = labelled.drafter
         cell = cell_name(labelled.row, labelled.deployment, drafter) if drafter else ""
-        return {"drafter": drafter, "cell": cell}
+        return {"drafter": drafter, "cell": cell, "weights": labelled.deployment.weights if drafter else ""}
 
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row speculates."""
         return bool(coords["cell"])
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
-        """Give the drafter and kind of text of each cell, and how far drafters differ."""
+        """Give the drafter, weights and kind of text of each cell, and how far drafters differ."""
         return {
             "drafter_sd": float(spec.priors["acceptance"]["drafter_sd"]),
             "cell_drafter": design.cell_drafter,
+            "cell_weights": design.of_cells("weights"),
             "cell_synthetic": design.cell_synthetic.astype(float),
         }
 
@@ -74,6 +76,7 @@ class Acceptance(Term):
                 SCALE_LOG_SD,
                 spread_of="acceptance_cell",
             ),
+            Unknown("acceptance_format", ("weights",), 0.0, prior["format_sd"]),
             Unknown("acceptance_synthetic", (), prior["synthetic_mean"], prior["synthetic_sd"]),
             Unknown(
                 "acceptance_cell",
@@ -93,9 +96,10 @@ class Acceptance(Term):
 
 
 def cell_centre(u: Values, f: Values, xp: ModuleType) -> Any:
-    """Level that a cell's drafter has, less what made-up text costs."""
+    """Level that a cell's drafter has, with what the format of the weights and made-up text change."""
     synthetic = u["acceptance_synthetic"][..., None] * f["cell_synthetic"]
-    return u["acceptance_drafter"][..., f["cell_drafter"]] + synthetic
+    weights = u["acceptance_format"][..., f["cell_weights"]]
+    return u["acceptance_drafter"][..., f["cell_drafter"]] + weights + synthetic
 
 
 def cell_level(u: Values, cell: Any, length_doublings: Any) -> Any:
