@@ -97,7 +97,8 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     CardError
         If hardware, precision or verifier are unknown.
     ConditionError
-        If a server has separate pools for prefill and decode, a needed column is missing, a value cannot be used, or a draft length is missing where a method speculates.
+        If a server has separate pools for prefill and decode, a needed column is missing, a value cannot be used, or a
+        draft length is missing where a method speculates.
     """
     frame = as_conditions(frame)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
