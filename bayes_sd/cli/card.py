@@ -4,6 +4,9 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.errors import CardError, OutputError
+from bayes_sd.files import write_atomically
+
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
@@ -48,9 +51,6 @@ def card(checkpoint, index, output, force, as_json, **asked):
     """
     import json
 
-    from bayes_sd.errors import OutputError
-    from bayes_sd.files import write_atomically
-
     if output is not None and output.exists() and not force:
         raise OutputError(f"{output} is there already: name another file, or replace it with --force")
     made, checked = _derive(checkpoint, index, asked)
@@ -76,7 +76,6 @@ def card(checkpoint, index, output, force, as_json, **asked):
 
 def _derive(checkpoint, index, asked):
     from bayes_sd.cards.checkpoint import check_index, derive, derive_gguf, read_config, read_index
-    from bayes_sd.errors import CardError
 
     if checkpoint.suffix == ".gguf":
         if index is not None or asked["pairs"] or asked["method"]:
@@ -104,8 +103,6 @@ def _family(name: str) -> str:
 
 
 def _name(checkpoint: Path, config) -> str:
-    from bayes_sd.errors import CardError
-
     said = config.outer.get("_name_or_path")
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     found = said if isinstance(said, str) and said else folder.name
@@ -116,8 +113,6 @@ def _name(checkpoint: Path, config) -> str:
 
 def _fields(pairs: tuple[str, ...]) -> dict[str, object]:
     import json
-
-    from bayes_sd.errors import CardError
 
     given: dict[str, object] = {}
     for pair in pairs:
