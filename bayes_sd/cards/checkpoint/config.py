@@ -37,6 +37,14 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "conv_kernel": ("conv_kernel", "mamba_d_conv"),
     "mtp_layers": ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"),
 }
+NEVER_ZERO = (
+    "hidden_size",
+    "vocab_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "moe_layer_interval",
+    "n_predict",
+)
 MOST: dict[str, float] = {
     "hidden_size": 131_072,
     "num_hidden_layers": 1_000,
@@ -125,6 +133,8 @@ class Config:
             or found % 1
         ):
             raise CardError(f"{self.where}: {name} is {found!r}: it must be a whole number from 0 up")
+        if name in NEVER_ZERO and found == 0:
+            raise CardError(f"{self.where}: {name} is 0")
         if found > MOST.get(name, float("inf")):
             raise CardError(
                 f"{self.where}: {name} is {found:g}, more than any model has ({MOST[name]:g}): "
@@ -140,6 +150,24 @@ class Config:
         if not isinstance(found, bool | int):
             raise CardError(f"{self.where}: {name} is {found!r}: it must be true or false")
         return bool(found)
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """Give a field that is an object, empty where it is missing."""
+        found = self._raw(name)
+        if found is None:
+            return {}
+        if not isinstance(found, dict):
+            raise CardError(f"{self.where}: {name} is {found!r}: it must be an object")
+        return found
+
+    def numbers(self, name: str) -> list[int]:
+        """Give a field that is a list of whole numbers, empty where it is missing."""
+        found = self._raw(name)
+        if found is None:
+            return []
+        if not isinstance(found, list) or not all(isinstance(n, int) for n in found):
+            raise CardError(f"{self.where}: {name} must be a list of whole numbers")
+        return found
 
     def words(self, name: str) -> Sequence[str] | None:
         """Give a field that is a list of words, None where it is missing."""
