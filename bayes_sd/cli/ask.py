@@ -4,7 +4,9 @@ from typing import Literal
 
 import click
 
-from bayes_sd.cli.condition import Options, trace_options
+from bayes_sd.cli.condition import trace_options
+from bayes_sd.cli.opened import open_trace
+from bayes_sd.errors import ConditionError
 
 
 @click.command()
@@ -32,21 +34,18 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json)
     """
     import json
 
-    from bayes_sd.cards import load_cards
     from bayes_sd.cards.sentence import read_sentence, restate
-    from bayes_sd.cli.condition import base_condition
     from bayes_sd.cli.decisions import print_speedup
+    from bayes_sd.condition import Question, base_condition
     from bayes_sd.decide.speedup import speedup
     from bayes_sd.decide.tables import records, speedup_summary, speedup_table
-    from bayes_sd.inference.posterior import load_posterior
 
-    cards = load_cards(models)
+    posterior, cards = open_trace(trace, models, accept_unconverged)
     columns = read_sentence(" ".join(question), cards)
     understood = restate(columns)
     kind, load = _load(columns)
     drafter = columns.pop("drafter", None)
-    asked = Options(columns, drafters=() if drafter is None else (drafter,))
-    posterior = load_posterior(trace, accept_unconverged)
+    asked = Question(columns, drafters=() if drafter is None else (drafter,))
     base, words = base_condition(
         posterior, cards, asked, kind, load, speculate=True, draft_length=DRAFT_LENGTH
     )
@@ -73,8 +72,6 @@ DRAFT_LENGTH = 3
 
 
 def _load(columns):
-    from bayes_sd.errors import ConditionError
-
     kind, load = columns.pop("load_kind", None), columns.pop("load_value", None)
     if kind is None:
         raise ConditionError("the question names no load: add one, as '8 req/s' or '16 clients'")
