@@ -2,9 +2,9 @@
 
 The rule for a verifier: the *size* of a model is the geometric mean of its total and its active parameters
 (its parameters, if dense). Layers, hidden size and cached elements per token are straight lines in the
-logarithm of the size, by least squares over the listed cards. Experts follow exactly from the counts: a
-token uses the dense part and m of M experts, so experts = (total - active) / (1 - m/M). Everything else
-takes the most common value. Such a card says `estimated`.
+logarithm of the size, by least squares over the listed cards of the same kind, dense or mixture. Experts follow
+exactly from the counts: a token uses the dense part and m of M experts, so experts = (total - active) / (1 - m/M).
+Everything else takes the most common value. Such a card says `estimated`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from bayes_sd.errors import CardError
 HEAD_DIM = 128
 MIXTURE = re.compile(r"(?:^|[-_.])(?:A\d+(?:\.\d+)?B|\d+x\d+(?:\.\d+)?B|MoE)(?=$|[-_.])", re.I)
 """What in a model's name says a mixture of experts."""
+LEAST_ALIKE = 5
+"""Listed sizes of one kind, dense or mixture, from which that kind is scaled by itself."""
 BLOCK_LAYERS = 5
 """Layers of drafters that propose a block at once (DFlash, DSpark): the usual number of those published."""
 LEAST_B = 0.1
@@ -125,6 +127,10 @@ def estimate_verifier(
             f"{where}: n_experts {n_experts} and top_k_experts {top_k_experts} contradict each other"
         )
     size = math.sqrt(params_b * active_b)
+    sparse = n_experts is not None and top_k_experts is not None and top_k_experts < n_experts
+    alike = [card for card in listed if card.is_moe == sparse and not card.estimated]
+    if len({size_b(card) for card in alike}) >= LEAST_ALIKE:
+        listed = alike
 
     def scaled(quantity: str) -> float:
         a, b = scaling(listed, quantity)

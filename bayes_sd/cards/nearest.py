@@ -14,6 +14,8 @@ SIZE = re.compile(r"(?:^|[-_. ])(?:(\d+)x)?(\d+(?:\.\d+)?)([bmt])(?=$|[-_. ])", 
 UNITS = {"m": 1e-3, "b": 1.0, "t": 1e3}
 FAR = 1.5
 """Distance past which two models have nothing in common: another family, or a size twenty times off."""
+SAME_WORD = 0.75
+"""Likeness of first words below which they name two families; versions ("qwen4", "qwen3") stay above."""
 FAMILY_WEIGHT, SIZE_WEIGHT, LETTER_WEIGHT = 2.0, 0.3, 0.3
 
 
@@ -55,11 +57,11 @@ def distance(name: str, card: Verifier, params_b: float | None = None) -> float:
 
 
 def _alike(one: str, other: str) -> float:
-    """Compare two names word by word, the first word for most: a family's own name stands first."""
+    """Compare two names, the first word for most: a family's own name stands there, and llama is no jamba."""
     a, b = re.split(r"[-. ]", one), re.split(r"[-. ]", other)
     first = difflib.SequenceMatcher(None, a[0], b[0]).ratio()
     rest = difflib.SequenceMatcher(None, one, other).ratio()
-    return 0.6 * first + 0.4 * rest
+    return 0.6 * first + 0.4 * rest if first >= SAME_WORD else 0.2 * rest
 
 
 def nearest(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,6 +61,7 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
     import pandas as pd
 
     frame = given if isinstance(given, pd.DataFrame) else _table(given)
+    _check_shape(frame)
     made: dict[str, Any] = {}
     for column in GIVEN:
         if column.name not in frame:
@@ -103,10 +105,31 @@ def _refuse_unmeasured(methods: Any, posterior: Posterior | None) -> None:
 def _table(given: Any) -> pd.DataFrame:
     import pandas as pd
 
-    if not isinstance(given, Mapping):
+    if isinstance(given, pd.Series):
+        given = given.to_dict()
+    if isinstance(given, Sequence) and all(isinstance(row, Mapping) for row in given):
         return pd.DataFrame(list(given))
+    if not isinstance(given, Mapping):
+        raise ConditionError(
+            f"conditions: a {type(given).__name__} is no table: give a DataFrame, a dict of columns, or a list of dicts"
+        )
     several = any(np.ndim(value) for value in given.values())
     return pd.DataFrame(dict(given) if several else [dict(given)])
+
+
+def _check_shape(frame: pd.DataFrame) -> None:
+    """Refuse a table without rows, a column that is there twice, and one that is mistyped."""
+    if not len(frame):
+        raise ConditionError("conditions: the table has no row: give at least one")
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise ConditionError(f"conditions: the column {twice[0]!r} is there twice: keep one")
+    unknown = [str(name) for name in frame.columns if name not in BY_NAME]
+    missing = [column.name for column in GIVEN if column.name not in frame]
+    for name in unknown:  # a mistyped optional column would otherwise pass unnoticed
+        near = difflib.get_close_matches(name.casefold(), missing, n=1, cutoff=0.9)
+        if near:
+            raise ConditionError(f"conditions: unknown column {name!r}: did you mean {near[0]!r}?")
 
 
 def _default(frame: pd.DataFrame, column: Column, load_needed: bool) -> Any:
@@ -126,8 +149,12 @@ def _numbers(values: pd.Series, column: Column) -> pd.Series:
     """Check the numbers of a column; blank ones take the default."""
     import pandas as pd
 
-    numbers = values if values.dtype.kind in "fiub" else pd.to_numeric(values, errors="coerce")
-    blank = values.isna() | (values.astype(str) == "") if values.dtype.kind not in "fiub" else values.isna()
+    plainly = isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub"
+    blank = values.isna() if plainly else values.isna() | (values.astype(str).str.strip() == "")
+    numbers = values
+    if not plainly:
+        read = pd.to_numeric(values.astype(object).where(~blank, np.nan), errors="coerce")
+        numbers = pd.Series(read.to_numpy(dtype=float, na_value=np.nan), index=values.index)
     plain = numbers.to_numpy(dtype=float)
     outside = (plain < column.low) | (plain > column.high) | (column.open_low & (plain == column.low))
     whole = column.kind != "count" or (plain == np.round(plain))
@@ -146,6 +173,8 @@ def _words(values: pd.Series, column: Column) -> pd.Series:
     """Check the words of a column; blank ones take the default, choices are written as the schema writes them."""
     blank = values.isna() | (values.astype(str).str.strip() == "")
     _need(blank, column)
+    if values.dtype.name == "category":
+        values = values.astype(object)
     if column.kind == "choice":
         stated = values[~blank].astype(str)
         means: dict[str, Any] = {}

@@ -97,10 +97,12 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     CardError
         If hardware, precision or verifier are unknown.
     ConditionError
-        If a needed column is missing, a value cannot be used, or a draft length is missing where a method speculates.
+        If a server has separate pools for prefill and decode, a needed column is missing, a value cannot be used, or a
+        draft length is missing where a method speculates.
     """
     frame = as_conditions(frame, posterior=posterior)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
+    _refuse_separate_pools(frame, deployments)
     k = frame["k"].to_numpy(dtype=float)
     missing = np.flatnonzero(np.isnan(k))
     if len(missing):
@@ -135,6 +137,17 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     )
     conditions.extrapolates.extend(_extrapolates(conditions, posterior))
     return conditions
+
+
+def _refuse_separate_pools(frame: pd.DataFrame, deployments: list[Deployment]) -> None:
+    """Refuse servers with a pool for prefill and one for decode: another structure, whose answer would be times off."""
+    for i, deployment in enumerate(deployments):
+        if deployment.disaggregated:
+            row = frame.iloc[i].get("row", i + 1)
+            raise ConditionError(
+                f"row {row}: {deployment.engine!r} runs prefill and decode on separate GPUs, which this model does not have; "
+                "leave the row out, or ask about one pool as a server of its own"
+            )
 
 
 def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:

@@ -56,6 +56,11 @@ class Deployment:
         return " | ".join([self.verifier, self.hardware, self.engine, self.precision])
 
     @property
+    def disaggregated(self) -> bool:
+        """Whether prefill and decode run on separate pools of GPUs, by the engine's options."""
+        return "disagg" in self.engine.casefold()
+
+    @property
     def weights(self) -> str:
         """Number format of the weights, ``w:fp16`` for example."""
         return self.precision.split(" ")[0]

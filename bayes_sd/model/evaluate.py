@@ -70,6 +70,9 @@ def evaluate(posterior: Draws, spec: ModelSpec, design: Design, normals: Standar
     for piece in per_level(terms, u, f, np):
         if piece.dim in rows:
             at = np.maximum(rows[piece.dim], 0)
+            table = piece.table
+            if not table.shape[-1]:  # no row has such a level, as none has a drafter without speculation
+                table = np.zeros((*table.shape[:-1], 1))
             for i, name in enumerate(piece.names):
-                looked_up[name] = piece.table[..., i, :][..., at]
+                looked_up[name] = table[..., i, :][..., at]
     return Evaluated(terms, contribute(terms, looked_up, u, f, np), u, f)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 500
 PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 120, 100
 SECOND_TUNE, SECOND_DRAWS = 100, 500
-CURVATURE_POINTS = 40
+CURVATURE_POINTS, CURVATURE_PARTS = 40, 8
 TOWARDS_MEAN = 0.7
 """How far from the mean of the draws curvature is taken, in units of their own distances. Where curvature grows along a
 direction its average over the posterior is that of the narrow side; nearer to the mean it is that of the middle."""
@@ -64,7 +64,8 @@ def find_frame(target: Target, settings: SamplerSettings) -> Frame:
     points = mean + TOWARDS_MEAN * (points - mean)
     groups = independent_groups(pattern)
     with ThreadPoolExecutor(settings.cores) as pool:
-        parts = np.array_split(points, settings.cores)
+        # As many parts on any machine: sums in another order are other numbers, and a fit must not depend on the cores.
+        parts = np.array_split(points, CURVATURE_PARTS)
         sums = list(pool.map(lambda part: curvature(target, part, groups) * len(part), parts))
     average = unravel(np.sum(sums, axis=0) / len(points), groups, pattern)
     frame = curved_frame(mean, average)

@@ -8,6 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bayes_sd.model.build import model_inputs
 from bayes_sd.sample.chains import run_chains
@@ -29,6 +30,9 @@ THIN, LARGE, THIN_LARGE = 2, 1500, 3
 
 def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress: bool = False) -> xr.DataTree:
     """Draw from the posterior.
+
+    The same seed gives the same draws on one machine, whatever the number of its cores; other processors and other versions
+    of the libraries may round otherwise.
 
     A short pilot finds coordinates in which the posterior is about round (:mod:`bayes_sd.sample.frame`); then all
     chains are run in those, with a warm-up of their own.
@@ -59,8 +63,10 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
         settings = replace(settings, target_accept=TARGET_WITH_EXPERTS if bends else TARGET)
     if settings.thin is None:
         settings = replace(settings, thin=THIN_LARGE if target.size > LARGE else THIN)
-    frame = find_frame(target, settings)
-    stats, drawn = run_chains(target, frame, settings, progress)
+    # Linear algebra on several threads adds up in another order, and the search for a mode goes another way then.
+    with threadpool_limits(limits=1):
+        frame = find_frame(target, settings)
+        stats, drawn = run_chains(target, frame, settings, progress)
     return _named(target, drawn, stats)
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.model.build import Built, Inputs, assemble
+from bayes_sd.model.build import Built, Inputs, Layout, assemble
 from bayes_sd.model.term import Unknown, Values
 
 if TYPE_CHECKING:
@@ -39,11 +39,14 @@ class Compiled:
         Names of the arrays that it takes, in order.
     layout : list of (dim, names)
         Order of what is looked up for points.
+    nodes : int
+        Operations of the compiled graph, which decide how long compiling takes.
     """
 
     function: Callable[..., tuple[Any, np.ndarray]]
     facts: list[str]
-    layout: list[tuple[str, tuple[str, ...]]]
+    layout: Layout
+    nodes: int
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,7 @@ def compile_density(built: Built) -> Compiled:
     used = set(ancestors(graph))
     named = {name: variable for name, variable in named.items() if variable in used}
     function = pytensor.function([x, *named.values()], graph, mode=_mode())
-    return Compiled(function.vm.jit_fn, list(named), built.layout)
+    return Compiled(function.vm.jit_fn, list(named), built.layout, len(function.maker.fgraph.apply_nodes))
 
 
 def _merged(value: Any) -> Any:

@@ -305,7 +305,7 @@ def test_fields_of_ones_own_go_before_the_files(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "not JSON"), ("[1]", "not a JSON object"), ("\ufeff{", "not JSON"), ("[" * 100000, "not")],
+    [("{", "not valid JSON"), ("[1]", "not a JSON object"), ("\ufeff{", "not valid JSON"), ("[" * 100000, "nested")],
 )  # fmt: skip
 def test_files_that_are_no_config(tmp_path, text, says):
     (tmp_path / "config.json").write_text(text)
@@ -359,3 +359,37 @@ def test_a_synonym_or_the_fields_own_name_may_be_given():
     for name in ("top_k", "num_experts_per_tok"):
         made = derive(config_of(bare, "config.json", {name: 8}), "M")
         assert made.card.active_params_b == count(MIXTURE).card.active_params_b
+
+
+ODD = (None, "x", [], [1, "a"], {}, {"a": 1}, -1, 0, 1.5, True, 10**12, math.nan, math.inf)
+MORE = (
+    "quantization_config", "linear_attn_config", "per_layer_config", "compress_ratios", "attn_type_list", "mlp_only_layers",
+    "sliding_window_pattern", "layer_types", "mlp_layer_types", "eagle_config", "tie_word_embeddings", "architectures",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Llama-3.1-8B-Instruct",
+        "DeepSeek-V4-Flash",
+        "Kimi-K2.5",
+        "gemma-4-26B-A4B-it",
+        "granite-4.0-h-small",
+        "eagle3",
+    ],
+)
+def test_any_value_in_any_field_gives_a_card_or_one_clear_line(name):
+    whole = EAGLE3 if name == "eagle3" else FACTS[name]["config"]
+    part = whole.get("text_config", whole)
+    said = []
+    for field in (*part, *MORE):
+        for value in ODD:
+            changed = {**part, field: value}
+            config = {**whole, "text_config": changed} if "text_config" in whole else changed
+            try:
+                as_toml([count(config).card], "f")
+            except CardError as error:
+                said.append(str(error))
+    assert said
+    assert not [line for line in said if "\n" in line or "config.json" not in line]

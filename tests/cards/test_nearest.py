@@ -51,9 +51,10 @@ def test_nearest_by_family_and_size(cards, name, offered, never):
         cards.verifier(name)
 
 
-def test_a_family_that_nobody_knows_is_answered_by_size(cards):
-    assert not nearest("Wolpertinger-34B", cards.by_section["verifier"].values())
-    by_size = nearest_verifiers(cards, "Wolpertinger-34B")
+@pytest.mark.parametrize("name", ["Jamba-34B", "Baichuan-34B", "Wolpertinger-34B"])
+def test_a_family_that_nobody_knows_is_answered_by_size(cards, name):
+    assert not nearest(name, cards.by_section["verifier"].values())
+    by_size = nearest_verifiers(cards, name)
     assert all(25 < card.params_b < 45 for card in by_size)
 
 

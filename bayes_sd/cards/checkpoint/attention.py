@@ -45,13 +45,10 @@ def kv_heads(config: Config) -> int:
 
 def global_head_dim(config: Config) -> int:
     """Give the size of a head in layers that attend to everything; Gemma 4's are larger there than in its windows."""
-    single = config.raw("per_layer_config")  # as transformers 5 writes it
-    own = (
-        [entry["head_dim"] for entry in single.values() if "head_dim" in entry]
-        if isinstance(single, dict)
-        else []
-    )
-    return config.whole("global_head_dim", int(own[0]) if own else head_dim(config))
+    single = config.mapping("per_layer_config")  # as transformers 5 writes it
+    own = [entry["head_dim"] for entry in single.values() if isinstance(entry, dict) and "head_dim" in entry]
+    width = own[0] if own and isinstance(own[0], int) and own[0] > 0 else head_dim(config)
+    return config.whole("global_head_dim", width)
 
 
 def grouped(config: Config, name: str, attention: str, layer: int) -> list[Tensor]:
@@ -146,9 +143,10 @@ def compressed(config: Config, name: str, attention: str) -> list[Tensor]:
 def linear(config: Config, name: str) -> list[Tensor]:
     """Gated delta networks (Qwen3-Next and later) and Kimi's delta attention."""
     hidden = config.whole("hidden_size")
-    kimi = config.raw("linear_attn_config")
-    if isinstance(kimi, dict):
-        heads, width = int(kimi["num_heads"]), int(kimi["head_dim"])
+    own = config.mapping("linear_attn_config")
+    if own:  # Kimi
+        inside = Config(f"{config.where}: linear_attn_config", own)
+        heads, width = inside.whole("num_heads"), inside.whole("head_dim")
         inner = heads * width
         sizes = {
             "q_proj": hidden * inner,

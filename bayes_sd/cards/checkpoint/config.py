@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bayes_sd.errors import CardError
+from bayes_sd.loading import parse_json, read_text
 
 PARTS = ("text_config", "llm_config", "language_config", "thinker_config", "transformer_layer_config")
 """Where a checkpoint that also sees or hears (or a speculator) keeps its language model's fields."""
@@ -37,6 +38,14 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "conv_kernel": ("conv_kernel", "mamba_d_conv"),
     "mtp_layers": ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"),
 }
+NEVER_ZERO = (
+    "hidden_size",
+    "vocab_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "moe_layer_interval",
+    "n_predict",
+)
 MOST: dict[str, float] = {
     "hidden_size": 131_072,
     "num_hidden_layers": 1_000,
@@ -125,6 +134,8 @@ class Config:
             or found % 1
         ):
             raise CardError(f"{self.where}: {name} is {found!r}: it must be a whole number from 0 up")
+        if name in NEVER_ZERO and found == 0:
+            raise CardError(f"{self.where}: {name} is 0")
         if found > MOST.get(name, float("inf")):
             raise CardError(
                 f"{self.where}: {name} is {found:g}, more than any model has ({MOST[name]:g}): "
@@ -140,6 +151,24 @@ class Config:
         if not isinstance(found, bool | int):
             raise CardError(f"{self.where}: {name} is {found!r}: it must be true or false")
         return bool(found)
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        """Give a field that is an object, empty where it is missing."""
+        found = self._raw(name)
+        if found is None:
+            return {}
+        if not isinstance(found, dict):
+            raise CardError(f"{self.where}: {name} is {found!r}: it must be an object")
+        return found
+
+    def numbers(self, name: str) -> list[int]:
+        """Give a field that is a list of whole numbers, empty where it is missing."""
+        found = self._raw(name)
+        if found is None:
+            return []
+        if not isinstance(found, list) or not all(isinstance(n, int) for n in found):
+            raise CardError(f"{self.where}: {name} must be a list of whole numbers")
+        return found
 
     def words(self, name: str) -> Sequence[str] | None:
         """Give a field that is a list of words, None where it is missing."""
@@ -178,24 +207,13 @@ def read_config(path: str | Path, given: Mapping[str, Any] | None = None) -> Con
         If there is no such file, or it is not a JSON object.
     """
     file = Path(path)
-    file = file / "config.json" if file.is_dir() else file
+    file = file / "config.json" if os.path.isdir(file) else file
     return config_of(read_json(file), str(file), given)
 
 
 def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON object, or say in one line why there is none."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CardError(f"{file}: no such file") from error
-    except OSError as error:
-        raise CardError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CardError(f"{file}: not UTF-8 text: give a checkpoint's config.json") from error
-    except json.JSONDecodeError as error:
-        raise CardError(f"{file}: not JSON: {error.msg} in line {error.lineno}") from error
-    except RecursionError as error:
-        raise CardError(f"{file}: not a config.json: it is nested too deeply") from error
+    content = parse_json(read_text(file, CardError), str(file), CardError)
     if not isinstance(content, dict):
         raise CardError(f"{file}: not a JSON object: give a checkpoint's config.json")
     return content

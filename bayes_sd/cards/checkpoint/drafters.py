@@ -93,7 +93,9 @@ def _head(config: Config, method: str) -> Counted:
     if method == "eagle3":  # its first layer attends over the embedding and the hidden state side by side
         widths = config.whole("num_attention_heads") + 2 * kv_heads(config)
         extra["second half of attention's input"] = hidden * widths * head_dim(config)
-    rank = config.whole("markov_rank", int((config.raw("dflash_config") or {}).get("markov_rank") or 0))
+    rank = config.whole(
+        "markov_rank", Config(config.where, config.mapping("dflash_config")).whole("markov_rank", 0)
+    )
     extra["token transitions"] = 2 * config.whole("vocab_size") * rank
     own = 0 if config.flag("reuse_target_lm_head") else config.whole("draft_vocab_size", 0)
     extra["own output layer"] = own * hidden if method == "eagle3" else 0
@@ -111,7 +113,7 @@ def _projection(config: Config, method: str, hidden: int) -> int:
     target = config.whole("target_hidden_size", hidden)
     if method in ("eagle", "mtp"):
         return 2 * hidden * hidden
-    nested = config.raw("dflash_config") or config.raw("eagle_config") or {}
+    nested = config.mapping("dflash_config") or config.mapping("eagle_config")
     listed = (
         config.raw("target_layer_ids")
         or nested.get("target_layer_ids")

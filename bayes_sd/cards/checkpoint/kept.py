@@ -58,9 +58,11 @@ def _group(found: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, An
     """Give weights and inputs of the first group of a compressed-tensors config."""
     groups = found.get("config_groups")
     first: Any = next(iter(groups.values()), {}) if isinstance(groups, dict) else {}
-    if not isinstance(first, dict):
-        return {}, {}
-    return first.get("weights") or {}, first.get("input_activations") or {}
+    return _object(_object(first).get("weights")), _object(_object(first).get("input_activations"))
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def kept(config: Config, tensors: Iterable[Tensor]) -> int:
@@ -81,7 +83,7 @@ def kept(config: Config, tensors: Iterable[Tensor]) -> int:
     found = quantisation(config)
     patterns = [p for name in LISTS for p in _texts(found.get(name))]
     # GPTQ says what it skips as "-:regex" keys, and of the output layer by a flag.
-    patterns += ["re:" + key[2:] for key in (found.get("dynamic") or {}) if str(key).startswith("-:")]
+    patterns += ["re:" + key[2:] for key in _object(found.get("dynamic")) if str(key).startswith("-:")]
     if not found:
         return sum(t.parameters for t in tensors if t.part in (EMBEDDING, HEAD))
     untouched = {EMBEDDING, SMALL} | (set() if found.get("lm_head") is True else {HEAD})

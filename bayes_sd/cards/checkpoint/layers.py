@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sized
 
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.errors import CardError
@@ -76,16 +77,22 @@ def layer_count(config: Config) -> int:
     Raises
     ------
     CardError
-        If it is missing, 0, or contradicted by a list of layers.
+        If it is missing, 0, or contradicted by a pattern of layers.
     """
     pattern = pattern_of(config)
     layers = config.whole("num_hidden_layers", None if pattern is None else len(pattern))
     if layers < 1:
         raise CardError(f"{config.where}: num_hidden_layers is 0")
-    for name, given in (("hybrid_override_pattern", pattern), ("layer_types", config.words("layer_types"))):
-        if given is not None and len(given) != layers:
-            raise CardError(f"{config.where}: {name} names {len(given)} layers, num_hidden_layers {layers}")
+    if pattern is not None:
+        _one_a_layer(config, "hybrid_override_pattern", pattern, layers)
     return layers
+
+
+def _one_a_layer[T: Sized](config: Config, name: str, given: T, layers: int) -> T:
+    """Refuse a list that has not an entry a layer."""
+    if len(given) != layers:
+        raise CardError(f"{config.where}: {name} names {len(given)} layers, num_hidden_layers {layers}")
+    return given
 
 
 def attention_kinds(config: Config) -> list[str]:
@@ -110,22 +117,22 @@ def attention_kinds(config: Config) -> list[str]:
     pattern = pattern_of(config)
     if pattern is not None:
         return [PATTERN[letter] for letter in pattern]
-    named = config.words("layer_types") or config.words("layers_block_type")
+    listed = "layer_types" if config.has("layer_types") else "layers_block_type"
+    named = config.words(listed)
     if named is not None:
+        _one_a_layer(config, listed, named, layers)
         unknown = next((word for word in named if word not in WORDS), None)
         if unknown is not None:
             raise CardError(
-                f"{config.where}: layer_types has {unknown!r}, which is not known: {', '.join(sorted(WORDS))}"
+                f"{config.where}: {listed} has {unknown!r}, which is not known: {', '.join(sorted(WORDS))}"
             )
-        linear = (
-            MAMBA if config.has("mamba_num_heads") else LINEAR
-        )  # transformers 5 calls both linear attention
+        # transformers 5 calls state spaces linear attention too.
+        linear = MAMBA if config.has("mamba_num_heads") else LINEAR
         return [linear if WORDS[word] == LINEAR else WORDS[word] for word in named]
-    ratios = config.raw("compress_ratios")
-    if (
-        isinstance(ratios, list) and len(ratios) >= layers
-    ):  # those past the layers belong to the ones that draft
-        return [WINDOW if not r else HEAVY if r > MOST_CHOSEN_FROM else COMPRESSED for r in ratios[:layers]]
+    ratios = config.numbers("compress_ratios")[:layers]  # those past the layers belong to the ones that draft
+    if ratios:
+        _one_a_layer(config, "compress_ratios", ratios, layers)
+        return [WINDOW if not r else HEAVY if r > MOST_CHOSEN_FROM else COMPRESSED for r in ratios]
     every = config.whole("full_attention_interval", 0)
     if every:
         return [FULL if (i + 1) % every == 0 else LINEAR for i in range(layers)]
@@ -134,21 +141,28 @@ def attention_kinds(config: Config) -> list[str]:
 
 def _listed_linear(config: Config, layers: int) -> list[str] | None:
     """Layers of architectures that list them by number: Bamba, Kimi-Linear from 1, MiniMax-01 by type."""
-    attending = config.raw("attn_layer_indices")  # Bamba
     if config.has("mamba_num_heads"):
-        return [FULL if i in (attending or ()) else MAMBA for i in range(layers)]
-    kinds = config.raw("attn_type_list")  # MiniMax: 0 linear, 1 softmax
-    if isinstance(kinds, list):
-        return [FULL if kind == 1 else LINEAR for kind in kinds]
-    listed = (config.raw("linear_attn_config") or {}).get("full_attn_layers")
+        attending = config.numbers("attn_layer_indices")
+        return [FULL if i in attending else MAMBA for i in range(layers)]
+    kinds = config.numbers("attn_type_list")  # MiniMax: 0 linear, 1 softmax
+    if kinds:
+        return [
+            FULL if kind == 1 else LINEAR for kind in _one_a_layer(config, "attn_type_list", kinds, layers)
+        ]
+    listed = config.mapping("linear_attn_config").get("full_attn_layers")
     if isinstance(listed, list):
         return [FULL if i + 1 in listed else LINEAR for i in range(layers)]
     return None
 
 
 def _windows(config: Config, layers: int) -> list[str]:
-    if config.has("no_rope_layers") and isinstance(config.raw("no_rope_layers"), list):
-        return [WINDOW if rotary else FULL for rotary in config.raw("no_rope_layers")] or [FULL] * layers
+    rotary = config.numbers(
+        "no_rope_layers"
+    )  # Llama 4: 0 for a layer without rotation, which attends to everything
+    if rotary and config.model_type == "llama4":
+        return [
+            WINDOW if turned else FULL for turned in _one_a_layer(config, "no_rope_layers", rotary, layers)
+        ]
     letters = config.raw("sliding_window_pattern")
     if isinstance(letters, str) and letters and set(letters) <= {"L", "G"}:  # EXAONE: local and global
         return [FULL if letters[i % len(letters)] == "G" else WINDOW for i in range(layers)]
@@ -175,16 +189,18 @@ def mlp_kinds(config: Config) -> list[str]:
         return [DENSE] * layers
     named = config.words("mlp_layer_types")
     if named is not None:
+        _one_a_layer(config, "mlp_layer_types", named, layers)
         return [SPARSE if word == "sparse" or word.endswith("moe") else DENSE for word in named]
     return [SPARSE if _is_sparse(config, i, layers) else DENSE for i in range(layers)]
 
 
 def _is_sparse(config: Config, layer: int, layers: int) -> bool:
-    if layer < config.whole("first_k_dense_replace", 0) or layer in (config.raw("mlp_only_layers") or []):
+    if layer < config.whole("first_k_dense_replace", 0) or layer in config.numbers("mlp_only_layers"):
         return False
     if config.has("moe_layer_start_index"):  # ERNIE
-        last = config.raw("moe_layer_end_index", -1)
-        inside = config.whole("moe_layer_start_index") <= layer <= (layers - 1 if last < 0 else last)
+        last = config.raw("moe_layer_end_index")
+        end = layers - 1 if last == -1 else config.whole("moe_layer_end_index", layers - 1)
+        inside = config.whole("moe_layer_start_index") <= layer <= end
         return inside and (layer + 1) % config.whole("moe_layer_interval", 1) == 0
     if config.has("interleave_moe_layer_step"):  # Llama 4
         return (layer + 1) % max(config.whole("interleave_moe_layer_step"), 1) == 0

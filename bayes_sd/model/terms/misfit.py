@@ -57,7 +57,7 @@ class Misfit(Term):
                 "misfit",
                 ("shape",),
                 centre=lambda u, f, xp: f["no_misfit"],
-                spread=lambda u, f, xp: xp.exp(u["log_misfit_scale"]),
+                spread=lambda u, f, xp: xp.exp(u["log_misfit_scale"])[..., None],
             ),
             Unknown(
                 "log_load_misfit_scale",
@@ -70,7 +70,7 @@ class Misfit(Term):
                 "load_misfit",
                 ("lengths",),
                 centre=lambda u, f, xp: f["no_load_misfit"],
-                spread=lambda u, f, xp: xp.exp(u["log_load_misfit_scale"]),
+                spread=lambda u, f, xp: xp.exp(u["log_load_misfit_scale"])[..., None],
             ),
         ]
 
