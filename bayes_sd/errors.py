@@ -1,11 +1,127 @@
-"""The one family of errors that bayes_sd raises for bad input.
+"""The one family of errors that bayes_sd raises for bad input, and how foreign text is shown in them.
 
-Each message is one line: what is wrong, where (file, row, column), and what to do about it.
+Each message is one line: what is wrong, where (file, row, column), and what to do about it. Text that comes from a file, a
+server or an option may hold anything, so each message is rendered: secrets are masked, control characters are made
+visible, and long pieces are cut.
 """
+
+import re
+
+MOST_QUOTED = 200
+"""Characters of one piece of input that a message repeats."""
+MOST_SHOWN = 1200
+"""Characters of a whole message."""
+MASK = "***"
+_SHORTEST_SECRET = 4
+_secrets: set[str] = set()
+
+# C0 but tab, DEL, C1, line separators, and marks that turn the direction of text or hide in it.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+_QUOTED = re.compile(rf"(?<!\w)(['\"])((?:\\.|(?!\1).){{{MOST_QUOTED + 1},}}?)\1(?!\w)")
+_WORD = re.compile(rf"\S{{{MOST_QUOTED + 56},}}")
+_CREDENTIALS = (
+    (re.compile(r"(?<=//)[^\s/@]+@"), f"{MASK}@"),
+    (re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;}]+", re.IGNORECASE), rf"\1 {MASK}"),
+    (
+        re.compile(
+            r"\b((?:x-)?api[_-]?key|password|passwd|secret|access[_-]?token|auth[_-]?token)(\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"',;&}\\]+",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{MASK}",
+    ),
+)
+
+
+def keep_secret(value: str) -> None:
+    """Mask a value in every message from now on.
+
+    Parameters
+    ----------
+    value : str
+        A key or password; one of less than four characters is left alone, since it would blot out ordinary words.
+    """
+    if len(value) >= _SHORTEST_SECRET:
+        _secrets.add(value)
+
+
+def masked(text: str) -> str:
+    """Blot out secrets: those named by :func:`keep_secret`, and what looks like credentials.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
+    for secret in sorted(_secrets, key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    for pattern, replacement in _CREDENTIALS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def visible(text: str) -> str:
+    r"""Write control characters as escapes, so that they do nothing to a terminal; a line end becomes ``\n``.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    return _CONTROL.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def shown(text: str, most: int = MOST_QUOTED) -> str:
+    """Prepare a piece of foreign text for a message: one line, without secrets or control characters, cut to a length.
+
+    Parameters
+    ----------
+    text : str
+    most : int
+        Characters.
+
+    Returns
+    -------
+    str
+    """
+    # Secrets first: one that is cut in two is no longer recognised.
+    line = visible(" ".join(masked(text).split()))
+    return line if len(line) <= most else line[:most] + "..."
+
+
+def rendered(message: str) -> str:
+    """Prepare a whole message: as :func:`shown`, with each long piece of it cut by itself.
+
+    Parameters
+    ----------
+    message : str
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    line = visible(masked(message))
+    line = _QUOTED.sub(lambda found: f"{found[1]}{found[2][:MOST_QUOTED]}...{found[1]}", line)
+    line = _WORD.sub(lambda found: f"{found[0][: MOST_QUOTED // 2]}...{found[0][-MOST_QUOTED // 2 :]}", line)
+    if len(line) > MOST_SHOWN:
+        line = f"{line[: MOST_SHOWN // 2]} ... {line[-MOST_SHOWN // 2 :]}"
+    return line
 
 
 class BayesSdError(Exception):
     """Base of every error that a user can mend; the command line prints it and exits with 2."""
+
+    def __str__(self) -> str:
+        return rendered(super().__str__())
 
 
 class DataError(BayesSdError):

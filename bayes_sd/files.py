@@ -5,14 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
+import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from bayes_sd.errors import BayesSdError, CardError, DataError, OutputError
+from bayes_sd.interrupts import undone
 
 ShippedKind = Literal["models", "data"]
+
+STDOUT = "-"
+"""Destination that stands for standard output, as ``/dev/stdout`` does."""
+_STANDARD = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
+_DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")
+_LONGEST_SUFFIX = 16
+streamed: set[int] = set()
+"""File descriptors that results were written to: other output of the program must not mix with them."""
 
 _MISSING: dict[str, type[BayesSdError]] = {"models": CardError, "data": DataError}
 
@@ -56,12 +67,13 @@ def write_atomically(path: str | os.PathLike[str], writer: Callable[[Path], obje
 
     Whatever goes wrong, the destination holds either all of the new content or exactly what it held before,
     and no half-written file is left behind. A missing last folder of `path` is made; one further up is
-    taken for a typing error.
+    taken for a typing error. A destination that is no plain file (``-`` or ``/dev/stdout``, a pipe, a terminal) gets the
+    finished content written into it and stays what it is.
 
     Parameters
     ----------
     path : path-like
-        Destination. A symbolic link is followed, so the link itself survives.
+        Destination. A symbolic link is followed, so the link itself survives; permissions of a file that is there stay.
     writer : callable
         Called once with the path of an empty file beside the destination, with the same suffix; must fill it.
 
@@ -73,29 +85,166 @@ def write_atomically(path: str | os.PathLike[str], writer: Callable[[Path], obje
     Raises
     ------
     OutputError
-        If the operating system refuses (no folder, no permission, disk full, destination is a folder).
-        Errors of `writer` other than OSError pass through unchanged.
+        If the operating system refuses (no folder, no permission, disk full), or the destination is a folder, a socket or a
+        disk. Errors of `writer` other than OSError pass through unchanged.
     """
     given = Path(path)
-    target = given.resolve()
-    if target.is_dir():
-        raise OutputError(f"cannot write {given}: it is a folder; name a file")
-    # A random name and mode "x": two runs that write the same destination never share a temporary file.
-    beside = target.with_name(f".{target.stem}.{secrets.token_hex(4)}.part{target.suffix}")
+    if _kind(given) == "stream":
+        _write_to_stream(given, writer)
+        return given
+    target = Path(os.path.realpath(given))
+    # A random name and mode "x": two runs that write the same destination never share a temporary file. Short, since the
+    # destination's own name may be as long as a name can be.
+    beside = target.with_name(f".{secrets.token_hex(6)}.part{_short_suffix(target)}")
     try:
         target.parent.mkdir(exist_ok=True)
-        beside.open("xb").close()
-        writer(beside)
-        _flush(beside)
-        os.replace(beside, target)
+        with undone(beside.unlink):
+            beside.open("xb").close()
+            if target.exists():
+                shutil.copymode(target, beside)
+            writer(beside)
+            _flush(beside)
+            os.replace(beside, target)
     except OSError as error:
-        raise OutputError(f"cannot write {given}: {_reason(error)}; {_remedy(error)}") from error
+        raise _refusal(given, error) from error
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # some file systems cannot flush a folder; the content is safe already
         _flush(target.parent)
     return target
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Find out before a long computation whether its result can be written.
+
+    Parameters
+    ----------
+    path : path-like
+        File to be written; its folder is made if its parent exists.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
+    given = Path(path)
+    if _kind(given) == "stream":
+        return
+    folder = Path(os.path.realpath(given)).parent
+    try:
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _refusal(given, error) from error
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other runs of this program from writing a file while this one reads, extends and writes it.
+
+    Parameters
+    ----------
+    path : path-like
+        The file; it need not exist. The lock is a file of its own beside it, which is gone afterwards.
+
+    Raises
+    ------
+    OutputError
+        If another run holds the lock, or the place cannot be written.
+    """
+    from filelock import FileLock, Timeout
+
+    given = Path(path)
+    if _kind(given) == "stream":
+        yield
+        return
+    target = Path(os.path.realpath(given))
+    beside = target.with_name(f".{target.name}.lock")
+    if len(os.fsencode(beside.name)) > 255:
+        beside = target.with_name(f"{beside.name[:100]}.lock")
+    lock = FileLock(beside, timeout=0)
+    try:
+        target.parent.mkdir(exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise OutputError(
+            f"cannot write {given}: another run is writing it; wait for that one to end, or name another file"
+        ) from error
+    except OSError as error:
+        raise _refusal(given, error) from error
+    try:
+        with undone(beside.unlink):
+            yield
+    finally:
+        # While the lock is held: whoever waits for it sees that the file is gone and makes a new one.
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        lock.release()
+
+
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Give a folder for files that nobody needs afterwards, also if a signal ends the program."""
+    with tempfile.TemporaryDirectory() as folder, undone(lambda: shutil.rmtree(folder, ignore_errors=True)):
+        yield Path(folder)
+
+
+def _kind(given: Path) -> Literal["file", "stream"]:
+    """Say how a destination is written, or refuse it."""
+    if str(given) in _STANDARD or str(given).startswith(_DESCRIPTORS):
+        return "stream"
+    try:
+        mode = os.stat(given).st_mode
+        readable_only = stat.S_ISREG(mode) and not os.access(given, os.W_OK)
+    except (FileNotFoundError, NotADirectoryError):
+        return "file"
+    except ValueError as error:
+        raise OutputError(
+            f"cannot write {given}: a name cannot hold the character NUL; name another"
+        ) from error
+    except OSError as error:
+        raise _refusal(given, error) from error
+    if stat.S_ISDIR(mode):
+        raise OutputError(f"cannot write {given}: it is a folder; name a file")
+    if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
+        raise OutputError(f"cannot write {given}: it is a disk or a socket; name a file")
+    if readable_only:
+        raise OutputError(f"cannot write {given}: it is write-protected; name another file, or allow writing")
+    return "file" if stat.S_ISREG(mode) else "stream"
+
+
+def _write_to_stream(given: Path, writer: Callable[[Path], object]) -> None:
+    """Write into a destination that is no plain file: the whole content first, elsewhere, then its bytes."""
+    with scratch_folder() as folder:
+        content = folder / f"content{_short_suffix(given)}"
+        try:
+            content.touch()
+            writer(content)
+            with content.open("rb") as source, os.fdopen(_open_stream(given), "wb") as sink:
+                shutil.copyfileobj(source, sink)
+        except OSError as error:
+            raise _refusal(given, error) from error
+
+
+def _open_stream(given: Path) -> int:
+    name = str(given)
+    number = _STANDARD.get(name)
+    if number is None and name.startswith(_DESCRIPTORS):
+        last = name.rpartition("/")[2]
+        number = int(last) if last.isdecimal() and len(last) < 8 else -1
+    if number is not None:
+        streamed.add(number)
+        return os.dup(number) if number >= 0 else os.open(name, os.O_WRONLY)
+    # Without waiting for a reader of a pipe, of which there may be none; with waiting for it to read.
+    handle = os.open(name, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+    os.set_blocking(handle, True)
+    return handle
+
+
+def _short_suffix(path: Path) -> str:
+    return path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ""
 
 
 def _flush(path: Path) -> None:
@@ -106,37 +255,14 @@ def _flush(path: Path) -> None:
         os.close(handle)
 
 
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).splitlines()[0]
+def _refusal(given: Path, error: OSError) -> OutputError:
+    reason = (error.strerror or str(error) or type(error).__name__).splitlines()[0]
+    return OutputError(f"cannot write {given}: {reason}; {_remedy(error)}")
 
 
 def _remedy(error: OSError) -> str:
     if isinstance(error, FileNotFoundError):
-        return "make the folder first"
+        return "make the folder first, or choose another --output"
     if isinstance(error, PermissionError):
         return "choose a place that you may write to"
-    return "choose another place or make room there"
-
-
-def check_writable(path: str | Path) -> None:
-    """Find out before a long computation whether its result can be written.
-
-    Parameters
-    ----------
-    path : path
-        File to be written; its folder is made if its parent exists.
-
-    Raises
-    ------
-    OutputError
-        If it cannot.
-    """
-    file = Path(path)
-    if file.is_dir():
-        raise OutputError(f"{file}: is a folder; give a file name with --output")
-    try:
-        file.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror}); choose another --output") from error
+    return "choose another --output, or make room there"

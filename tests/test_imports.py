@@ -14,30 +14,32 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "bayes_sd"
-GROUND = "errors files cards measurements latency model"
+GROUND = "errors files loading cards measurements latency model"
 FITTED = f"{GROUND} posterior condition forecast"
 ROOMS = {
     "errors": "",
-    "files": "errors",
-    "cards": "errors files",
-    "measurements": "errors files cards",
+    "interrupts": "",
+    "files": "errors interrupts",
+    "loading": "errors",
+    "cards": "errors files loading",
+    "measurements": "errors files loading cards",
     "latency": "errors cards",
-    "model": "errors files cards measurements latency",
+    "model": "errors files loading cards measurements latency",
     "posterior": GROUND,
     "condition": f"{GROUND} posterior",
     "sample": f"{GROUND} posterior condition",
     "forecast": f"{GROUND} posterior condition",
     "decide": FITTED,
     "check": FITTED,
-    "simulator": "errors files measurements latency",
-    "measure": "errors files measurements",
+    "simulator": "errors files loading measurements latency",
+    "measure": "errors interrupts files loading measurements",
     "acceptance": f"{GROUND} posterior sample",
     "baseline": GROUND,
     "engine": "errors files",
     "plots": "errors files",
-    "report": f"{FITTED} sample check decide plots",
-    "cli": f"{FITTED} sample check decide simulator measure acceptance baseline engine plots report",
-    "__main__": "cli",
+    "report": f"{FITTED} interrupts sample check decide plots",
+    "cli": f"{FITTED} interrupts sample check decide simulator measure acceptance baseline engine plots report",
+    "__main__": "interrupts cli",
 }
 """Each room, in order, and the rooms that it may import."""
 

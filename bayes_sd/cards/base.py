@@ -30,9 +30,10 @@ TERA = 1e12
 EMBEDDING_BYTES = 2.0
 """Bytes of a parameter that a quantised checkpoint leaves at 16 bits."""
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+# The files' units are chosen so that numbers are handy: nothing is a million of them, and a thousand millionth is nothing.
+Positive = Annotated[float, Field(gt=1e-9, le=1e6, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 # Strict models take no list for a tuple, and TOML has only lists.
 Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False)]
 Text = Annotated[str, Field(min_length=1)]

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from bayes_sd.cards.base import GIGA, TERA, Card, Compute, Positive
+from bayes_sd.cards.base import GIGA, TERA, Card, Compute, Count, Positive
 
 RANGES: dict[str, tuple[float, float, str]] = {
     "memory_gb": (0.5, 10_000, "10^9 bytes"),
@@ -37,7 +37,7 @@ class Hardware(Card):
     fp4_tflops: Positive | None = None
     int8_tops: Positive | None = None
     link_gb_per_s: Positive
-    link_peers: int | None = None
+    link_peers: Count | None = None
 
     @model_validator(mode="after")
     def _units(self) -> Self:

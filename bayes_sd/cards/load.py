@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from functools import cached_property
@@ -282,7 +283,7 @@ def load_cards(extra_dir: Path | None = None) -> Cards:
     cards = Cards()
     cards._add_folder(shipped("models"))
     if extra_dir is not None:
-        if not Path(extra_dir).is_dir():
+        if not os.path.isdir(extra_dir):
             raise CardError(f"{extra_dir}: no such folder of cards")
         cards._add_folder(Path(extra_dir))
     cards._check()

@@ -8,7 +8,6 @@ fit; :mod:`bayes_sd.acceptance.model` says how the first position restarts.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 from bayes_sd.errors import CardError
 from bayes_sd.files import shipped
+from bayes_sd.loading import load_toml
 
 POSITIONS = 16
 
@@ -105,14 +105,10 @@ def read_profiles(path: str | Path | None = None) -> Profiles:
         If the file is missing or no such card.
     """
     file = shipped("models") / FILE if path is None else Path(path)
+    card = load_toml(file, CardError)
     try:
-        card = tomllib.loads(file.read_text(encoding="utf-8"))
         methods = {name: _profile(name, entry) for name, entry in card["profile"].items()}
         spread = {name: float(card["spread"][name]) for name in _SPREADS}
-    except OSError as error:
-        raise CardError(f"{file}: cannot be read ({error.strerror}); name a card of profiles") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CardError(f"{file}: not TOML ({error}); write it again with `acceptance --profiles`") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CardError(
             f"{file}: not a card of profiles ({type(error).__name__}: {error}); write it again with "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from bayes_sd.cards.names import suggest
 from bayes_sd.cards.precision import Flag, KvFormat, WeightFormat
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
+from bayes_sd.loading import load_toml
 
 SECTIONS: dict[str, type[Card]] = {
     "hardware": Hardware,
@@ -46,14 +46,7 @@ def read_cards(file: Path) -> list[tuple[str, Card]]:
     CardError
         Naming file, entry and key, for anything malformed, unknown or out of range.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CardError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CardError(f"{file}: not UTF-8 text: save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise CardError(f"{file}: not valid TOML: {error}") from error
+    content = load_toml(file, CardError)
     family = content.pop("family", "")
     if not isinstance(family, str):
         raise CardError(f"{file}: family must be a text")

@@ -1,11 +1,17 @@
 """The command line: one module a command, each imported when it is called."""
 
+import os
 import sys
 from importlib import import_module
 
 import click
 
-from bayes_sd.errors import BayesSdError
+from bayes_sd.cli.output import shown_output
+from bayes_sd.errors import BayesSdError, rendered
+from bayes_sd.interrupts import AFTERWARDS
+
+TRACEBACK = "BAYES_SD_TRACEBACK"
+"""Environment variable under which a fault of this package shows its traceback."""
 
 # Command, module, help line: stated here so that `--help` imports no command.
 COMMANDS = {
@@ -61,19 +67,45 @@ def command() -> None:
 
 
 def main() -> None:
-    """Run the command line: 0 success, 2 bad input, 3 a fit that did not converge, 130 interrupted."""
-    try:
-        status = command.main(standalone_mode=False)
-    except BayesSdError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (KeyboardInterrupt, click.Abort):
-        print("interrupted: nothing was written", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
+    """Run the command line.
+
+    Exit codes: 0 success, 1 a fault of this package, 2 bad input, 3 a fit that did not converge, 4 an alarm, 130 and 143 ended
+    by a signal. Whatever goes wrong is told in one line.
+    """
+    with shown_output():
+        try:
+            status = command.main(standalone_mode=False)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read the output has seen enough; the interpreter would complain when it closes it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            status = 0
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            status = 2
+        except (KeyboardInterrupt, click.Abort):
+            print(f"interrupted: {AFTERWARDS}", file=sys.stderr)
+            status = 130
+        except Exception as error:
+            line, status = _told(error)
+            print(line, file=sys.stderr)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """Put an error into one line, with the exit code that goes with it."""
+    if isinstance(error, BayesSdError):
+        return f"error: {error}", 2
+    if isinstance(error, click.ClickException):
+        return f"error: {rendered(error.format_message().replace(chr(10), ' '))}{_help(error)}", 2
+    if isinstance(error, MemoryError):
+        return "error: more memory is needed than there is; give less at once", 2
+    if os.environ.get(TRACEBACK):
+        raise error
+    words = rendered(f"{type(error).__name__}: {error}")
+    return f"error: this is a fault of bayes_sd ({words}); please report it; {TRACEBACK}=1 shows where", 1
+
+
+def _help(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return f"; see `{context.command_path} --help`" if context is not None else ""

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.numbers import CHAINS, DRAWS, PROBABILITY, SEED, TUNE
 from bayes_sd.errors import ConditionError
-from bayes_sd.files import check_writable
+from bayes_sd.files import check_writable, locked
 from bayes_sd.sample.settings import SamplerSettings
 
 NOT_CONVERGED = 3
@@ -29,19 +30,13 @@ NOT_CONVERGED = 3
     "--ci",
     default=0.9,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=PROBABILITY,
     help="Probability of the intervals.",
 )
-@click.option(
-    "--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain."
-)
-@click.option(
-    "--tune", default=700, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
-)
-@click.option("--chains", default=4, show_default=True, type=click.IntRange(1), help="Chains.")
-@click.option(
-    "--seed", default=20260515, show_default=True, type=click.IntRange(0), help="Same seed, same file."
-)
+@click.option("--draws", default=1000, show_default=True, type=DRAWS, help="Kept draws per chain.")
+@click.option("--tune", default=700, show_default=True, type=TUNE, help="Warm-up draws per chain.")
+@click.option("--chains", default=4, show_default=True, type=CHAINS, help="Chains.")
+@click.option("--seed", default=20260515, show_default=True, type=SEED, help="Same seed, same file.")
 @click.option(
     "--profiles",
     type=click.Path(path_type=Path),
@@ -67,8 +62,9 @@ def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profil
     settings = SamplerSettings(
         draws=draws, tune=tune, chains=chains, cores=cores, seed=seed, target_accept=SETTINGS.target_accept
     )
-    posterior = fit_acceptance(rows, iid=iid, settings=settings, progress=not as_json)
-    save_acceptance(posterior, output)
+    with locked(output):
+        posterior = fit_acceptance(rows, iid=iid, settings=settings, progress=not as_json)
+        save_acceptance(posterior, output)
     if profiles and posterior.passed:
         write_profiles(posterior, profiles)
     table = acceptance_table(posterior, range(1, longest + 1), ci)

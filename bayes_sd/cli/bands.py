@@ -6,6 +6,7 @@ import click
 
 from bayes_sd.cli.bands_files import named_figures, print_bands, write_bands
 from bayes_sd.cli.condition import trace_options
+from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
@@ -38,7 +39,7 @@ from bayes_sd.measurements import read_conditions
     "--ci",
     default=0.9,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=PROBABILITY,
     help="Probability of the bands.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")

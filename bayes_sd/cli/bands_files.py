@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bayes_sd.errors import ConditionError, OutputError
-from bayes_sd.files import write_atomically
+from bayes_sd.measurements.csvfile import write_csv
 from bayes_sd.plots.bands import plot_bands
 from bayes_sd.plots.style import check_figure_path, save_figure
 
@@ -77,9 +77,7 @@ def write_bands(
     written: list[Path] = []
     if folder is not None:
         table = pd.concat([bands_table(r) for r in results], ignore_index=True)
-        written.append(
-            write_atomically(folder / "bands.csv", lambda beside: table.to_csv(beside, index=False))
-        )
+        written.append(write_csv(table, folder / "bands.csv"))
         files = {"bands": folder / "bands.png", **files}
         if collapse is not None:
             files = {"collapse": folder / "collapse.png", **files}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.numbers import MOST_DRAWS
 from bayes_sd.errors import TraceError
 
 
@@ -13,7 +14,7 @@ from bayes_sd.errors import TraceError
     "--draws",
     default=4000,
     show_default=True,
-    type=click.IntRange(100),
+    type=click.IntRange(100, MOST_DRAWS),
     help="Draws of each fit to use at most.",
 )
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")

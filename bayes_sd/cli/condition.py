@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bayes_sd.cli.numbers import SEED, of_column
 from bayes_sd.errors import ConditionError
 
 if TYPE_CHECKING:
@@ -21,16 +22,16 @@ if TYPE_CHECKING:
 COLUMNS = (
     ("verifier", str, "The model served."),
     ("hardware", str, "GPU, a name or alias of a hardware card."),
-    ("tp", click.IntRange(1), "Tensor-parallel size."),
+    ("tp", of_column("tp"), "Tensor-parallel size."),
     ("precision", str, "Number formats, as fp8 or 'w:w4a16 kv:fp16'."),
     ("engine", str, "Serving engine, as the trace names it."),
     ("method", str, "How tokens are drafted: eagle3, draft_model, ngram, ..."),
-    ("k", click.IntRange(0), "Draft length."),
-    ("prompt_tokens", click.FloatRange(0, min_open=True), "Mean prompt length."),
-    ("output_tokens", click.FloatRange(0, min_open=True), "Mean output length."),
+    ("k", of_column("k"), "Draft length."),
+    ("prompt_tokens", of_column("prompt_tokens"), "Mean prompt length."),
+    ("output_tokens", of_column("output_tokens"), "Mean output length."),
     ("workload", str, "Name of the prompts, as the trace has it: its acceptance is then known."),
     ("arrivals", click.Choice(["even", "poisson"]), "Spacing of an open loop's arrivals."),
-    ("max_num_seqs", click.IntRange(1), "The engine's cap on running requests."),
+    ("max_num_seqs", of_column("max_num_seqs"), "The engine's cap on running requests."),
 )
 """Columns that have an option of their own; any other is given with --set."""
 
@@ -95,7 +96,7 @@ def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--seed",
                 default=0,
                 show_default=True,
-                type=click.IntRange(0),
+                type=SEED,
                 help="For what was never measured.",
             ),
             click.option(

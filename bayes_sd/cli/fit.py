@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.files import check_writable
+from bayes_sd.cli.numbers import CHAINS, CORES, DRAWS, SEED, TUNE, Number
+from bayes_sd.files import check_writable, locked
+from bayes_sd.measurements.load import checked_family
 from bayes_sd.model.spec import ModelSpec, family_priors
 from bayes_sd.sample.settings import SamplerSettings
 
@@ -25,22 +27,14 @@ NOT_CONVERGED = 3
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Posterior file.  [default: traces/FAMILY.nc]"
 )
-@click.option(
-    "--draws", default=1000, show_default=True, type=click.IntRange(20), help="Kept draws per chain."
-)
-@click.option(
-    "--tune", default=250, show_default=True, type=click.IntRange(50), help="Warm-up draws per chain."
-)
-@click.option("--chains", default=4, show_default=True, type=click.IntRange(1), help="Chains.")
-@click.option(
-    "--cores", default=None, type=click.IntRange(1), help="Chains run at once.  [default: processors]"
-)
-@click.option(
-    "--seed", default=20260515, show_default=True, type=click.IntRange(0), help="Same seed, same file."
-)
+@click.option("--draws", default=1000, show_default=True, type=DRAWS, help="Kept draws per chain.")
+@click.option("--tune", default=250, show_default=True, type=TUNE, help="Warm-up draws per chain.")
+@click.option("--chains", default=4, show_default=True, type=CHAINS, help="Chains.")
+@click.option("--cores", default=None, type=CORES, help="Chains run at once.  [default: processors]")
+@click.option("--seed", default=20260515, show_default=True, type=SEED, help="Same seed, same file.")
 @click.option(
     "--target-accept",
-    type=click.FloatRange(0.5, 0.999),
+    type=Number(0.5, 0.999),
     default=None,
     help="Tuning target.  [default: 0.8, and 0.9 with mixtures of experts]",
 )
@@ -62,7 +56,7 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
     from bayes_sd.posterior.posterior import save_posterior
     from bayes_sd.sample.fit import fit as run
 
-    target = output or Path("traces") / f"{family}.nc"
+    target = output or Path("traces") / f"{checked_family(family)}.nc"
     check_writable(target)
     settings = SamplerSettings(
         draws=draws,
@@ -72,15 +66,16 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
         seed=seed,
         target_accept=target_accept,
     )
-    result = run(
-        family,
-        data or None,
-        settings=settings,
-        spec=ModelSpec(family=family, moe=moe, priors=family_priors(family, models)),
-        models=models,
-        progress=not as_json,
-    )
-    save_posterior(result.posterior, target)
+    with locked(target):
+        result = run(
+            family,
+            data or None,
+            settings=settings,
+            spec=ModelSpec(family=family, moe=moe, priors=family_priors(family, models)),
+            models=models,
+            progress=not as_json,
+        )
+        save_posterior(result.posterior, target)
     summary = fit_report(result, target)
     click.echo(json.dumps(summary.to_dict(), indent=1) if as_json else str(summary))
     return 0 if result.gate.passed else NOT_CONVERGED

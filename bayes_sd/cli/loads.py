@@ -7,7 +7,12 @@ from typing import Any
 
 import click
 
-from bayes_sd.errors import ConditionError
+from bayes_sd.cli.numbers import MOST_NUMBERS, numbers
+from bayes_sd.errors import ConditionError, DataError
+from bayes_sd.measurements.schema import BY_NAME
+
+MOST = BY_NAME["load_value"].high
+MOST_LOADS = MOST_NUMBERS
 
 
 class Loads(click.ParamType):
@@ -21,13 +26,16 @@ class Loads(click.ParamType):
             return value
         try:
             if ":" not in value:
-                return tuple(float(part) for part in value.split(","))
+                return tuple(numbers(value, "--loads", 0, MOST))
             low, high, count = (float(part) for part in value.split(":"))
-            if count != int(count) or count < 1 or (count > 1 and high <= low):
+            if not (0 < low <= MOST and 0 < high <= MOST and 1 <= count <= MOST_LOADS):
                 raise ValueError
-        except ValueError:
+            if count != int(count) or (count > 1 and high <= low):
+                raise ValueError
+        except (ValueError, DataError):
             raise ConditionError(
-                f"--loads {value!r}: write FROM:TO:HOW-MANY with FROM below TO, as 0.5:20:40, or 1,2,4"
+                f"--loads {value!r}: write FROM:TO:HOW-MANY with FROM below TO, as 0.5:20:40, or 1,2,4; "
+                f"at most {MOST:g}, and {MOST_LOADS} of them"
             ) from None
         steps = max(int(count) - 1, 1)
         return tuple(low + (high - low) * i / steps for i in range(int(count)))

@@ -9,15 +9,20 @@ from pathlib import Path
 import click
 
 from bayes_sd.cli.ingest import OPTIONS, _pairs
+from bayes_sd.cli.numbers import SECONDS, SEED, Number, numbers
 from bayes_sd.cli.progress import Shown
 from bayes_sd.errors import DataError
+from bayes_sd.interrupts import saying
+from bayes_sd.loading import parse_json
+from bayes_sd.measurements.schema import MOST_REQUESTS
 
 SAID = (
     "hardware", "tp", "n_gpu", "engine", "verifier", "precision", "method", "drafter", "k", "max_num_seqs", "workload",
     "source",
 )  # fmt: skip
+MOST_CLIENTS, MOST_RATE = 65_536, 1e6
+"""Bounds of what one program can send: clients, and requests/s."""
 API_KEY = "OPENAI_API_KEY"
-INTERRUPTED = 130
 
 
 def _column_options(command):
@@ -54,7 +59,13 @@ def _column_options(command):
     show_default=True,
     help="Closed loops: 1,2,4; auto (doubling while throughput grows); none.",
 )
-@click.option("--max-clients", default=32, show_default=True, type=click.IntRange(1), help="Where auto ends.")
+@click.option(
+    "--max-clients",
+    default=32,
+    show_default=True,
+    type=click.IntRange(1, MOST_CLIENTS),
+    help="Where auto ends.",
+)
 @click.option(
     "--rates",
     default="30%,50%,70%,85%",
@@ -72,21 +83,21 @@ def _column_options(command):
     "--repeats",
     default=2,
     show_default=True,
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1000),
     help="Times that each cell is measured.",
 )
 @click.option(
     "--standard-error",
     default=0.02,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True),
+    type=Number(0, 1, min_open=True),
     help="Wanted for each mean latency, relative.",
 )
 @click.option(
     "--warm-up",
     default=5,
     show_default=True,
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_REQUESTS),
     help="Requests before a point counts; at least one a client.",
 )
 @click.option(
@@ -100,24 +111,28 @@ def _column_options(command):
     "--point-seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=SECONDS,
     help="Longest window of a point.",
 )
 @click.option(
-    "--max-requests", default=20_000, show_default=True, type=click.IntRange(1), help="Of the whole sweep."
+    "--max-requests",
+    default=20_000,
+    show_default=True,
+    type=click.IntRange(1, MOST_REQUESTS),
+    help="Of the whole sweep.",
 )
 @click.option(
     "--max-seconds",
     default=3600.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=SECONDS,
     help="Of the whole sweep.",
 )
 @click.option(
     "--timeout",
     default=120.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=SECONDS,
     help="Of one request, seconds.",
 )
 @click.option(
@@ -158,7 +173,7 @@ def _column_options(command):
     "--seed",
     default=0,
     show_default=True,
-    type=click.IntRange(0),
+    type=SEED,
     help="Same seed, same prompts and arrivals.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -183,14 +198,8 @@ def measure(target, output, pairs, as_json, **options):
     columns = {"tp": "1", **_pairs(pairs), **columns}
     sweep = _sweep(target, columns, options)
     shown = Shown(quiet=as_json)
-    try:
-        with shown:
-            result = run(sweep, output, shown)
-    except KeyboardInterrupt:
-        click.echo(
-            f"interrupted: {shown.finished} finished points in {output}; the same command goes on", err=True
-        )
-        return INTERRUPTED
+    with shown, saying(lambda: f"{shown.finished} finished points in {output}; the same command goes on"):
+        result = run(sweep, output, shown)
     if as_json:
         fields = {
             n: getattr(result, n) for n in ("measured", "already_there", "complete", "stopped_by", "notes")
@@ -215,7 +224,7 @@ def _sweep(target, columns, options):
     clients = (
         None
         if options["clients"] == "auto"
-        else tuple(int(n) for n in _list(options["clients"], "--clients"))
+        else tuple(_list(options["clients"], "--clients", 1, MOST_CLIENTS, whole=True))
     )
     least, most = _pair(options["point_requests"], ",", "--point-requests")
     prompts = Prompts(
@@ -261,31 +270,28 @@ def _pair(text, separator, option):
         pair = int(low), int(high)
     except ValueError:
         pair = 0, 0
-    if min(pair) < 1 or (separator == "," and pair[0] > pair[1]):
-        raise DataError(f"{option} {text!r}: write two whole numbers above zero as in 20{separator}200")
+    if min(pair) < 1 or max(pair) > MOST_REQUESTS or (separator == "," and pair[0] > pair[1]):
+        raise DataError(
+            f"{option} {text!r}: write two whole numbers from 1 to {MOST_REQUESTS:,} as in 20{separator}200"
+        )
     return pair
 
 
-def _list(text, option):
-    if text == "none":
-        return []
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise DataError(f"{option} {text!r}: write numbers with commas, as in 1,2,4, or none") from error
+def _list(text, option, low, high, whole=False):
+    return [] if text == "none" else numbers(text, option, low, high, whole)
 
 
 def _rates(text):
     parts = [] if text == "none" else text.split(",")
-    shares = tuple(_list(part.rstrip("%"), "--rates")[0] / 100 for part in parts if part.endswith("%"))
-    return tuple(_list(part, "--rates")[0] for part in parts if not part.endswith("%")), shares
+    shares = [
+        _list(part.removesuffix("%"), "--rates", 0, 1000)[0] / 100 for part in parts if part.endswith("%")
+    ]
+    rates = [_list(part, "--rates", 0, MOST_RATE)[0] for part in parts if not part.endswith("%")]
+    return tuple(rates), tuple(shares)
 
 
 def _body(text):
-    try:
-        body = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"--extra-body: not JSON ({error})") from error
+    body = parse_json(text, "--extra-body")
     if not isinstance(body, dict):
         raise DataError('--extra-body: must be an object, as {"top_p": 0.9}')
     return body

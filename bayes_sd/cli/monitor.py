@@ -1,18 +1,22 @@
 """``monitor``: live numbers against the posterior predictive."""
 
 import sys
+from collections import deque
 from pathlib import Path
 
 import click
 
 from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.monitor_lines import closing, heading, json_line, line
+from bayes_sd.cli.numbers import PROBABILITY, SECONDS
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.decide.windows import read_windows, window_of
 from bayes_sd.measurements.readers.server_metrics import windows_between
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 ALARM = 4
+MOST_DRAWN = 10_000
+"""Windows that a figure shows at most: the last ones."""
 
 
 @click.command()
@@ -27,7 +31,7 @@ ALARM = 4
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(0, min_open=True),
+    type=SECONDS,
     metavar="SECONDS",
     help="From scrape to scrape.  [default: the files' times]",
 )
@@ -35,13 +39,13 @@ ALARM = 4
     "--false-alarm-rate",
     default=0.01,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=PROBABILITY,
     help="Probability of any alarm in --windows good windows.",
 )
 @click.option("--windows", default=100, show_default=True, type=click.IntRange(1, 100_000), help="See there.")
 @click.option(
     "--request-cv",
-    type=click.FloatRange(0, min_open=True),
+    type=SECONDS,
     help="Spread of single requests' latencies over their mean.  [default: 0.5; 0.15 where windows state output lengths]",
 )
 @click.option("--figure", type=click.Path(path_type=Path), help="Windows and p-values: FILE.png or FILE.svg.")
@@ -61,7 +65,7 @@ def monitor(
     """
     from bayes_sd.condition import base_condition
     from bayes_sd.decide.monitor import Monitor
-    from bayes_sd.decide.verdict import to_dataset
+    from bayes_sd.decide.verdict import Verdict, to_dataset
 
     if figure is not None:
         check_figure_path(figure)
@@ -74,14 +78,18 @@ def monitor(
     found = stream if metrics else read_windows(sys.stdin)
     if not as_json:
         click.echo(heading(condition, [*words, *([note] if note else [])], watch))
-    verdicts = []
+    # A stream may last for ever: only what a figure can show is kept.
+    verdicts: deque[Verdict] = deque(maxlen=MOST_DRAWN if figure is not None else 1)
+    first_alarm = None
     for window in found:
-        verdicts.append(watch.see(window))
-        click.echo(json_line(verdicts[-1]) if as_json else line(verdicts[-1]))
+        verdict = watch.see(window)
+        verdicts.append(verdict)
+        first_alarm = first_alarm or (verdict if verdict.alarm else None)
+        click.echo(json_line(verdict) if as_json else line(verdict))
     if not as_json:
-        click.echo(closing(verdicts, false_alarm_rate, windows))
+        click.echo(closing(verdicts[-1].number, first_alarm, false_alarm_rate, windows))
     if figure is not None:
         from bayes_sd.plots.monitor import plot_monitor
 
-        save_figure(plot_monitor(to_dataset(verdicts)), figure)
+        save_figure(plot_monitor(to_dataset(list(verdicts))), figure)
     return ALARM if verdicts[-1].alarm else 0

@@ -58,12 +58,21 @@ def json_line(verdict: Verdict) -> str:
     )
 
 
-def closing(verdicts: list[Verdict], rate: float, windows: int) -> str:
-    """Sum up the stream, and say what an alarm is worth."""
-    first = next((v for v in verdicts if v.alarm), None)
+def closing(seen: int, first: Verdict | None, rate: float, windows: int) -> str:
+    """Sum up the stream, and say what an alarm is worth.
+
+    Parameters
+    ----------
+    seen : int
+        Windows.
+    first : Verdict or None
+        The first with an alarm.
+    rate, windows
+        Probability of any alarm in so many good windows.
+    """
     worth = (
         f"A server that behaves as predicted raises any alarm in {windows} windows with probability {rate:g}."
     )
     if first is None:
-        return f"No alarm in {len(verdicts)} window{'' if len(verdicts) == 1 else 's'}. {worth}"
+        return f"No alarm in {seen} window{'' if seen == 1 else 's'}. {worth}"
     return f"ALARM since window {first.number}: {first.drift}. {worth}"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.numbers import PROBABILITY, SEED
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.files import write_atomically
 from bayes_sd.measurements import read_conditions
+from bayes_sd.measurements.csvfile import write_csv
 
 
 @click.command()
@@ -27,13 +28,11 @@ from bayes_sd.measurements import read_conditions
     "--ci",
     default=0.9,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=PROBABILITY,
     help="Probability of the intervals.",
 )
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
-@click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(0), help="For what was never measured."
-)
+@click.option("--seed", default=0, show_default=True, type=SEED, help="For what was never measured.")
 @click.option("--accept-unconverged", is_flag=True, help="Use a fit that did not pass its convergence gate.")
 def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     """Predict latency for a table of conditions: its mean, and the 50th, 95th and 99th percentile of requests.
@@ -51,7 +50,7 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     for words in frame.attrs["understood"]:
         click.echo(words, err=True)
     table = summarise(run(posterior, frame, cards, seed), ci)
-    write_atomically(output, lambda beside: table.to_csv(beside, index=False))
+    write_csv(table, output)
     new = int((table["extrapolates"] != "").sum())
     unstable = int((~table["stable"]).sum())
     click.echo(

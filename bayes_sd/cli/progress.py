@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import click
+
+from bayes_sd.interrupts import undone
 
 
 def described(cell) -> str:
@@ -36,6 +39,7 @@ class Shown:
         self._console = Console(stderr=True)
         self._bar: Any = None
         self._task: Any = None
+        self._open = ExitStack()
 
     def __enter__(self) -> Shown:
         if not self._quiet and self._console.is_terminal:
@@ -50,11 +54,13 @@ class Shown:
             self._bar = Progress(*columns, console=self._console)
             self._bar.start()
             self._task = self._bar.add_task("", total=None)
+            self._open.enter_context(undone(self._bar.stop))  # it hides the cursor
         return self
 
     def __exit__(self, *_) -> None:
         if self._bar is not None:
             self._bar.stop()
+        self._open.close()
 
     def __call__(self, progress) -> None:
         """Take in where the sweep stands."""
@@ -84,6 +90,7 @@ class FilesShown:
         self._quiet = quiet
         self._bar: Any = None
         self._task: Any = None
+        self._open = ExitStack()
 
     def __enter__(self) -> FilesShown:
         return self
@@ -91,6 +98,7 @@ class FilesShown:
     def __exit__(self, *_) -> None:
         if self._bar is not None:
             self._bar.stop()
+        self._open.close()
 
     def __call__(self, done: int, total: int, path) -> None:
         """Take in where the reading stands; one file needs no bar."""
@@ -112,5 +120,6 @@ class FilesShown:
             )
             self._bar = Progress(*columns, console=console, transient=True)
             self._bar.start()
+            self._open.enter_context(undone(self._bar.stop))  # it hides the cursor
             self._task = self._bar.add_task("", total=total)
         self._bar.update(self._task, completed=done, description=path.name)

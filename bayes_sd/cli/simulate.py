@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
-from bayes_sd.errors import ConditionError, OutputError
+from bayes_sd.cli.numbers import SEED, numbers
+from bayes_sd.errors import BayesSdError, ConditionError, OutputError
 from bayes_sd.measurements.readers import write_table
+from bayes_sd.measurements.schema import MOST_REQUESTS
 
 NUMBER, WHOLE = float, int
 
@@ -22,8 +24,8 @@ class Numbers(click.ParamType):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(float(part) for part in value.split(","))
-        except ValueError:
+            return tuple(numbers(value, "numbers", -1e300, 1e300))
+        except BayesSdError:
             self.fail(f"{value!r}: write numbers separated by commas, as 1,2.5,4", param, ctx)
 
 
@@ -76,14 +78,12 @@ def _server_options(command):
 @click.option("--arrivals", type=click.Choice(["poisson", "even"]), default="poisson", show_default=True)
 @click.option(
     "--n-requests",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_REQUESTS),
     default=2000,
     show_default=True,
     help="Requests measured at each load.",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same file."
-)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same file.")
 @click.option("--draw-experts", "experts__draws", is_flag=True, default=None, help="Draw tokens' experts.")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="Text column; repeatable.")
 @_server_options

@@ -6,6 +6,7 @@ import click
 
 from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
+from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.plots.style import check_figure_path, save_figure
 
@@ -21,7 +22,7 @@ from bayes_sd.plots.style import check_figure_path, save_figure
     "--ci",
     default=0.9,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=PROBABILITY,
     help="Probability of the intervals.",
 )
 @click.option(

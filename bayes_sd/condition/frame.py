@@ -15,12 +15,14 @@ from bayes_sd.measurements.schema import BY_NAME, COLUMNS, Column
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayes_sd.posterior.posterior import Posterior
+
 GIVEN = tuple(column for column in COLUMNS if column.condition != "result")
 """Columns that a condition may have."""
 NUMERIC = ("number", "count", "flag")
 
 
-def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
+def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | None = None) -> pd.DataFrame:
     """Check a table of conditions that a program made, and fill in what it leaves out.
 
     Parameters
@@ -32,6 +34,8 @@ def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
         precision fp16, method none, k 0, arrivals even, no caps.
     load_needed : bool
         Whether the two columns of the load are needed; where they are not they default to one request a second.
+    posterior : Posterior, optional
+        What the conditions are put to: a drafting method that its rows name may be asked for even if nothing else knows it.
 
     Returns
     -------
@@ -66,6 +70,7 @@ def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
             made[column.name] = _numbers(frame[column.name], column)
         else:
             made[column.name] = _words(frame[column.name], column)
+    _refuse_unmeasured(made.get("method"), posterior)
     result = frame.assign(**made)
     result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), result["tp"])
     undrafted = (result["method"] == "none").to_numpy()
@@ -77,6 +82,24 @@ def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
             "column method, or set k to 0"
         )
     return result
+
+
+def _refuse_unmeasured(methods: Any, posterior: Posterior | None) -> None:
+    """Refuse a method that neither the schema nor the fitted rows know: tables may name any, a question means one of them."""
+    if not hasattr(methods, "unique"):
+        return
+    column = BY_NAME["method"]
+    unknown = [name for name in methods.unique() if name not in column.choices]
+    if not unknown:
+        return
+    measured = set() if posterior is None else set(posterior.observed["method"])
+    for name in unknown:
+        if name not in measured:
+            row = int(np.flatnonzero((methods == name).to_numpy())[0])
+            among = ", ".join([*column.choices, *sorted(measured - set(column.choices))])
+            raise ConditionError(
+                f"conditions, row {row + 1}, column method: {name!r} is not one of {among}, nor measured: correct it"
+            )
 
 
 def _table(given: Any) -> pd.DataFrame:

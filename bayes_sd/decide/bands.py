@@ -110,7 +110,7 @@ def latency_bands(
 
     cards = posterior.cards() if cards is None else cards
     if not isinstance(configuration, Configuration):
-        configuration = one_configuration(as_conditions(configuration), cards)
+        configuration = one_configuration(as_conditions(configuration, posterior=posterior), cards)
     loads = loads_for(configuration) if loads is None else np.asarray(loads, dtype=float)
     frame = _at_loads(configuration.condition, loads)
     prediction = predict(posterior, frame, cards, seed)

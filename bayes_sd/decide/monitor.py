@@ -89,7 +89,9 @@ class Monitor:
     ) -> None:
         small = thinned(posterior, DRAWS)
         cards = posterior.cards() if cards is None else cards
-        self._conditions = resolve(as_conditions(condition, load_needed=False), small, cards)
+        self._conditions = resolve(
+            as_conditions(condition, load_needed=False, posterior=posterior), small, cards
+        )
         self._predicted = costs_for(small, self._conditions, cards, seed)
         self._rate, self._windows, self._cv = false_alarm_rate, windows, request_cv
         charts_for(SIDES, false_alarm_rate, windows)  # so that an impossible rate is refused at once
@@ -250,9 +252,9 @@ class Monitor:
 
 
 def _two_sided(score: float) -> float:
-    from scipy.stats import norm
+    from scipy.special import ndtr
 
-    return float(2.0 * norm.sf(abs(score)))
+    return float(2.0 * ndtr(-abs(score)))
 
 
 def monitor(watch: Monitor, windows: Iterable[Window]) -> xr.Dataset:

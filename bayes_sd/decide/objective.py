@@ -9,6 +9,7 @@ import numpy as np
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.tails import LEVELS
+from bayes_sd.measurements.schema import MOST
 
 STATISTICS = ("mean", *(f"p{level * 100:.0f}" for level in LEVELS), "ttft")
 """What may be bounded: mean latency, its percentiles over requests, mean time to first token."""
@@ -86,6 +87,6 @@ def read_objective(text: str) -> Objective:
             f"objective {text!r}: write it as STATISTIC<TIME with one of {', '.join(STATISTICS)} and s or ms, as p95<2s"
         )
     limit = float(match[2]) * UNITS_S[match[3].casefold()]
-    if not limit > 0:
-        raise ConditionError(f"objective {text!r}: the time must be above 0")
+    if not 0 < limit <= MOST["s"]:
+        raise ConditionError(f"objective {text!r}: the time must be above 0, and at most {MOST['s']:g} s")
     return Objective(statistic, limit)

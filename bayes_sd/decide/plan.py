@@ -27,6 +27,8 @@ HALVINGS = 14
 IDLE, FULL = 1e-3, 0.9995
 """Shares of the stability limit between which the highest rate is looked for."""
 DRAWS = 2000
+MOST_RATE, MOST_PRICE = 1e9, 1e9
+"""Requests/s of all replicas, and price of a GPU-hour."""
 SECONDS_PER_HOUR = 3600.0
 AT_LIMIT = 0.98
 """If the objectives still hold at this share of the stability limit, saturation limits the rate, and not they."""
@@ -96,7 +98,7 @@ def plan(
 
     objectives = [read_objective(text) for text in ([slo] if isinstance(slo, str) else slo)]
     check_plan(objectives, rate_rps, probability, price_per_gpu_hour, ci)
-    base = as_conditions(base, load_needed=False)
+    base = as_conditions(base, load_needed=False, posterior=posterior)
     alternatives = [Alternative(0)]
     if base["k"].iloc[0] > 0:
         alternatives.append(Alternative(int(base["k"].iloc[0])))
@@ -164,13 +166,13 @@ def check_plan(
     rate, price = rate_rps, price_per_gpu_hour
     if not objectives:
         raise ConditionError("no objective: give one, as p95<2s")
-    if rate is not None and not (np.isfinite(rate) and rate > 0):
-        raise ConditionError(f"a rate of {rate:g} requests/s: it must be a number above 0")
+    if rate is not None and not 0 < rate <= MOST_RATE:
+        raise ConditionError(f"a rate of {rate:g} requests/s: it must be above 0, and at most {MOST_RATE:g}")
     for value, what in ((probability, "probability"), (ci, "ci")):
         if not 0.0 < value < 1.0:
             raise ConditionError(f"a {what} of {value:g}: it must lie between 0 and 1")
-    if price is not None and not (np.isfinite(price) and price >= 0):
-        raise ConditionError(f"a price of {price:g} per GPU-hour: it must not be negative")
+    if price is not None and not 0 <= price <= MOST_PRICE:
+        raise ConditionError(f"a price of {price:g} per GPU-hour: it must be from 0 to {MOST_PRICE:g}")
 
 
 def highest_rates(

@@ -19,6 +19,7 @@ from bayes_sd.errors import ConditionError, OutputError
 from bayes_sd.files import write_atomically
 from bayes_sd.forecast.latency import DEFAULT_CAP
 from bayes_sd.forecast.sweep import Prepared, sweep
+from bayes_sd.measurements.csvfile import write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,6 +255,6 @@ def write_schedule(path: Path, config: dict[str, Any], rows: pd.DataFrame) -> No
         If one cannot be written.
     """
     check_names(path)
-    write_atomically(path.with_suffix(".csv"), lambda beside: rows.to_csv(beside, index=False))
+    write_csv(rows, path.with_suffix(".csv"))
     text = json.dumps(config)
     write_atomically(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))

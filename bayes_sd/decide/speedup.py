@@ -115,7 +115,7 @@ def speedup(
     CardError
         If it names something that nothing is known about.
     """
-    base = as_conditions(base, load_needed=False)
+    base = as_conditions(base, load_needed=False, posterior=posterior)
     k = base["k"].iloc[0]
     if not k > 0:
         raise ConditionError(

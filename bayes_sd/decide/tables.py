@@ -10,6 +10,7 @@ import numpy as np
 
 from bayes_sd.errors import OutputError
 from bayes_sd.files import write_atomically
+from bayes_sd.measurements.csvfile import write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -167,7 +168,7 @@ def write_result(path: Path, result: xr.Dataset, table: pd.DataFrame, summary: d
     check_format(path)
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        write_atomically(path, lambda beside: table.to_csv(beside, index=False))
+        write_csv(table, path)
     elif suffix == ".json":
         text = json.dumps(summary | {"loads": records(table)}, indent=1)
         write_atomically(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))

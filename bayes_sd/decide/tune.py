@@ -57,7 +57,7 @@ def prepare_choices(
     ConditionError
         If a draft length is out of range, there are fewer than two alternatives, or the base condition has no drafter.
     """
-    base = as_conditions(base, load_needed=False)
+    base = as_conditions(base, load_needed=False, posterior=posterior)
     lengths = sorted(set(draft_lengths))
     wrong = [k for k in lengths if k != int(k) or not 0 <= k <= LONGEST_DRAFT]
     if wrong:

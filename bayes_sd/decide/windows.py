@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import bounded_lines, csv_line, parse_json
+from bayes_sd.measurements.schema import MOST
 
 ALIASES = {
     "mean_e2e_s": "latency_s",
@@ -69,6 +68,11 @@ class Window:
 
 NAMES = tuple(f.name for f in fields(Window))
 MAY_BE_ZERO = ("queue_s",)
+UNITS = {
+    "latency_s": "s", "rate_rps": "requests/s", "in_flight": "requests", "accepted_len": "mean_accepted_len", "requests": "",
+    "queue_s": "s", "ttft_s": "s", "prompt_tokens": "tokens", "output_tokens": "tokens",
+}  # fmt: skip
+"""Unit of each number, which says how high it may be."""
 
 
 def window_of(values: dict[str, Any], where: str) -> Window:
@@ -110,10 +114,11 @@ def window_of(values: dict[str, Any], where: str) -> Window:
 def _number(value: Any, name: str, where: str) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{where}, {name}: {value!r} is not a number") from None
-    if not math.isfinite(number) or number < 0.0 or (number == 0.0 and name not in MAY_BE_ZERO):
-        raise DataError(f"{where}, {name}: {value!r} must be a number above 0")
+    most = MOST[UNITS[name]]
+    if not 0.0 <= number <= most or (number == 0.0 and name not in MAY_BE_ZERO):
+        raise DataError(f"{where}, {name}: {value!r} must be a number above 0, and at most {most:g}")
     return number
 
 
@@ -137,7 +142,7 @@ def read_windows(lines: Iterable[str], source: str = "standard input") -> Iterat
     """
     header: list[str] | None = None
     any_window = False
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(bounded_lines(lines, source), start=1):
         text, where = line.strip(), f"{source}, line {number}"
         if not text:
             continue
@@ -145,7 +150,7 @@ def read_windows(lines: Iterable[str], source: str = "standard input") -> Iterat
             yield window_of(_json(text, where), where)
             any_window = True
             continue
-        cells = [cell.strip() for cell in next(csv.reader([text]))]
+        cells = csv_line(text, where)
         if header is None:
             header = _header(cells, where)
             continue
@@ -168,10 +173,7 @@ def _header(cells: list[str], where: str) -> list[str]:
 
 
 def _json(text: str, where: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise DataError(f"{where}: not a JSON object ({error})") from None
+    values = parse_json(text, where)
     if not isinstance(values, dict):
         raise DataError(f"{where}: not a JSON object; write one object a line")
     return values

@@ -100,7 +100,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
         If a server has separate pools for prefill and decode, a needed column is missing, a value cannot be used, or a
         draft length is missing where a method speculates.
     """
-    frame = as_conditions(frame)
+    frame = as_conditions(frame, posterior=posterior)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
     _refuse_separate_pools(frame, deployments)
     k = frame["k"].to_numpy(dtype=float)

@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-from bayes_sd.errors import TargetError
+from bayes_sd.errors import TargetError, keep_secret, shown
+from bayes_sd.loading import parse_json
+from bayes_sd.measurements.schema import MOST_REQUESTS
 
 if TYPE_CHECKING:
     import aiohttp
@@ -21,6 +23,9 @@ Status = Literal["running", "done", "failed", "cut"]
 PATH = "/v1/completions"
 DATA = b"data:"
 END = b"[DONE]"
+MOST_LINE, MOST_ANSWER, MOST_TEXT = 1 << 20, 64 << 20, 16 << 20
+"""Bytes of a line of a stream, of a whole answer, and of a text such as the server's metrics."""
+LONGEST_TARGET = 2000
 SHOWN = 120
 """Characters of a server's words that a message quotes."""
 
@@ -148,7 +153,11 @@ class Client:
             _fail(outcome, "the connection was closed before the answer began")
         except aiohttp.ClientPayloadError:
             _fail(outcome, "the connection broke off within the answer")
-        except (aiohttp.ClientError, OSError) as error:
+        except (
+            aiohttp.ClientError,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: an address or an encoding that is none
             _fail(outcome, _reason(error))
         except _Garbage as error:
             _fail(outcome, str(error))
@@ -164,11 +173,14 @@ class Client:
             if answer.status != 200:
                 text = (await answer.content.read(4096)).decode("utf-8", "replace")
                 raise _Garbage(f"status {answer.status} ({_words(text)})")
-            buffer = b""
+            buffer, length = b"", 0
             async for block in answer.content.iter_any():
+                length += len(block)
                 *lines, buffer = (buffer + block).split(b"\n")
                 for line in lines:
                     _line(line.strip(), outcome)
+                if len(buffer) > MOST_LINE or length > MOST_ANSWER:
+                    raise _Garbage(f"an answer of more than {length >> 10:,} KiB without an end")
             _line(buffer.strip(), outcome)
         if not outcome.ended:
             raise _Garbage("the connection broke off within the answer")
@@ -185,8 +197,15 @@ class Client:
                 asyncio.timeout(min(self.timeout_s, 10.0)),
                 self.session.get(self.target + path, allow_redirects=False) as answer,
             ):
-                return await answer.text() if answer.status == 200 else None
-        except (aiohttp.ClientError, OSError, TimeoutError, UnicodeDecodeError):
+                if answer.status != 200:
+                    return None
+                found = bytearray()
+                async for block in answer.content.iter_any():
+                    found += block
+                    if len(found) > MOST_TEXT:
+                        return None
+                return found.decode("utf-8")
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
             return None
 
 
@@ -207,8 +226,8 @@ def _line(line: bytes, outcome: Outcome) -> None:
         return
     now = now_s()
     try:
-        event = json.loads(content)
-    except ValueError as error:
+        event = parse_json(content, "", _Garbage)
+    except _Garbage as error:
         raise _Garbage(f"not JSON ({_words(content.decode('utf-8', 'replace'))})") from error
     if not isinstance(event, dict):
         raise _Garbage(f"not a completion ({_words(content.decode('utf-8', 'replace'))})")
@@ -238,7 +257,12 @@ def _counts(event: dict[str, Any], outcome: Outcome) -> None:
 
 
 def _whole(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and value == value and value > 0 else 0
+    """Take a count of tokens; 0 where the server gives none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    if not 0 <= value <= MOST_REQUESTS:
+        raise _Garbage(f"it counts {value:g} tokens in an answer")
+    return int(value)
 
 
 def _fail(outcome: Outcome, reason: str) -> None:
@@ -255,9 +279,8 @@ def _reason(error: BaseException) -> str:
 
 
 def _words(text: str) -> str:
-    """Shorten what a server said to one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= SHOWN else line[:SHOWN] + "..."
+    """Shorten what a server said to one line, without secrets that it repeats."""
+    return shown(text, SHOWN)
 
 
 def checked_target(target: str) -> str:
@@ -278,13 +301,17 @@ def checked_target(target: str) -> str:
     TargetError
         If it is no such address.
     """
-    parts = urlsplit(target if "//" in target else f"http://{target}")
     try:
+        parts = urlsplit(target if "//" in target else f"http://{target}")
         bad = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
+        bad = bad or len(target) > LONGEST_TARGET or not target.isprintable() or " " in target
     except ValueError:
         bad = True
     if bad or parts.query or parts.fragment:
         raise TargetError(f"{target}: not an address of a server; write it as http://HOST:PORT")
+    secret = parts.password or parts.username or ""
+    keep_secret(secret)
+    keep_secret(unquote(secret))
     path = parts.path.rstrip("/").removesuffix("/v1")
     return f"{parts.scheme}://{parts.netloc}{path}"
 
@@ -297,6 +324,11 @@ def open_session(api_key: str = "") -> aiohttp.ClientSession:
     """
     import aiohttp
 
+    if api_key and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
+        raise TargetError(
+            "the key is not one: it may have letters, digits and signs, and no blanks; set it again"
+        )
+    keep_secret(api_key)
     headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     connector = aiohttp.TCPConnector(limit=0, force_close=True)
     return aiohttp.ClientSession(

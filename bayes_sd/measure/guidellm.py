@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from bayes_sd.errors import DataError, TargetError
+from bayes_sd.errors import DataError, TargetError, shown
+from bayes_sd.files import scratch_folder
+from bayes_sd.interrupts import undone
 from bayes_sd.measure.guidellm_tool import GuideLLM
 from bayes_sd.measure.plan import Point
 from bayes_sd.measure.sweep import Sweep
@@ -114,8 +115,8 @@ async def guidellm_cell(sweep: Sweep, point: Point, requests: int, seconds: floa
     TargetError
         If it fails, takes too long, or no request succeeded.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        report, plan = Path(folder) / "report.json", Path(folder) / "scenario.json"
+    with scratch_folder() as folder:
+        report, plan = folder / "report.json", folder / "scenario.json"
         plan.touch(mode=0o600)  # it may hold the key
         plan.write_text(
             json.dumps(scenario(sweep, point, requests, seconds, report, tool.tokenizer)), encoding="utf-8"
@@ -157,7 +158,8 @@ async def _run(command: list[str], seconds: float) -> None:
     )
     limit_s = 2.0 * seconds + START_S
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), limit_s)
+        with undone(process.kill):
+            output, _ = await asyncio.wait_for(process.communicate(), limit_s)
     except TimeoutError:
         raise TargetError(f"GuideLLM did not end within {limit_s:.0f} s") from None
     finally:
@@ -166,5 +168,5 @@ async def _run(command: list[str], seconds: float) -> None:
             await process.wait()
     if process.returncode:
         said = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
-        last = said[-1][:300] if said else "it said nothing"
+        last = shown(said[-1]) if said else "it said nothing"
         raise TargetError(f"GuideLLM failed with exit code {process.returncode}: {last}")

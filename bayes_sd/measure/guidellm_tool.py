@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import exists
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class GuideLLM:
                 f"{self.command}: GuideLLM is not installed here: pip install 'bayes_sd[guidellm]', or name the program of "
                 "another environment with --guidellm-command"
             )
-        if not (Path(self.tokenizer) / "tokenizer.json").is_file():
+        if not exists(Path(self.tokenizer) / "tokenizer.json"):
             raise DataError(
                 f"{self.tokenizer or '--tokenizer'}: GuideLLM needs a folder with tokenizer.json, that of the verifier's "
                 "checkpoint, to make prompts of a known length: give it with --tokenizer"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import parse_json, read_text
 
 SYLLABLES = ("ba", "de", "fi", "go", "hu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "zu")
+MOST_VOCABULARY = 10_000_000
 TOKENS_PER_WORD = 3.0
 """First guess for made-up words; corrected by what the server counts."""
 
@@ -84,12 +85,7 @@ def read_prompts(path: str | Path) -> tuple[str, ...]:
         If it cannot be read or holds no prompt.
     """
     file = Path(path)
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not UTF-8 text; give one prompt a line") from error
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    lines = read_text(file).splitlines()
     found = [_prompt(file, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
     if not found:
         raise DataError(f"{file}: no prompt in it; give one a line")
@@ -100,9 +96,9 @@ def _prompt(file: Path, number: int, line: str) -> str:
     if not line.lstrip().startswith(("{", '"')):
         return line
     try:
-        entry = json.loads(line)
-    except ValueError:
-        return line
+        entry = parse_json(line, "")
+    except DataError:
+        return line  # a prompt may look like JSON
     prompt = entry.get("prompt") if isinstance(entry, dict) else entry
     if not isinstance(prompt, str) or not prompt:
         raise DataError(f"{file}, line {number}: no member 'prompt' with a text; add it or remove the line")
@@ -122,6 +118,8 @@ def parse_vocabulary(text: str) -> range:
         found = range(int(low), int(high) + 1) if dash else range(int(text))
     except ValueError as error:
         raise DataError(f"vocabulary {text!r}: give a size, or FIRST-LAST token numbers") from error
-    if len(found) < 2 or found.start < 0:
-        raise DataError(f"vocabulary {text!r}: needs at least two tokens, from 0 up")
+    if found.start < 0 or not 2 <= found.stop - found.start <= MOST_VOCABULARY:
+        raise DataError(
+            f"vocabulary {text!r}: needs at least two tokens, from 0 up, {MOST_VOCABULARY:,} at most"
+        )
     return found

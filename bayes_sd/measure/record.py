@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from bayes_sd import errors
+from bayes_sd.files import scratch_folder
 from bayes_sd.measure.client import Outcome
 from bayes_sd.measure.loops import Observed, relative_standard_error
 from bayes_sd.measure.plan import Point
@@ -199,8 +198,8 @@ def _put_checked(cell: Reading, counts: acceptance_counts.Counts | None, served:
 
 
 def _from_metrics(served: Served) -> tuple[acceptance_counts.Counts | None, int | None]:
-    with tempfile.TemporaryDirectory() as folder:
-        files = [Path(folder) / name for name in ("before", "after")]
+    with scratch_folder() as folder:
+        files = [folder / name for name in ("before", "after")]
         for file, text in zip(files, served.metrics, strict=True):
             file.write_text(text, encoding="utf-8")
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from bayes_sd.errors import TargetError
+from bayes_sd.files import locked
 from bayes_sd.measure.client import Client, Outcome, checked_target, open_session
 from bayes_sd.measure.guidellm import guidellm_cell
 from bayes_sd.measure.loops import Budget, Observed, OutOfBudget, Runner
@@ -62,7 +63,7 @@ def measure(
     DataError
         If something is not said, or contradicts what the server counts.
     OutputError
-        If the table cannot be written.
+        If the table cannot be written, or another run is writing it.
     """
     check_given(sweep.about)
     about = unsaid.from_options(sweep.about).common
@@ -72,7 +73,10 @@ def measure(
     if sweep.guidellm is not None:
         sweep = replace(sweep, guidellm=sweep.guidellm.checked())
     check_complete(about, Load("rate", 1.0, ""))
-    return asyncio.run(_measure(sweep, Table(Path(output), about), report))
+    with locked(
+        output
+    ):  # the table is read here, extended for as long as the sweep lasts, and written each time
+        return asyncio.run(_measure(sweep, Table(Path(output), about), report))
 
 
 async def _measure(sweep: Sweep, table: Table, report: Callable[[Progress], None]) -> SweepResult:

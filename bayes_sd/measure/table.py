@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayes_sd.errors import DataError
+from bayes_sd.errors import DataError, OutputError
 from bayes_sd.files import check_writable
+from bayes_sd.loading import exists
 from bayes_sd.measure.plan import Done, Load, Plan, Point, ladder
+from bayes_sd.measurements.csvfile import read_rows
 from bayes_sd.measurements.readers import unsaid
 from bayes_sd.measurements.readers.pipeline import tabulate, write_table
 from bayes_sd.measurements.readers.reading import Reading
@@ -112,13 +114,16 @@ def _existing(path: Path) -> pd.DataFrame | None:
     """Read the rows that are there, each cell as it stands."""
     import pandas as pd
 
-    if not path.exists() or path.stat().st_size == 0:
+    if not exists(path) or path.stat().st_size == 0:
         return None
+    if not path.is_file():
+        raise OutputError(f"{path}: no plain file; a sweep reads its table and adds to it: name a file")
     try:
         read_table(path)
+        header, rows = read_rows(path)
     except DataError as error:
         raise DataError(f"{error}; or name another --output: rows are only ever added to a table") from error
-    return pd.read_csv(path, dtype=str, keep_default_na=False).astype(object)
+    return pd.DataFrame([row for _, row in rows], columns=header, dtype=object)
 
 
 def _key(value: object) -> str:

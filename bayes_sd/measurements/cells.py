@@ -8,9 +8,12 @@ import re
 from itertools import pairwise
 
 from bayes_sd.cards.canonical import read_flag
-from bayes_sd.errors import CardError
-from bayes_sd.measurements.schema import Column
+from bayes_sd.errors import CardError, DataError
+from bayes_sd.loading import parse_json
+from bayes_sd.measurements.schema import LONGEST_DRAFT, Column
 
+LONGEST_TEXT = 10_000
+"""Characters of a text cell."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WORDS = {"nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity"}
 NAME = re.compile(r"[a-z][a-z0-9_.+]{0,63}")
@@ -45,6 +48,8 @@ def parse_cell(text: str, column: Column) -> object:
         If it is of another kind or out of range.
     """
     if column.kind == "text":
+        if len(text) > LONGEST_TEXT:
+            raise CellError(f"{text[:20]!r}... has {len(text):,} characters: {LONGEST_TEXT:,} are the most")
         return text
     if column.kind == "choice":
         return _choice(text, column)
@@ -54,7 +59,7 @@ def parse_cell(text: str, column: Column) -> object:
         except CardError as error:
             raise CellError(str(error)) from error
     if column.kind == "counts":
-        return _counts(text)
+        return _counts(text, column)
     return _number(text, column)
 
 
@@ -94,14 +99,16 @@ def _range(column: Column) -> str:
     return low if math.isinf(column.high) else f"{low} and at most {column.high:g}"
 
 
-def _counts(text: str) -> str:
+def _counts(text: str, column: Column) -> str:
     try:
-        values = json.loads(text)
-    except ValueError as error:
+        values = parse_json(text, "")
+    except DataError as error:
         raise CellError(f"{text!r} is not a JSON list such as [120, 80, 41]") from error
     whole = isinstance(values, list) and all(
-        isinstance(v, int) and not isinstance(v, bool) and v >= 0 for v in values
+        isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= column.high for v in values
     )
+    if len(values) > LONGEST_DRAFT if isinstance(values, list) else False:
+        raise CellError(f"a list of {len(values):,} positions: {LONGEST_DRAFT} are the most")
     if not whole or not values:
         raise CellError(f"{text!r} is not a list of whole numbers from 0 up")
     if any(later > earlier for earlier, later in pairwise(values)):

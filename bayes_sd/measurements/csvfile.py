@@ -1,12 +1,71 @@
-"""Reads a CSV file as text, with the line of each row, and refuses what is not a table."""
+"""Reads a CSV file as text, with the line of each row, and refuses what is not a table; writes tables."""
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
+from bayes_sd.files import write_atomically
+from bayes_sd.loading import csv_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+SPREADSHEET = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet takes for a formula and runs."""
+GUARD = "'"
+"""Put before such a text in every table that is written, and taken away when it is read."""
+
+
+def guarded(text: str) -> str:
+    """Write a text so that no spreadsheet runs it.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+        The same, with an apostrophe before it where it would be taken for a formula (or has such a guard already).
+    """
+    return GUARD + text if text.lstrip(GUARD).startswith(SPREADSHEET) else text
+
+
+def unguarded(text: str) -> str:
+    """Take away what :func:`guarded` put before a text."""
+    return text[1:] if text.startswith(GUARD) and text.lstrip(GUARD).startswith(SPREADSHEET) else text
+
+
+def write_csv(table: pd.DataFrame, path: str | Path, float_format: str | None = None) -> Path:
+    """Write a table; texts that a spreadsheet would run are guarded.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Its index is left out.
+    path : path-like
+    float_format : str, optional
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; what stood there stays.
+    """
+    texts = [name for name in table if table[name].dtype.kind not in "fiub"]
+    safe = table.assign(
+        **{str(name): [guarded(v) if isinstance(v, str) else v for v in table[name]] for name in texts}
+    )
+    return write_atomically(
+        path, lambda beside: safe.to_csv(beside, index=False, float_format=float_format, lineterminator="\n")
+    )
 
 
 def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -30,21 +89,7 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     DataError
         If there is no such file, or it is not such a table, or has no rows.
     """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a CSV file")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle, strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text: save it as CSV in UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: not a CSV table: {error}") from error
-    lines = [(number, row) for number, row in lines if any(row)]
+    lines = [(number, [unguarded(cell) for cell in row]) for number, row in csv_rows(path) if any(row)]
     if not lines:
         raise DataError(f"{path}: the file is empty")
     (_, header), rows = lines[0], lines[1:]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
 
 ALL = "all"
+FAMILY_NAME = re.compile(r"\w[\w.-]{0,63}")
 NOT_MEASUREMENTS = ("acceptance_by_draft_length.csv", "acceptance_by_position.csv", "acceptance_reported.csv")
 """Tables of another form that stand beside the measurement tables."""
 NOT_POOLED = ("llamacpp-cpu",)
@@ -42,6 +45,28 @@ def known_families(data_dir: str | Path | None = None) -> tuple[str, ...]:
         If there is no such folder, or no table in it.
     """
     return tuple(sorted(_tables(data_dir)))
+
+
+def checked_family(family: str) -> str:
+    """Refuse a name that no family can have, since files are named after families.
+
+    Parameters
+    ----------
+    family : str
+
+    Returns
+    -------
+    str
+        The same.
+
+    Raises
+    ------
+    DataError
+        If it has other characters than letters, digits and ``. _ -``, or is longer than 64.
+    """
+    if not FAMILY_NAME.fullmatch(family):
+        raise DataError(f"family {family!r}: a name has letters, digits, '.', '_' and '-', 64 at most")
+    return family
 
 
 def load_family(
@@ -80,7 +105,7 @@ def load_family(
     """
     import pandas as pd
 
-    name = family.casefold()
+    name = checked_family(family).casefold()
     if data:
         paths = [Path(p) for p in data]
     else:
@@ -118,7 +143,7 @@ def load_family(
 
 def _tables(data_dir: str | Path | None) -> dict[str, Path]:
     folder = shipped("data") if data_dir is None else Path(data_dir)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise DataError(f"{folder}: no such folder of measurement tables")
     tables = {p.stem.casefold(): p for p in sorted(folder.glob("*.csv")) if p.name not in NOT_MEASUREMENTS}
     if not tables:

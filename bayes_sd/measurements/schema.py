@@ -25,6 +25,19 @@ LOAD_KINDS = ("concurrency", "rate")
 ARRIVALS = ("even", "poisson")
 
 
+MOST_REQUESTS = 10_000_000
+"""Requests of one run, and tokens of one request, that this package itself sends or simulates."""
+LONGEST_DRAFT = 1024
+"""Tokens proposed per cycle at most: engines draft a few, or some tens."""
+MOST = {
+    "tp": 1e5, "n_gpu": 1e5, "dp": 1e5, "pp": 1e5, "ep": 1e5, "nodes": 1e5, "n_experts": 1e5, "top_k_experts": 1e5,
+    "k": LONGEST_DRAFT, "mean_accepted_len": LONGEST_DRAFT + 1, "draft_passes": LONGEST_DRAFT, "verify_tokens": 1e5,
+    "max_num_seqs": 1e7, "client_cap": 1e7, "load_value": 1e6,
+    "1e9": 1e6, "tokens": 1e8, "requests": 1e7, "requests/s": 1e7, "tokens/s": 1e10, "s": 1e8, "ms": 1e11, "": 1e15,
+}  # fmt: skip
+"""Name of a column, or else its unit, to the highest value that any hardware or server could have in the years to come."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table.
@@ -41,7 +54,7 @@ class Column:
     unit : str
         Unit, empty where it has none.
     low, high : float
-        Range allowed.
+        Range allowed; by default up to what :data:`MOST` says.
     open_low : bool
         Whether `low` itself is not allowed.
     choices : tuple of str
@@ -78,6 +91,10 @@ class Column:
     role: Role = ""
     fit: Literal["", "cell", "mean", "first"] = ""
     observed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.high == float("inf") and self.kind in ("number", "count", "counts"):
+            object.__setattr__(self, "high", float(MOST.get(self.name, MOST.get(self.unit, MOST[""]))))
 
 
 def _text(name: str, meaning: str, **more: Any) -> Column:

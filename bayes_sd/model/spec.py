@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from bayes_sd.errors import ModelError
 from bayes_sd.files import shipped
+from bayes_sd.loading import exists, load_toml
 
 COEFFICIENTS = ("prefill_token", "verify", "request", "kv", "prefill_fixed", "expert")
 """Stage costs that each deployment has one of; `expert` only where some verifier has routed experts."""
@@ -104,7 +104,7 @@ def family_priors(family: str, models: Path | None = None) -> dict[str, Any]:
     """
     tables = read_priors()
     name = f"priors-{family}.toml"
-    found = [folder / name for folder in (models, shipped("models")) if folder and (folder / name).is_file()]
+    found = [folder / name for folder in (models, shipped("models")) if folder and exists(folder / name)]
     if found:
         _override(tables, _read(found[0]), found[0])
     return tables
@@ -123,10 +123,7 @@ def _override(tables: dict[str, Any], own: dict[str, Any], file: Path, where: st
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ModelError(f"{file}: priors cannot be read ({error}); mend the file or leave it out") from error
+    return load_toml(file, ModelError)
 
 
 def read_priors(path: Path | None = None) -> dict[str, Any]:

@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from bayes_sd.errors import ConvergenceError, OutputError, TraceError
 from bayes_sd.files import write_atomically
+from bayes_sd.loading import exists
+from bayes_sd.posterior.validate import (
+    CHECKSUM,
+    DAMAGED,
+    check_groups,
+    check_size,
+    checksum,
+    validated_context,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,6 +74,7 @@ def write_tree(tree: xr.DataTree, about: dict[str, Any], path: str | Path, kind:
     """
     tree = tree.copy()
     tree.attrs = {kind.attribute: json.dumps(about, sort_keys=True), "format_version": kind.version}
+    tree.attrs[CHECKSUM] = checksum(tree)
 
     def write(beside: Path) -> None:
         try:
@@ -100,26 +110,31 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
     import xarray as xr
 
     file = Path(path)
-    if not file.is_file():
+    if not exists(file):
         raise TraceError(
             f"{file}: no such {kind.noun}; make one with `python -m bayes_sd {kind.command} --output {file}`"
         )
     try:
         with xr.open_datatree(file, engine="h5netcdf") as opened:
-            tree = opened.load()
-        text = tree.attrs.get(kind.attribute)
+            text = opened.attrs.get(kind.attribute)
+            if isinstance(text, str):
+                check_size(opened)
+                tree = opened.load()
+    except TraceError as error:
+        raise TraceError(f"{file}: {error}") from error
     except Exception as error:
         raise TraceError(
             f"{file}: not a readable {kind.noun} ({type(error).__name__}); it may be truncated: fit again"
         ) from error
-    if text is None:
+    if not isinstance(text, str):
         raise TraceError(f"{file}: {kind.foreign}; give a file that `{kind.command}` wrote")
-    about = json.loads(str(text))
-    version = about.get("format_version", 0)
-    if version > kind.version:
-        raise TraceError(
-            f"{file}: format {version} is newer than this package reads ({kind.version}); upgrade bayes_sd"
-        )
+    try:
+        about = validated_context(text, kind.attribute, kind.version)
+        check_groups(tree, about)
+    except TraceError as error:
+        raise TraceError(f"{file}: {error}") from error
+    if CHECKSUM in tree.attrs and tree.attrs[CHECKSUM] != checksum(tree):
+        raise TraceError(f"{file}: its checksum is not that of its contents; {DAMAGED}")
     return tree, about
 
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 NONE_LOG = -50.0
 """Logarithm of what a file of an older format takes as nothing."""
 NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
+NEW_DRAWS = {2: "acceptance_synthetic", 3: "load_misfit"}
+"""Format to draws that files have since then, whichever terms a model has since format 4."""
 NO_FORMAT_SD = 1e-9
 """Spread of the effect of formats on acceptance in a model that has none [log odds]."""
 TERMS_BEFORE_4 = (
@@ -63,8 +65,11 @@ def brought_up(tree: xr.DataTree, about: dict[str, Any], path: str | Path) -> Co
     ------
     TraceError
         If the file's model has a term that this version does not.
+    KeyError, ValueError
+        If the content is not of the format that it says.
     """
     version = about["format_version"]
+    _check_format(tree, about)
     if version < 2:
         tree, about = _from_format_1(tree, about)
     if version < 3:
@@ -79,6 +84,16 @@ def brought_up(tree: xr.DataTree, about: dict[str, Any], path: str | Path) -> Co
             f"{', '.join(sorted(unknown))}, which this version lacks; read it with that version, or fit again"
         )
     return tree, about
+
+
+def _check_format(tree: xr.DataTree, about: dict[str, Any]) -> None:
+    """Raise ValueError if a file holds what its format does not know, or lacks what it has."""
+    version, draws = about["format_version"], tree["posterior"]
+    if (about["spec"].get("terms") is not None) != (version >= 4):
+        raise ValueError(f"a list of terms has no place in format {version}, or is missing from it")
+    for since, name in NEW_DRAWS.items():
+        if version < 4 and (name in draws) != (version >= since):
+            raise ValueError(f"{name} has no place in format {version}, or is missing from it")
 
 
 def _from_format_1(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:

@@ -20,6 +20,7 @@ from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.terms import TERMS
 from bayes_sd.posterior.file import FileKind, read_tree, require_converged, write_tree
 from bayes_sd.posterior.formats import brought_up
+from bayes_sd.posterior.validate import DAMAGED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,7 +138,14 @@ class Posterior:
         Returns
         -------
         array, shape (draw, ...)
+
+        Raises
+        ------
+        TraceError
+            If the posterior has none: a file that was changed.
         """
+        if name not in self.tree["posterior"]:
+            raise TraceError(f"the posterior has no draws of {name}; {DAMAGED}")
         values = self.tree["posterior"][name].to_numpy().astype(float)
         return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
 
@@ -274,7 +282,13 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     tree, about = read_tree(path, KIND)
     if not accept_unconverged:
         require_converged(about, path, KIND)
-    posterior = Posterior(*brought_up(tree, about, path))
+    try:
+        posterior = Posterior(*brought_up(tree, about, path))
+        _ = posterior.levels
+    except (KeyError, TypeError, ValueError) as error:
+        raise TraceError(
+            f"{path}: not what its format, {about['format_version']}, holds; {DAMAGED}"
+        ) from error
     _require_known_model(posterior, path)
     return posterior
 

@@ -6,16 +6,19 @@ made from it by :func:`write_derived`, and a test holds them together.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import subprocess
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from bayes_sd.errors import OutputError, TraceError
-from bayes_sd.files import check_writable, write_atomically
+from bayes_sd.files import check_writable, scratch_folder, write_atomically
+from bayes_sd.interrupts import undone
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -28,6 +31,8 @@ KINDS = {
 }
 PARAMETERS = "parameters"
 TIMEOUT_S = 600
+WAIT_S = 0.2
+"""Between two looks whether the notebook is through [s]."""
 
 
 def read_source(kind: str) -> NotebookNode:
@@ -131,23 +136,60 @@ def run(kind: str, trace: Path, accept_unconverged: bool = False) -> NotebookNod
         If a cell fails on this posterior; the message names what it said.
     """
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     from traitlets.config import Config
 
     notebook = read_source(kind)
     for cell in notebook.cells:
         if PARAMETERS in cell.metadata.get("tags", []):
             cell.source = f"TRACE = {str(trace.resolve())!r}\nACCEPT_UNCONVERGED = {accept_unconverged}"
-    # Files instead of TCP ports, where there are such: nobody else on the machine can listen in.
-    wires = Config({"KernelManager": {"transport": "ipc"}} if os.name == "posix" else {})
-    client = NotebookClient(notebook, timeout=TIMEOUT_S, kernel_name="python3", config=wires)
     try:
-        client.execute()
+        with scratch_folder() as folder:
+            wires = {"connection_file": str(folder / "k.json")}
+            # Files instead of TCP ports, where there are such: nobody else on the machine can listen in.
+            wires |= {"transport": "ipc"} if os.name == "posix" else {}
+            config = Config({"KernelManager": wires})
+            _execute(NotebookClient(notebook, timeout=TIMEOUT_S, kernel_name="python3", config=config))
     except CellExecutionError as error:
         raise TraceError(
             f"{trace}: the {kind} report cannot be made of it ({error.ename}: {error.evalue})"
         ) from error
+    except (DeadKernelError, CellTimeoutError) as error:
+        raise TraceError(
+            f"{trace}: the {kind} report was not finished ({type(error).__name__}): is there memory and time enough?"
+        ) from error
     return notebook
+
+
+def _execute(client: Any) -> None:
+    """Run a notebook in a thread of its own: in the main one its client would take over the program's signals.
+
+    When a signal ends the program, the notebook's process is ended too.
+    """
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            asyncio.run(client.async_execute())
+        except BaseException as error:
+            failed.append(error)
+
+    def kill() -> None:
+        process = getattr(getattr(client.km, "provisioner", None), "process", None)
+        if process is not None:
+            process.kill()
+
+    thread = Thread(target=work, daemon=True)
+    with undone(kill):
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(WAIT_S)
+        except KeyboardInterrupt:
+            kill()
+            raise
+    if failed:
+        raise failed[0]
 
 
 def to_html(notebook: NotebookNode, kind: str) -> str:
@@ -220,20 +262,28 @@ def make_report(
 
 
 def _render_quarto(kind: str, trace: Path, output: Path, accept_unconverged: bool) -> None:
-    import tempfile
-
     if shutil.which("quarto") is None:
         raise OutputError(
             "Quarto is not installed: leave --quarto out, or install it from https://quarto.org"
         )
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / f"{kind}.qmd"
+    with scratch_folder() as folder:
+        source = folder / f"{kind}.qmd"
         source.write_text(to_quarto(kind), encoding="utf-8")
         values = ["-P", f"TRACE:{trace.resolve()}", "-P", f"ACCEPT_UNCONVERGED:{accept_unconverged}"]
-        done = subprocess.run(
-            ["quarto", "render", str(source), "--to", "html", *values], capture_output=True, text=True
+        process = subprocess.Popen(
+            ["quarto", "render", str(source), "--to", "html", *values],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
         )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        with process, undone(process.kill):
+            try:
+                _, said = process.communicate()
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode:
+            reason = (said.strip().splitlines() or ["no reason given"])[-1]
             raise OutputError(f"Quarto could not render the {kind} report ({reason}); leave --quarto out")
         shutil.copyfile(source.with_suffix(".html"), output)

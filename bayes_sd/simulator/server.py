@@ -10,7 +10,7 @@ from bayes_sd.latency.acceptance import survival_by_position
 from bayes_sd.latency.coverage import coverage_skewed, effective_tokens, inclusion_probabilities
 from bayes_sd.latency.service import draft_steps
 from bayes_sd.simulator.result import SimulationResult
-from bayes_sd.simulator.spec import LoadSpec, ServerSpec
+from bayes_sd.simulator.spec import MOST_WORK, LoadSpec, ServerSpec
 from bayes_sd.simulator.statistics import time_in_state
 
 _UNLIMITED = 2**40
@@ -57,6 +57,11 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
     rng = _generator(load, seed)
     arrival = load.arrival_times(rng)
     prompt = server.prompt.draw(load.n_total, rng)
+    if load.n_total * server.output.mean > MOST_WORK:
+        raise ConditionError(
+            f"{load.n_total:,} requests of {server.output.mean:g} output tokens: more than {MOST_WORK:g} tokens take too "
+            "long; simulate fewer requests"
+        )
     output = server.output.draw(load.n_total, rng)
     cap = min(load.n_total, server.n_max or load.n_total)
     popularity = np.empty(0)

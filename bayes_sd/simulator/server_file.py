@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -11,9 +10,11 @@ from typing import Any
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.service import StageCosts
-from bayes_sd.measurements.schema import BY_NAME, METHODS
+from bayes_sd.loading import load_toml
+from bayes_sd.measurements.schema import BY_NAME, LONGEST_DRAFT, METHODS
 from bayes_sd.simulator.spec import Experts, ServerSpec, TokenLaw
 
+MOST_WHOLE = 10_000_000
 Tables = dict[str, dict[str, Any]]
 
 KEYS: dict[str, tuple[str, ...]] = {
@@ -79,15 +80,7 @@ def read_server(
 
 
 def _read_toml(path: Path) -> Tables:
-    try:
-        with path.open("rb") as handle:
-            tables = tomllib.load(handle)
-    except FileNotFoundError as error:
-        raise ConditionError(f"{path}: no such file") from error
-    except OSError as error:
-        raise ConditionError(f"{path}: cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConditionError(f"{path}: not a TOML file: {str(error).splitlines()[0]}") from error
+    tables = load_toml(path, ConditionError)
     for name, value in tables.items():
         if not isinstance(value, dict):
             raise ConditionError(
@@ -131,8 +124,10 @@ def _whole(where: str, values: Mapping[str, Any], key: str) -> int | None:
     if key not in values:
         return None
     number = _number(where, key, values[key])
-    if number != int(number):
-        raise ConditionError(f"{where}: {key} is {number:g}: it must be a whole number")
+    if not -MOST_WHOLE <= number <= MOST_WHOLE or number != int(number):
+        raise ConditionError(
+            f"{where}: {key} is {number:g}: it must be a whole number, at most {MOST_WHOLE:,}"
+        )
     return int(number)
 
 
@@ -144,16 +139,20 @@ def _length(where: str, requests: Mapping[str, Any], key: str) -> TokenLaw:
 
 def _acceptance(where: str, speculation: Mapping[str, Any]) -> tuple[float, ...]:
     k = _whole(where, speculation, "k")
+    if k is not None and not 0 <= k <= LONGEST_DRAFT:
+        raise ConditionError(f"{where}: k is {k}: it must be from 0 to {LONGEST_DRAFT}")
     given = speculation.get("acceptance")
     if given is None:
         if k:
             raise ConditionError(f"{where}: k is {k}, but the acceptance is not said")
         return ()
     curve = given if isinstance(given, list | tuple) else [given]
+    if len(curve) > LONGEST_DRAFT:
+        raise ConditionError(f"{where}: acceptance of {len(curve)} positions: {LONGEST_DRAFT} are the most")
     alphas = tuple(_number(where, "acceptance", alpha) for alpha in curve)
     if len(alphas) == 1 and k is not None:
         return alphas * k
-    if k is not None and k != len(alphas):
+    if k is not None and len(alphas) != k:
         raise ConditionError(f"{where}: k is {k}, but {len(alphas)} positions have an acceptance")
     return alphas
 

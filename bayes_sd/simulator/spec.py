@@ -11,8 +11,14 @@ from bayes_sd.latency.coverage import routed_share
 from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.protocol import checked_cap, checked_load, checked_protocol
 from bayes_sd.latency.service import StageCosts, Work
+from bayes_sd.measurements.schema import BY_NAME, MOST, MOST_REQUESTS
 
 LengthLaw = Literal["fixed", "normal", "lognormal"]
+
+MOST_CLIENTS = 1_000_000
+MOST_TOKENS = BY_NAME["prompt_tokens"].high
+MOST_WORK = 1e10
+"""Output tokens of all requests: some minutes' work."""
 
 WARM_UP_SHARE = 0.1
 """Requests that arrive before the measured ones, as a share of those."""
@@ -42,9 +48,11 @@ class TokenLaw:
     def __post_init__(self) -> None:
         if self.law not in get_args(LengthLaw):
             raise ConditionError(f"unknown length law {self.law!r}: say {', '.join(get_args(LengthLaw))}")
-        if not (np.isfinite(self.mean) and self.mean >= 1):
-            raise ConditionError(f"a mean length of {self.mean:g} tokens: it must be at least 1")
-        if not (np.isfinite(self.std) and self.std >= 0) or (self.law == "fixed" and self.std > 0):
+        if not 1 <= self.mean <= MOST_TOKENS:
+            raise ConditionError(
+                f"a mean length of {self.mean:g} tokens: it must be at least 1, and at most {MOST_TOKENS:g}"
+            )
+        if not 0 <= self.std <= MOST_TOKENS or (self.law == "fixed" and self.std > 0):
             raise ConditionError(f"a spread of {self.std:g} tokens under the length law {self.law!r}")
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -140,8 +148,10 @@ class ServerSpec:
     def __post_init__(self) -> None:
         for cost in fields(self.costs):
             value = getattr(self.costs, cost.name)
-            if not (np.ndim(value) == 0 and np.isfinite(value) and value >= 0):
-                raise ConditionError(f"cost {cost.name} is {value}: it must be one number, not negative")
+            if not (np.ndim(value) == 0 and 0 <= value <= MOST["s"]):
+                raise ConditionError(
+                    f"cost {cost.name} is {value}: it must be one number, not negative, and at most {MOST['s']:g}"
+                )
         if self.costs.verify_fixed_s + self.costs.sequence_s + self.costs.token_s <= 0:
             raise ConditionError("a verify step costs nothing: verify_fixed_s or token_s must be above 0")
         if not all(0 <= alpha <= 1 for alpha in self.acceptance):
@@ -192,8 +202,12 @@ class LoadSpec:
         checked_load(self.value, "clients" if self.protocol == "closed" else "rate_rps")
         if self.protocol == "closed" and self.value != int(self.value):
             raise ConditionError(f"a closed loop of {self.value} clients: it must be a whole number")
-        if self.n_requests < 1:
-            raise ConditionError(f"{self.n_requests} requests to measure: at least 1")
+        if not 1 <= self.n_requests <= MOST_REQUESTS:
+            raise ConditionError(
+                f"{self.n_requests} requests to measure: at least 1, and at most {MOST_REQUESTS:,}"
+            )
+        if self.value > MOST_CLIENTS:
+            raise ConditionError(f"a load of {self.value:g}: at most {MOST_CLIENTS:,} clients or requests/s")
 
     @property
     def clients(self) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayes_sd.files import write_atomically
+from bayes_sd.measurements.csvfile import write_csv
 from bayes_sd.measurements.schema import COLUMNS
 from bayes_sd.simulator.result import SimulationResult
 
@@ -54,4 +54,4 @@ def write_requests(results: Sequence[SimulationResult], path: str | Path) -> Pat
     import pandas as pd
 
     frame = pd.concat([result.requests() for result in results], ignore_index=True)
-    return write_atomically(path, lambda beside: frame.to_csv(beside, index=False, float_format="%.9g"))
+    return write_csv(frame, path, float_format="%.9g")

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from bayes_sd.posterior.validate import CHECKSUM, checksum
+
 RUN = [sys.executable, "-m", "bayes_sd"]
 HEADER = (
     "source,hardware,tp,engine,verifier,method,drafter,k,mean_accepted_len,prompt_tokens,output_tokens,load_kind,"
@@ -105,6 +107,7 @@ def rewritten(trace, path, **changes):
         tree = opened.load()
     about = json.loads(tree.attrs["bayes_sd"]) | changes
     tree.attrs["bayes_sd"] = json.dumps(about)
+    tree.attrs[CHECKSUM] = checksum(tree)
     tree.to_netcdf(path, engine="h5netcdf")
     return about
 

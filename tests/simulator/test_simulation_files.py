@@ -102,7 +102,7 @@ def test_a_saturated_load_is_named(server_file, tmp_path):
         ("[costs]\nverify = 1.0\n", "did you mean 'verify_fixed_s'"),
         ("[cost]\nverify_fixed_s = 1.0\n", "did you mean 'costs'"),
         (SERVER.replace("verify_fixed_s = 0.01", "verify_fixed_s = '1'"), "must be a number"),
-        ("[costs\n", "not a TOML file"),
+        ("[costs\n", "not valid TOML"),
         ("verify_fixed_s = 1.0\n", "outside a section"),
         ("[costs]\nverify_fixed_s = 1.0\n", "prompt_tokens is not said"),
         (SERVER.replace("[0.7, 0.6]", "[0.7, 1.6]"), "must lie in"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers.jsonscan import CHUNK_BYTES, decode, object_end
+from bayes_sd.measurements.readers.jsonscan import CHUNK_BYTES, MOST_VALUE_BYTES, decode, object_end
 from bayes_sd.measurements.readers.members import section
 from bayes_sd.measurements.readers.packed import open_binary
 
@@ -149,6 +149,10 @@ def _without_requests(path: Path, requests: Requests) -> bytearray | None:
             more = bool(chunk)
             search = max(len(window) - MARK_BYTES, 1 if inside else 0)
             window += chunk
+            if len(window) > MOST_VALUE_BYTES:
+                raise DataError(
+                    f"{path}: a request of more than {MOST_VALUE_BYTES >> 20} MiB; is it the right file?"
+                )
             done = 0
             while found := REQUEST.search(window, search):
                 part = window[done : found.start()]

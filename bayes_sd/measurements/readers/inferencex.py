@@ -8,13 +8,14 @@ from the two throughputs.
 
 from __future__ import annotations
 
-import csv
+import io
 import itertools
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import bounded_lines, csv_line
 from bayes_sd.measurements.readers.members import scaled
 from bayes_sd.measurements.readers.packed import open_binary
 from bayes_sd.measurements.readers.reading import MS_PER_S, Cell, Reading, Unusable, put_latencies, put_tpot
@@ -88,32 +89,29 @@ def header(path: Path) -> list[str] | None:
             if len(raw) > 1 << 16:
                 return None
             try:
-                return next(csv.reader([raw.decode("utf-8")]), None)
-            except (UnicodeDecodeError, csv.Error):
+                return csv_line(raw.decode("utf-8"), str(path))
+            except (UnicodeDecodeError, DataError):
                 return None
     return None
 
 
 def _rows(path: Path) -> Iterator[tuple[int, Row]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            names: list[str] | None = None
-            for number, line in enumerate(handle, start=1):
-                if line.startswith("#") or not line.strip():
-                    continue
-                cells = next(csv.reader([line], strict=True))
-                if names is None:
-                    names = cells
-                elif len(cells) == len(names):
-                    yield number, dict(zip(names, (c.strip() for c in cells), strict=True))
-                else:
-                    raise DataError(
-                        f"{path}, line {number}: {len(cells)} cells where the header has {len(names)}: the "
-                        "file is cut short "
-                        "or damaged; export it again"
-                    )
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a CSV table in UTF-8: export it again") from error
+    with open_binary(path) as handle:
+        names: list[str] | None = None
+        text = io.TextIOWrapper(handle, encoding="utf-8", newline="")
+        for number, line in enumerate(bounded_lines(text, str(path)), start=1):
+            if line.startswith("#") or not line.strip():
+                continue
+            cells = csv_line(line, f"{path}, line {number}")
+            if names is None:
+                names = cells
+            elif len(cells) == len(names):
+                yield number, dict(zip(names, cells, strict=True))
+            else:
+                raise DataError(
+                    f"{path}, line {number}: {len(cells)} cells where the header has {len(names)}: the file is cut short "
+                    "or damaged; export it again"
+                )
 
 
 def _unit(path: Path, row: Row) -> tuple[float, list[str]]:

@@ -7,16 +7,18 @@ than parsing them.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import parse_json
 from bayes_sd.measurements.readers.packed import open_binary
 
 CHUNK_BYTES = 1 << 22
+MOST_VALUE_BYTES = 64 << 20
+"""Of one text, or of one member that is decoded; arrays that are passed over may be longer."""
 
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 # Everything up to and including the next string or bracket; possessive, so that a long array is walked once.
@@ -70,15 +72,7 @@ def decode(text: bytes, where: str) -> object:
     DataError
         If it is not JSON.
     """
-    import orjson
-
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(text)
-        except ValueError as error:
-            raise DataError(f"{where}: not valid JSON: {_one_line(error)}; write the file again") from error
+    return parse_json(text, where)
 
 
 class Document:
@@ -246,10 +240,17 @@ class _Text:
         self._gone = 0
 
     def more(self) -> bool:
-        chunk = self._handle.read(CHUNK_BYTES)
+        start = self.at if self.keep is None else self.keep
+        held = len(self.buffer) - start
+        if held > MOST_VALUE_BYTES:
+            raise DataError(
+                f"{self.path}: a value of more than {MOST_VALUE_BYTES >> 20} MiB at byte {self._gone + start}; "
+                "is it the right file?"
+            )
+        # As much again as is held: what is held is copied and looked through a few times at most, however long it gets.
+        chunk = self._handle.read(max(CHUNK_BYTES, held))
         if not chunk:
             return False
-        start = self.at if self.keep is None else self.keep
         self.buffer = self.buffer[start:] + chunk
         self._gone += start
         self.at -= start
@@ -319,7 +320,3 @@ class _Text:
 
 def _nesting(mark: int) -> int:
     return 1 if mark in OPEN else -1 if mark in CLOSE else 0
-
-
-def _one_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

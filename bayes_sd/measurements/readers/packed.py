@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import BinaryIO
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import exists, open_input
 
 PACKED = (
     (b"\x1f\x8b", "is compressed with gzip: unpack it first (gunzip)"),
@@ -53,16 +55,19 @@ def open_binary(path: Path) -> BinaryIO:
     Raises
     ------
     DataError
-        If it is missing, a folder, empty, or may not be read.
+        If it is missing, a folder, a pipe or a device, empty, packed, or may not be read.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise DataError(f"{path}: is a folder; name the benchmark files in it")
+    if exists(path) and not os.path.isfile(path):
+        raise DataError(
+            f"{path}: is a pipe or a device, and a benchmark file is read twice: write it to a file"
+        )
+    handle = open_input(path)
     try:
-        handle = path.open("rb")
         start = handle.read(4)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
     except OSError as error:
+        handle.close()
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     if not start:
         handle.close()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import read_bytes
 from bayes_sd.measurements.readers.acceptance_counts import Counts, whole_length
 from bayes_sd.measurements.readers.packed import packed_as
 
@@ -33,8 +33,10 @@ WANTED = frozenset(
 BEFORE_V1 = "counters of vLLM before 0.9, which has no number of drafts: it is emitted less accepted tokens"
 
 SAMPLE = re.compile(r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?")
-POSITION = re.compile(r'position="(\d+)"')
-MAX_BYTES = 64 << 20
+POSITION = re.compile(r'position="(\d{1,4})"')
+MOST_COUNTED = 1e15
+"""A counter that says more was not counted: a thousand tokens a microsecond for a year are less."""
+MAX_BYTES = 16 << 20
 
 Counters = dict[tuple[str, int], float]
 
@@ -190,19 +192,39 @@ def read(path: Path) -> Counters:
         if name in WANTED:
             position = POSITION.search(sample["labels"] or "")
             key = (name, int(position[1]) if position and name == PER_POSITION else 0)
-            found[key] = found.get(key, 0.0) + _value(path, number, sample["value"])
+            found[key] = found.get(key, 0.0) + counted(sample["value"], path, number)
     if not samples:
         raise DataError(f"{path}: no metrics in it; give what the server answers at /metrics")
     return found
 
 
-def _value(path: Path, line: int, text: str) -> float:
+def counted(text: str, path: Path, line: int) -> float:
+    """Read the value of a counter.
+
+    Parameters
+    ----------
+    text : str
+    path : Path
+    line : int
+        Place, for the message.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    DataError
+        If it is no number from 0 to :data:`MOST_COUNTED`.
+    """
     try:
         value = float(text)
     except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise DataError(f"{path}, line {line}: {text!r} is not a count")
+        value = float("nan")
+    if not 0.0 <= value <= MOST_COUNTED:
+        raise DataError(
+            f"{path}, line {line}: {text!r} is no count: it must be a number from 0 to {MOST_COUNTED:g}; scrape again"
+        )
     return value
 
 
@@ -223,19 +245,11 @@ def lines_of(path: Path) -> list[str]:
     DataError
         If the file is missing, a folder, too large, or not text.
     """
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder; name a file with the server's metrics")
+    content = read_bytes(path, most=MAX_BYTES)
+    packed = packed_as(content[:4])
+    if packed:
+        raise DataError(f"{path}: {packed}")
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path}: too large for a server's metrics")
-        with path.open("rb") as handle:
-            packed = packed_as(handle.read(4))
-        if packed:
-            raise DataError(f"{path}: {packed}")
-        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
+        return [line.strip() for line in content.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not text; give what the server answers at /metrics") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -12,6 +12,7 @@ from bayes_sd.cards.record import canonical
 from bayes_sd.errors import DataError
 from bayes_sd.files import write_atomically
 from bayes_sd.measurements.cells import CellError, parse_cell
+from bayes_sd.measurements.csvfile import guarded
 from bayes_sd.measurements.readers import unsaid
 from bayes_sd.measurements.readers.members import plain
 from bayes_sd.measurements.readers.reading import Reading
@@ -76,7 +77,9 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
             out = csv.writer(handle, lineterminator="\n")
             out.writerow(table.columns)
             for row in table.itertuples(index=False):
-                out.writerow([_text(value) for value in row])
+                out.writerow(
+                    [guarded(_text(value)) if isinstance(value, str) else _text(value) for value in row]
+                )
 
     return write_atomically(path, writer)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers.prometheus import SAMPLE, lines_of
+from bayes_sd.measurements.readers.prometheus import SAMPLE, counted, lines_of
 
 PREFIX = "vllm:"
 LATENCY = "vllm:e2e_request_latency_seconds"
@@ -54,7 +54,7 @@ def read_scrape(path: Path) -> dict[str, float]:
         vllm, other = vllm or sample["name"].startswith(PREFIX), True
         name = sample["name"].removesuffix("_total")
         if name in WANTED:
-            found[name] = found.get(name, 0.0) + _number(sample["value"], path, number)
+            found[name] = found.get(name, 0.0) + counted(sample["value"], path, number)
     if not vllm:
         what = "metrics of another engine" if other else "no metrics"
         raise DataError(
@@ -65,13 +65,6 @@ def read_scrape(path: Path) -> dict[str, float]:
             f"{path}: no {LATENCY}: the server does not report latencies (started with --disable-log-stats?)"
         )
     return found
-
-
-def _number(text: str, path: Path, line: int) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise DataError(f"{path}, line {line}: {text!r} is not a number") from None
 
 
 def windows_between(

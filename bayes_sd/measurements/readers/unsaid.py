@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import exists, load_toml
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.readers.reading import Reading
 from bayes_sd.measurements.schema import BY_NAME
@@ -134,18 +135,7 @@ def from_toml(path: Path) -> Given:
     DataError
         If it cannot be read or has something else in it.
     """
-    import tomllib
-
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text: save it as TOML in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(f"{path}: not TOML: {str(error).splitlines()[0]}") from error
+    content = load_toml(path)
     metrics = content.pop("metrics", [])
     metrics = [metrics] if isinstance(metrics, str) else metrics
     if not isinstance(metrics, list) or not all(isinstance(m, str) for m in metrics):
@@ -164,7 +154,7 @@ def from_toml(path: Path) -> Given:
 def beside(path: Path) -> Path | None:
     """Give the TOML file that goes with a benchmark file (``FILE.toml``), or None if there is none."""
     toml = path.with_name(path.name + ".toml")
-    return toml if toml.is_file() else None
+    return toml if exists(toml) else None
 
 
 def apply(cell: Reading, given: Sequence[tuple[str, Mapping[str, object]]]) -> None:

@@ -143,7 +143,7 @@ def test_values_that_no_column_holds(save, served, given, says):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("hardware = ", "not TOML"),
+        ("hardware = ", "not valid TOML"),
         ("metrics = 3\n", "metrics must be"),
         ("benchmark = 1\n", "benchmark must be"),
         ("[served]\nhardware = 'x'\n", "'served' is not a column"),

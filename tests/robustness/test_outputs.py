@@ -1,0 +1,114 @@
+"""Destinations of every kind: a file, a link, a pipe, a device, a name that none can have; and faults inside a save."""
+
+import os
+import stat
+import threading
+
+import pytest
+
+from bayes_sd import files
+from bayes_sd.errors import OutputError
+
+
+def put(text):
+    return lambda path: path.write_text(text)
+
+
+def test_a_pipe_gets_the_content_and_stays_a_pipe(tmp_path):
+    pipe, found = tmp_path / "pipe.csv", []
+    os.mkfifo(pipe)
+    with pytest.raises(OutputError, match="cannot write"):  # nobody reads: no waiting for ever
+        files.write_atomically(pipe, put("lost"))
+    reader = threading.Thread(target=lambda: found.append(pipe.read_text()))
+    reader.start()
+    while not found:
+        try:
+            files.write_atomically(pipe, put("through"))
+        except OutputError:
+            continue  # the reader has not opened it yet
+        reader.join(10)
+    assert found == ["through"]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert os.listdir(tmp_path) == ["pipe.csv"]
+
+
+def test_a_device_stays_one(tmp_path):
+    link = tmp_path / "link.csv"
+    link.symlink_to("/dev/null")
+    for place in ("/dev/null", link):
+        files.check_writable(place)
+        files.write_atomically(place, put("gone"))
+    assert link.is_symlink()
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    with pytest.raises(OutputError, match="No space left"):
+        files.write_atomically("/dev/full", put("x"))
+    assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_standard_output(capfd, name):
+    files.write_atomically(name, put("a,b\n"))
+    assert capfd.readouterr().out == "a,b\n"
+
+
+def test_a_link_to_nothing_yet_and_a_ring_of_links(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    files.write_atomically(tmp_path / "link", put("x"))
+    assert (tmp_path / "real").read_text() == "x"
+    assert (tmp_path / "link").is_symlink()
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(OutputError, match="cannot write"):
+        files.write_atomically(tmp_path / "a", put("x"))
+
+
+@pytest.mark.parametrize("length", [230, 255])
+def test_a_name_as_long_as_a_name_can_be(tmp_path, length):
+    name = "n" * (length - 4) + ".csv"
+    files.write_atomically(tmp_path / name, put("x"))
+    with files.locked(tmp_path / name):
+        assert (tmp_path / name).read_text() == "x"
+    assert os.listdir(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x" * 5000, "with\0nul", "a" * 100 + "/b" * 3000])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda p: files.write_atomically(p, put("x")),
+        files.check_writable,
+        lambda p: files.locked(p).__enter__(),
+    ],
+)
+def test_names_that_none_can_have(tmp_path, name, use):
+    with pytest.raises(OutputError, match="cannot write") as caught:
+        use(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+def test_permissions_of_what_stood_there_stay(tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("old")
+    secret.chmod(0o600)
+    files.write_atomically(secret, put("new"))
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("call", ["open", "fsync", "replace", "mkdir", "copymode"])
+@pytest.mark.parametrize("number", [5, 13, 28, 30, 122])
+def test_every_call_of_a_save_may_fail(tmp_path, monkeypatch, call, number):
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+
+    def fail(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    places = {"open": (files.Path, "open"), "fsync": (os, "fsync"), "replace": (os, "replace")}
+    places |= {"mkdir": (files.Path, "mkdir"), "copymode": (files.shutil, "copymode")}
+    with monkeypatch.context() as patch:
+        patch.setattr(*places[call], fail)
+        with pytest.raises(OutputError, match=os.strerror(number)):
+            files.write_atomically(target, lambda path: os.truncate(path, 10))
+    assert target.read_text() == "old"
+    assert os.listdir(tmp_path) == ["table.csv"]

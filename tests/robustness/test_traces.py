@@ -1,0 +1,180 @@
+"""Files of fits that are damaged, changed by hand, or none: one line, whatever is wrong with them."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from bayes_sd.errors import TraceError
+from bayes_sd.posterior.posterior import load_posterior
+from bayes_sd.posterior.validate import CHECKSUM, checksum, validated_context
+
+
+@pytest.fixture(scope="module")
+def tree(small_trace):
+    with xr.open_datatree(small_trace, engine="h5netcdf") as opened:
+        return opened.load()
+
+
+def refused(path, *words):
+    with pytest.raises(TraceError) as caught:
+        load_posterior(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 700
+    for word in (path.name, *words):
+        assert word in message
+
+
+def stored(tree, path, context=None, sign=True):
+    """Write a tree with another context; signed as if it were genuine, so that the schema itself is asked."""
+    tree = tree.copy()
+    if context is not None:
+        tree.attrs["bayes_sd"] = context
+    if sign:
+        tree.attrs[CHECKSUM] = checksum(tree)
+    tree.to_netcdf(path, engine="h5netcdf")
+    return path
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        "", "{", "[]", "3", "null", "{}", "true", '"text"', "9" * 5000, '{"format_version": %s}' % ("9" * 5000), "[" * 5000,
+        '{"a":' * 5000, '{"format_version": "3"}', '{"format_version": -1}', '{"format_version": 3.5}', '{"format_version": true}',
+        '{"format_version": 1e400}', '{"format_version": 3, "gate": {"passed": 1}}', "\ud800", '{"format_version": NaN}',
+    ],
+)  # fmt: skip
+def test_a_context_that_is_none(tree, tmp_path, context):
+    if context.isprintable():
+        refused(stored(tree, tmp_path / "t.nc", context), "context")
+
+
+def without(about, *path):
+    about = json.loads(json.dumps(about))
+    at = about
+    for key in path[:-1]:
+        at = at[key]
+    del at[path[-1]]
+    return about
+
+
+def changed(about, value, *path):
+    about = json.loads(json.dumps(about))
+    at = about
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return about
+
+
+PLACES = (
+    ("format_version",), ("gate",), ("gate", "passed"), ("gate", "failures"), ("coords",), ("coords", "pair"), ("family",),
+    ("spec",), ("spec", "priors"), ("levels",), ("levels", "deployments"), ("levels", "names"), ("levels", "kind"),
+    ("levels", "member"), ("levels", "roofline"), ("levels", "log2_tp"), ("cell_drafter",), ("pair_roofline_s",), ("measured",),
+    ("n_observations",), ("levels", "deployments", 0), ("levels", "deployments", 0, "tp"), ("measured", 0, "prompt"),
+)  # fmt: skip
+
+
+FREE = (
+    ("family",),
+    ("coords", "pair"),
+    ("gate", "failures"),
+    ("measured", 0, "prompt"),
+    ("levels", "deployments", 0),
+)
+"""Places that may hold another of the values tried."""
+
+
+def told(read, *what):
+    """Read something; None if it is refused in one line."""
+    try:
+        return read(*what)
+    except TraceError as error:
+        return None if "\n" not in str(error) else error
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_each_part_of_the_context_is_needed_and_typed(tree, place):
+    about = json.loads(tree.attrs["bayes_sd"])
+    assert validated_context(json.dumps(about)) == about
+    assert told(validated_context, json.dumps(without(about, *place))) is None
+    for value in [None, "text", 3.5, [1], {"a": 1}, [[[]]], -7, float("nan")]:
+        found = told(validated_context, json.dumps(changed(about, value, *place)))
+        assert found is None or place in FREE
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_format_relabelled_as_an_older_one(tree, tmp_path, version):
+    about = json.loads(tree.attrs["bayes_sd"]) | {"format_version": version}
+    refused(stored(tree, tmp_path / "t.nc", json.dumps(about)), f"format, {version}")
+
+
+@pytest.mark.parametrize("group", ["posterior", "observed"])
+def test_a_missing_group(tree, tmp_path, group):
+    others = {name: tree[name].to_dataset() for name in tree.children if name != group}
+    rest = xr.DataTree.from_dict(others)
+    rest.attrs = dict(tree.attrs)
+    refused(stored(rest, tmp_path / "t.nc"), group)
+
+
+def test_draws_that_are_no_numbers(tree, tmp_path):
+    draws = tree["posterior"].to_dataset().copy(deep=True)
+    draws["log_cost"][0, 0] = np.nan
+    other = tree.copy()
+    other["posterior"] = xr.DataTree(draws)
+    refused(stored(other, tmp_path / "t.nc"), "log_cost")
+
+
+def test_more_than_any_fit_holds(tmp_path, tree):
+    import h5py
+
+    path = stored(tree, tmp_path / "t.nc")
+    with h5py.File(path, "a") as file:  # an array of zeros that takes no room on disk
+        file["posterior"].create_dataset(
+            "bomb", shape=(1 << 40,), dtype="f8", chunks=(1 << 20,), compression="gzip"
+        )
+    refused(path)
+
+
+def test_a_changed_value_does_not_match_the_checksum(tree, small_trace, tmp_path):
+    assert load_posterior(small_trace).passed
+    other = tree.copy(deep=True)
+    other["posterior"]["log_cost"][0, 0, 0, 0] += 1e-3
+    refused(stored(other, tmp_path / "a.nc", sign=False), "checksum")
+    text = tree.attrs["bayes_sd"].replace('"family": "llama"', '"family": "lllma"', 1)
+    refused(stored(tree, tmp_path / "b.nc", text, sign=False), "checksum")
+
+
+def test_flipped_bytes_and_cut_files(small_trace, tmp_path):
+    whole, rng = small_trace.read_bytes(), np.random.default_rng(3)
+    reference = load_posterior(small_trace)
+    for number in range(30):
+        damaged = bytearray(whole)
+        if number % 3 == 0:
+            damaged = damaged[: rng.integers(len(whole))]
+        else:
+            damaged[rng.integers(len(whole))] ^= 1 << rng.integers(8)
+        path = tmp_path / "t.nc"
+        path.write_bytes(damaged)
+        found = told(load_posterior, path)
+        # A byte may say nothing of draws or context.
+        assert found is None or checksum(found.tree) == checksum(reference.tree)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x89HDF\r\n\x1a\n", b"CDF\x01" + bytes(100), b"PK\x03\x04", b"hardware,verifier\n"]
+)
+def test_files_of_other_kinds(tmp_path, content):
+    path = tmp_path / "t.nc"
+    path.write_bytes(content)
+    refused(path)
+
+
+def test_another_program_s_netcdf(tmp_path):
+    path = tmp_path / "t.nc"
+    xr.DataTree.from_dict({"posterior": xr.Dataset({"mu": (("chain", "draw"), np.zeros((2, 3)))})}).to_netcdf(
+        path, engine="h5netcdf"
+    )
+    refused(path, "not written by bayes_sd")
