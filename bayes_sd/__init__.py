@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from bayes_sd.forecast.latency import predict as predict
     from bayes_sd.forecast.summary import summarise as summarise
     from bayes_sd.forecast.sweep import sweep as sweep
+    from bayes_sd.latency.service import StageCosts as StageCosts
     from bayes_sd.measurements.readers.pipeline import ingest as ingest
     from bayes_sd.measurements.table import read_conditions as read_conditions
     from bayes_sd.measurements.table import read_table as read_table
@@ -102,6 +103,7 @@ _PUBLIC = {
     "ServerSpec": "simulator.spec",
     "LoadSpec": "simulator.spec",
     "TokenLaw": "simulator.spec",
+    "StageCosts": "latency.service",
     "Experts": "simulator.spec",
     "ingest": "measurements.readers.pipeline",
     "read_table": "measurements.table",
@@ -147,6 +149,7 @@ __all__ = [
     "Prediction",
     "SamplerSettings",
     "ServerSpec",
+    "StageCosts",
     "TargetError",
     "TokenLaw",
     "TraceError",

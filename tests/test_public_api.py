@@ -2,6 +2,7 @@
 
 import ast
 import pkgutil
+import re
 import subprocess
 import sys
 import types
@@ -65,3 +66,9 @@ assert not any(isinstance(value, types.ModuleType) for value in after.values())
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'predictt'"):
         sd.predictt  # noqa: B018
+
+
+def test_one_page_lists_them_all():
+    page = (Path(__file__).parents[1] / "docs" / "api.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`(\w+)", page))
+    assert set(sd.__all__) <= words

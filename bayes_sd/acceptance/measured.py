@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bayes_sd.acceptance.fields import COUNT_FIELDS, LENGTH_FIELDS, empty_rows
-from bayes_sd.model.design import measured_committed
+from bayes_sd.model.stated import measured_committed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -139,7 +139,7 @@ def build_acceptance_model(data: AcceptanceData, spec: AcceptanceSpec) -> pm.Mod
         if curved and spec.restart:
             gain = pm.Normal("restart", spec.restart_mean, spec.restart_sd, dims="method")
             restart = gain[data.pair_method[data.cell_pair]]
-        # What is measured is the first position with its restart: sampled as such, it does not move with `restart`.
+        # Counts measure the first position with its restart included. That sum is sampled: it does not move with `restart`.
         shift = restart * typical_survival(data)
         seen = pm.Normal("first_seen", centre + shift, _scale("log_cell_sd", spec.cell_sd, spec), dims="cell")
         first = pm.Deterministic("first", seen - shift, dims="cell")

@@ -41,6 +41,14 @@ class AcceptancePosterior(Posterior):
         Format version, spec, gate, names, and which method, pair and cell belong together.
     """
 
+    def __repr__(self) -> str:
+        sizes, coords = self.tree["posterior"].sizes, self.about["coords"]
+        verdict = "converged" if self.passed else "NOT converged"
+        return (
+            f"<{type(self).__name__}: {len(coords['cell'])} workloads of {len(coords['method'])} methods, "
+            f"{sizes['chain']} x {sizes['draw']} draws, {verdict}>"
+        )
+
     @property
     def spec(self) -> Any:
         """The model that was fitted, an :class:`~bayes_sd.acceptance.model.AcceptanceSpec`."""

@@ -140,7 +140,7 @@ def position_acceptance(
     Curves
     """
     draws = Draws(posterior, workload, seed)
-    # Drawn as far as the data reach at least, so that what is drawn does not depend on the positions asked for.
+    # At least as many positions as the data have: the draws must not depend on how many are asked for.
     reach = max(n_positions, len(posterior.about["coords"]["position"]))
     shape = draws.shape(reach)
     if measured is not None:
@@ -155,7 +155,7 @@ def position_acceptance(
 
 
 class Draws:
-    """Parameters of one workload: as learned where it was measured, else from its pair, its method, or any method."""
+    """Draws of one workload's parameters: as learned where it was measured, else from its pair, its method or the prior."""
 
     def __init__(self, posterior: AcceptancePosterior, workload: Workload, seed: int = 0) -> None:
         self.posterior, self.workload = posterior, workload
@@ -219,13 +219,13 @@ class Draws:
         return self.profile(n_positions) + slope[:, None] * np.log2(np.arange(1, n_positions + 1))
 
     def scattered(self, odds: np.ndarray) -> Curves:
-        """Let each position's own rate scatter round the curve, or follow its counts."""
+        """Draw each position's own acceptance: it scatters round the smooth curve, and follows counts where there are any."""
         smooth = sigmoid(odds)
         if "log_concentration" not in self.posterior.tree["posterior"] or self._only_lengths():
             return Curves(smooth, self.restart)
         phi = np.exp(self.posterior.draws("log_concentration"))[:, None]
         if self.iid:
-            # One rate for all positions: its scatter is noise of the counts, not a shape.
+            # With one acceptance for all positions the scatter is noise of the counts, not a property of a position.
             return Curves(smooth, self.restart)
         reached, accepted, length = self._counts(odds.shape[1])
         at_run = smooth.copy()
@@ -237,7 +237,7 @@ class Draws:
         return Curves(own, self.restart)
 
     def given(self, shape: np.ndarray, k: int, committed: float) -> Curves:
-        """Choose the first position so that E(k) is what was measured, and weigh draws by how likely that is."""
+        """Give curves with a stated E(k): the first position is solved for, and draws are weighted by its density."""
         get = self.posterior.draws
         run = (
             np.exp(get("log_run_sd")).mean(axis=1)
@@ -265,7 +265,7 @@ class Draws:
         return Curves(sigmoid((first[:, None] + shape + scatter)[at]), self.restart[at])
 
     def _only_lengths(self) -> bool:
-        """Whether the workload was measured by mean lengths alone, whose misfit is in their run sd."""
+        """Whether the workload was measured by mean lengths alone: then positions have no scatter of their own."""
         data = self.posterior.data
         if self.workload.cell not in data.cells:
             return False

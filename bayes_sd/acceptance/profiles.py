@@ -42,12 +42,12 @@ def profiles_of(posterior: AcceptancePosterior, methods: tuple[str, ...] = METHO
     Profiles
         Means and sds over draws; of scales the geometric mean.
     """
-    found = {}
+    profiles = {}
     for method in methods:
         draws = Draws(posterior, Workload("", method))
         shape = draws.profile(POSITIONS)
         level, spread = draws.centre()
-        found[method] = Profile(
+        profiles[method] = Profile(
             method=method,
             measured=method in posterior.about["coords"]["method"],
             mean=shape.mean(axis=0),
@@ -67,7 +67,7 @@ def profiles_of(posterior: AcceptancePosterior, methods: tuple[str, ...] = METHO
         )
 
     return Profiles(
-        methods=found,
+        methods=profiles,
         cell_sd=typical("log_cell_sd"),
         pair_sd=typical("log_pair_sd"),
         slope_sd=typical("log_slope_sd"),

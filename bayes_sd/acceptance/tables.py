@@ -104,9 +104,9 @@ def read_acceptance_data(paths: str | Path | Sequence[str | Path] | None = None)
     files = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
     counts, lengths = [], []
     for file in files:
-        found = _read_table(file)
-        counts.append(found[0])
-        lengths.append(found[1])
+        table = _read_table(file)
+        counts.append(table[0])
+        lengths.append(table[1])
     names = ", ".join(str(f) for f in files)
     if not sum(map(len, counts)) + sum(map(len, lengths)):
         raise DataError(

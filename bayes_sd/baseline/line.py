@@ -93,13 +93,13 @@ class LineFits:
         array, shape (row,)
             Mean latency [s]; NaN for a configuration that was not fitted.
         """
-        found = np.full(len(frame), np.nan)
+        latency = np.full(len(frame), np.nan)
         load, open_loop = loads(frame)
         names = np.array(configuration_names(frame, self.cards), dtype=object)
         for name in set(names) & set(self.lines):
             own = names == name
-            found[own] = self.lines[name].latency_s(load[own], open_loop[own])
-        return found
+            latency[own] = self.lines[name].latency_s(load[own], open_loop[own])
+        return latency
 
 
 def line_latency_s(
@@ -172,10 +172,10 @@ def fit_line(latency_s: np.ndarray, load: np.ndarray, open_loop: np.ndarray) -> 
     slope, intercept = np.polyfit(in_flight, latency_s, 1, w=1.0 / latency_s)
     least = LEAST_SHARE * latency_s.min()
     start = np.array([max(intercept, least), min(max(slope, least), 0.9 * ceiling)])
-    found = fit_log_latency(
+    coefficients = fit_log_latency(
         lambda c: line_latency_s(load, open_loop, c[0], c[1]), latency_s, start, np.array([np.inf, ceiling])
     )
-    return Line(float(found[0]), float(found[1]))
+    return Line(float(coefficients[0]), float(coefficients[1]))
 
 
 def fit_lines(frame: pd.DataFrame, cards: Cards) -> LineFits:

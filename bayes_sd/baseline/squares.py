@@ -41,7 +41,7 @@ def fit_log_latency(
     with warnings.catch_warnings():
         # As many rows as coefficients, or a coefficient at its bound, leave no covariance; it is not used.
         warnings.simplefilter("ignore", OptimizeWarning)
-        found, _ = curve_fit(
+        best, _ = curve_fit(
             log_latency,
             np.zeros_like(latency_s),
             np.log(latency_s),
@@ -49,4 +49,4 @@ def fit_log_latency(
             bounds=(0.0, np.broadcast_to(upper / start, np.shape(start))),
             max_nfev=MOST_EVALUATIONS,
         )
-    return found * start
+    return best * start

@@ -23,7 +23,7 @@ from bayes_sd.baseline.line import NEAREST_TO_SATURATION, line_latency_s, loads
 from bayes_sd.baseline.names import deployment_names, drafting_names
 from bayes_sd.baseline.squares import fit_log_latency
 from bayes_sd.errors import ModelError
-from bayes_sd.model.design import measured_committed
+from bayes_sd.model.stated import measured_committed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ BASE = ("c1p_s", "c1v_s", "c2p_token_s", "c2v_s", "c2v_token_s")
 DRAFT = ("c1d_s", "c2d_s")
 """Per (method, drafter): [s/draft step], [s/draft step/request]."""
 LEAST_SHARE = 1e-6
-"""Start of a coefficient that linear least squares puts at zero: the largest share of a latency that it makes."""
+"""Where linear least squares puts a coefficient at zero, it starts so small that it makes at most this share of a latency."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class StageFits:
         """
         rows = stages_of(frame, self.cards)
         names = np.array(deployment_names(frame, self.cards), dtype=object)
-        found = np.full(len(frame), np.nan)
+        latency = np.full(len(frame), np.nan)
         for name in set(names) & set(self.fits):
             fit = self.fits[name]
             known = np.array([d in fit.draftings | {""} for d in rows.drafting])
@@ -169,8 +169,8 @@ class StageFits:
             chosen = rows.take(own)
             to_c1, to_c2 = chosen.factors(list(fit.coefficient))
             value = np.array(list(fit.coefficient.values()))
-            found[own] = line_latency_s(chosen.load, chosen.open_loop, to_c1 @ value, to_c2 @ value)
-        return found
+            latency[own] = line_latency_s(chosen.load, chosen.open_loop, to_c1 @ value, to_c2 @ value)
+        return latency
 
 
 def stages_of(frame: pd.DataFrame, cards: Cards) -> Stages:
@@ -230,8 +230,8 @@ def fit_deployment(latency_s: np.ndarray, rows: Stages) -> StageFit:
         c2 = np.where(rows.open_loop, np.minimum(c2, NEAREST_TO_SATURATION / rows.load), c2)
         return line_latency_s(rows.load, rows.open_loop, to_c1 @ value, c2)
 
-    found = fit_log_latency(predict_s, latency_s, _start(latency_s, to_c1, to_c2, rows))
-    return StageFit(dict(zip(names, found.tolist(), strict=True)), len(latency_s))
+    coefficients = fit_log_latency(predict_s, latency_s, _start(latency_s, to_c1, to_c2, rows))
+    return StageFit(dict(zip(names, coefficients.tolist(), strict=True)), len(latency_s))
 
 
 def _start(latency_s: np.ndarray, to_c1: np.ndarray, to_c2: np.ndarray, rows: Stages) -> np.ndarray:

@@ -12,7 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Compute = Literal["fp16", "fp8", "fp4", "int8"]
 Method = Literal[
-    "none", "eagle", "eagle3", "mtp", "draft_model", "ngram", "suffix", "medusa", "mlp_speculator"
+    "none",
+    "eagle",
+    "eagle3",
+    "mtp",
+    "draft_model",
+    "ngram",
+    "suffix",
+    "medusa",
+    "mlp_speculator",
+    "dflash",
+    "dspark",
 ]
 
 GIGA = 1e9

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -46,7 +46,7 @@ class Drafter(Card):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults(cls, values: dict) -> dict:
+    def _defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
         filled = dict(values)
         if "params_b" in filled:
             filled.setdefault("active_params_b", filled["params_b"])

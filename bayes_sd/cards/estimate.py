@@ -2,14 +2,15 @@
 
 The rule for a verifier: the *size* of a model is the geometric mean of its total and its active parameters
 (its parameters, if dense). Layers, hidden size and cached elements per token are straight lines in the
-logarithm of the size, by least squares over the listed cards. Experts follow exactly from the counts: a
-token uses the dense part and m of M experts, so experts = (total - active) / (1 - m/M). Everything else
-takes the most common value. Such a card says `estimated`.
+logarithm of the size, by least squares over the listed cards of the same kind, dense or mixture. Experts follow
+exactly from the counts: a token uses the dense part and m of M experts, so experts = (total - active) / (1 - m/M).
+Everything else takes the most common value. Such a card says `estimated`.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 
 from bayes_sd.cards.base import GIGA
@@ -18,6 +19,12 @@ from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 
 HEAD_DIM = 128
+MIXTURE = re.compile(r"(?:^|[-_.])(?:A\d+(?:\.\d+)?B|\d+x\d+(?:\.\d+)?B|MoE)(?=$|[-_.])", re.I)
+"""What in a model's name says a mixture of experts."""
+LEAST_ALIKE = 5
+"""Listed sizes of one kind, dense or mixture, from which that kind is scaled by itself."""
+BLOCK_LAYERS = 5
+"""Layers of drafters that propose a block at once (DFlash, DSpark): the usual number of those published."""
 LEAST_B = 0.1
 """Parameters [10^9] below which a listed verifier is a toy, whose shape says nothing of those that are served."""
 VOCAB_SIZE = 128_000
@@ -35,8 +42,9 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     Parameters
     ----------
     cards : iterable of Verifier
-        Listed (not estimated) cards. For `kv_elements_per_token`, only those that cache every head of every
-        layer in full: latent and windowed attention are each model's own, and counts do not tell of them.
+        Listed (not estimated) cards. For `kv_elements_per_token`, only those with grouped queries that cache every
+        layer in full, as most do: latent, windowed and ungrouped attention are each model's own, and counts do not
+        tell of them.
     quantity : {"layers", "hidden_size", "kv_elements_per_token"}
         Attribute to scale.
 
@@ -52,7 +60,13 @@ def scaling(cards: Iterable[Verifier], quantity: str) -> tuple[float, float]:
     """
     usable = [card for card in cards if not card.estimated and card.params_b >= LEAST_B]
     if quantity == "kv_elements_per_token":
-        usable = [c for c in usable if c.latent_dim is None and c.full_attention_layers == c.layers]
+        usable = [
+            c
+            for c in usable
+            if c.full_attention_layers == c.layers
+            and c.kv_heads is not None
+            and c.kv_heads < c.attention_heads
+        ]
     x = [math.log(size_b(c)) for c in usable]
     y = [math.log(getattr(c, quantity)) for c in usable]
     if len(set(x)) < 2:
@@ -113,6 +127,10 @@ def estimate_verifier(
             f"{where}: n_experts {n_experts} and top_k_experts {top_k_experts} contradict each other"
         )
     size = math.sqrt(params_b * active_b)
+    sparse = n_experts is not None and top_k_experts is not None and top_k_experts < n_experts
+    alike = [card for card in listed if card.is_moe == sparse and not card.estimated]
+    if len({size_b(card) for card in alike}) >= LEAST_ALIKE:
+        listed = alike
 
     def scaled(quantity: str) -> float:
         a, b = scaling(listed, quantity)
@@ -155,13 +173,56 @@ def estimate_verifier(
     )
 
 
+def refuse_half_told_mixture(
+    name: str,
+    is_moe: bool | None,
+    params_b: float,
+    active_params_b: float | None,
+    experts: tuple[float | None, float | None],
+) -> None:
+    """Refuse a mixture of experts of which only a part is told: it would be taken for a dense model.
+
+    Parameters
+    ----------
+    name : str
+        The verifier's name; ``30B-A3B`` or ``8x7B`` in it says a mixture.
+    is_moe : bool or None
+        What the table says; None or False where it says nothing.
+    params_b, active_params_b : float
+        Total and active parameters (10^9).
+    experts : tuple
+        Routed experts per layer, and those a token uses.
+
+    Raises
+    ------
+    CardError
+        Naming the columns that are missing.
+    """
+    n_experts, top_k = experts
+    if (n_experts is None) != (top_k is None):
+        return  # a contradiction, which `estimate_verifier` names
+    said = is_moe or MIXTURE.search(name) or (active_params_b is not None and active_params_b < params_b)
+    columns = {
+        "verifier_active_params_b": active_params_b,
+        "n_experts": n_experts,
+        "top_k_experts": top_k,
+    }
+    missing = [column for column, value in columns.items() if value is None]
+    if missing and (said or n_experts is not None):
+        raise CardError(
+            f"verifier {name!r} is a mixture of experts without a card, and its size alone does not tell what a token costs: "
+            f"give {', '.join(missing)} too (needed are verifier_params_b, verifier_active_params_b, n_experts, "
+            "top_k_experts), or make a card with `card config.json`"
+        )
+
+
 def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float | None = None) -> Drafter:
     """Make a card for a drafter that has none.
 
     A given parameter count is taken. Without one, methods that add a layer to the verifier (eagle, eagle3,
     mtp, medusa, mlp_speculator) are taken as one dense layer of its width, 12 hidden^2, plus a projection
-    of two hidden vectors into one, and read the verifier's output layer; n-gram and suffix decoding have no
-    model.
+    of two hidden vectors into one, and read the verifier's output layer; those that propose a block (dflash, dspark)
+    have :data:`BLOCK_LAYERS` such layers and take in as many hidden vectors; n-gram and suffix decoding have no model.
 
     Parameters
     ----------
@@ -193,7 +254,8 @@ def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float
                 f"drafter {name!r} has no card and its size is not known: "
                 "give drafter_params_b, or a card with --models DIR"
             )
-        params_b = 14 * verifier.hidden_size**2 / GIGA
+        layers = BLOCK_LAYERS if method in ("dflash", "dspark") else 1
+        params_b = (12 * layers + max(layers, 2)) * verifier.hidden_size**2 / GIGA
         shared = verifier.embedding_params_b
     return Drafter.model_validate(
         {

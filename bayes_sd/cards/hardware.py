@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Self
+
+from pydantic import model_validator
+
 from bayes_sd.cards.base import GIGA, TERA, Card, Compute, Count, Positive
+
+RANGES: dict[str, tuple[float, float, str]] = {
+    "memory_gb": (0.5, 10_000, "10^9 bytes"),
+    "bandwidth_gb_per_s": (5, 1_000_000, "10^9 bytes/s"),
+    "fp16_tflops": (0.01, 100_000, "10^12/s"),
+    "link_gb_per_s": (0.1, 100_000, "10^9 bytes/s"),
+}
+"""What any chip lies within; a number outside is in another unit."""
 
 
 class Hardware(Card):
@@ -26,6 +38,16 @@ class Hardware(Card):
     int8_tops: Positive | None = None
     link_gb_per_s: Positive
     link_peers: Count | None = None
+
+    @model_validator(mode="after")
+    def _units(self) -> Self:
+        for name, (low, high, unit) in RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(
+                    f"{name} is {value:g}, in {unit}: no chip has that; is it in another unit (off by 1000)?"
+                )
+        return self
 
     @property
     def memory_bytes(self) -> float:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayes_sd.cards.base import Card
+from bayes_sd.cards.canonical import hardware_spellings, read_flag, split_format
 from bayes_sd.cards.drafter import Drafter, Family
-from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier
+from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier, refuse_half_told_mixture
 from bayes_sd.cards.hardware import Hardware
-from bayes_sd.cards.names import find, key, suggest
+from bayes_sd.cards.known import Known
+from bayes_sd.cards.names import key
+from bayes_sd.cards.nearest import suggest_verifier
 from bayes_sd.cards.precision import Precision, parse_precision
-from bayes_sd.cards.read import SECTIONS, read_cards
+from bayes_sd.cards.read import read_cards
+from bayes_sd.cards.stated import SPELLED, stated_hardware
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 from bayes_sd.files import shipped
@@ -22,34 +26,99 @@ from bayes_sd.files import shipped
 if TYPE_CHECKING:
     import pandas as pd
 
-NOT_CARDS = ("acceptance", "priors")
+NOT_CARDS = ("acceptance", "priors", "engines")
 """How the names of files of another form begin that stand beside the cards."""
+MEMORY = re.compile(r"(?P<name>.+?)-(?P<gb>\d+)-?gb?")
+MEMORY_WITHIN = 0.06
+"""How far a stated memory may lie from a card's: vendors round it, and some count in powers of 2."""
+OWN_LAYERS = ("native-mtp", "mtp", "nextn", "native-nextn")
+"""Names that a checkpoint's own layers for further tokens go by, whichever checkpoint it is."""
 
 
-class Cards:
-    """Everything the cards say, looked up by name or alias in any case.
-
-    Attributes
-    ----------
-    by_section : dict
-        Section ("hardware", "verifier", "drafter", "weights", "kv", "flags") to canonical name to card.
-    """
-
-    def __init__(self) -> None:
-        self.by_section: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-        self._index: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+class Cards(Known):
+    """Everything the cards say, looked up by names as people write them."""
 
     def hardware(self, name: str) -> Hardware:
-        """Give the card of a GPU; CardError with the nearest names where there is none."""
-        return self._find("hardware", name)
+        """Give the card of a GPU, or one of its stated numbers.
+
+        Parameters
+        ----------
+        name : str
+            Name or alias; or ``NAME(memory_gb=24 bandwidth_gb_per_s=1008 fp16_tflops=165)``, where NAME may have a
+            card whose other numbers stay.
+
+        Returns
+        -------
+        Hardware
+
+        Raises
+        ------
+        CardError
+            With the nearest names where there is none.
+        """
+        spelled = SPELLED.fullmatch(name)
+        known = None if spelled is None else self._gpu(spelled["name"])
+        return stated_hardware(name, known) or self._gpu(name) or self.find("hardware", name)
+
+    def _gpu(self, name: str) -> Hardware | None:
+        """Look a GPU up under every spelling of its name; a memory size at its end must be the card's."""
+        for spelled in hardware_spellings(name):
+            card: Hardware | None = self._index["hardware"].get(spelled)
+            sized = MEMORY.fullmatch(spelled)
+            if card is None and sized is not None:
+                other = self._index["hardware"].get(sized["name"])
+                same = other is not None and abs(float(sized["gb"]) / other.memory_gb - 1) < MEMORY_WITHIN
+                card = other if same else None
+            if card is not None:
+                return card
+        return None
 
     def verifier(self, name: str) -> Verifier:
-        """Give the card of a verifier; CardError with the nearest names where there is none."""
-        return self._find("verifier", name)
+        """Give the card of a verifier.
+
+        Parameters
+        ----------
+        name : str
+            Name or alias, with or without its organisation, a format at its end, or its training ("-Instruct", "-2507").
+
+        Returns
+        -------
+        Verifier
+
+        Raises
+        ------
+        CardError
+            With the names nearest by family and size where there is none.
+        """
+        found = self.model("verifier", name)
+        if found is None:
+            near = suggest_verifier(name, self.by_section["verifier"])
+            raise CardError(
+                f"no verifier card is named {name!r}: {near} "
+                "(or make one with `card config.json` and name its folder with --models DIR)"
+            )
+        return found
 
     def drafter(self, name: str) -> Drafter:
         """Give the card of a drafter; CardError with the nearest names where there is none."""
-        return self._find("drafter", name)
+        return self.model("drafter", name) or self.find("drafter", name)
+
+    def weights_of(self, name: str) -> str | None:
+        """Give the weight format that a verifier's name says, or in which its checkpoint is published.
+
+        Parameters
+        ----------
+        name : str
+            As written: ``Qwen3-8B-AWQ``, ``gpt-oss-120b``.
+
+        Returns
+        -------
+        str or None
+            Name of a weight format; None where neither says one (16 bits).
+        """
+        said = split_format(name)[1]
+        card = self.model("verifier", name)
+        return said or (None if card is None else card.native_format)
 
     def precision(self, name: str, verifier: str | None = None) -> Precision:
         """Read a precision as a table has it.
@@ -77,14 +146,6 @@ class Cards:
             meant = self.verifier(verifier).format_means
             weights |= {key(said): weights[key(means)] for said, means in meant.items()}
         return parse_precision(name, weights, self._index["kv"], self._index["flags"])
-
-    def names(self, section: str) -> tuple[str, ...]:
-        """Give the canonical names of a section, in the order of the files."""
-        return tuple(self.by_section[section])
-
-    def has(self, section: str, name: str) -> bool:
-        """Say whether a section has a card of that name or alias."""
-        return key(name) in self._index[section]
 
     @cached_property
     def families(self) -> Mapping[str, Family]:
@@ -123,17 +184,19 @@ class Cards:
             return self.verifier(name)
         params_b = _known(row.get("verifier_params_b"))
         if params_b is None:
-            near = suggest(name, self.names("verifier"))
+            near = suggest_verifier(name, self.by_section["verifier"])
             raise CardError(
                 f"no verifier card is named {name!r} and verifier_params_b is blank: {near} "
-                "Give its parameters in the table, or a card with --models DIR"
+                "Give its parameters in the table, or make a card with `card config.json` and --models DIR"
             )
         experts, top_k = _known(row.get("n_experts")), _known(row.get("top_k_experts"))
+        active_b = _known(row.get("verifier_active_params_b"))
+        refuse_half_told_mixture(name, read_flag(row.get("is_moe")), params_b, active_b, (experts, top_k))
         return estimate_verifier(
             name,
             self.by_section["verifier"].values(),
             params_b=params_b,
-            active_params_b=_known(row.get("verifier_active_params_b")),
+            active_params_b=active_b,
             n_experts=None if experts is None else int(experts),
             top_k_experts=None if top_k is None else int(top_k),
         )
@@ -161,36 +224,21 @@ class Cards:
         if method == "none":
             return None
         name = str(_known_text(row.get("drafter")) or method)
-        if self.has("drafter", name):
-            return self.drafter(name)
+        found = self.model("drafter", name)
+        if found is not None and key(name) in OWN_LAYERS:
+            # A name that many checkpoints' own layers go by: the verifier says whose they are.
+            verifier = self.verifier_from_row(row)
+            found = self._own_layers(verifier.name)
+            name = f"{verifier.name}-MTP"
+        if found is not None:
+            return found
         return estimate_drafter(
             name, method, self.verifier_from_row(row), _known(row.get("drafter_params_b"))
         )
 
-    def overlaid(self, others: Mapping[str, Iterable[Card]]) -> Cards:
-        """Give these cards with others laid over them.
-
-        Parameters
-        ----------
-        others : mapping
-            Section to cards; one replaces the card of the same name, whole, and answers to its names too.
-
-        Returns
-        -------
-        Cards
-            New ones; these stay as they are.
-        """
-        laid = Cards()
-        laid.by_section = {section: dict(own) for section, own in self.by_section.items()}
-        laid._index = {section: dict(own) for section, own in self._index.items()}
-        for section, cards in others.items():
-            for card in cards:
-                laid._add(Path("laid over"), section, card, {})
-        return laid
-
-    def _find(self, section: str, name: str) -> Any:
-        shown = {alias: card.name for alias, card in self._index[section].items()}
-        return find(section, name, self._index[section], shown)
+    def _own_layers(self, verifier: str) -> Drafter | None:
+        drafters = self.by_section["drafter"].values()
+        return next((d for d in drafters if d.method == "mtp" and verifier in d.verifiers), None)
 
     def _add_folder(self, folder: Path) -> None:
         files = sorted(f for f in folder.glob("*.toml") if not f.name.startswith(NOT_CARDS))
@@ -199,39 +247,18 @@ class Cards:
         owner: dict[tuple[str, str], str] = {}
         for file in files:
             for section, card in read_cards(file):
-                self._add(file, section, card, owner)
-
-    def _add(self, file: Path, section: str, card: Card, owner: dict[tuple[str, str], str]) -> None:
-        for name in (card.name, *card.aliases):
-            other = owner.setdefault((section, key(name)), card.name)
-            if other != card.name:
-                raise CardError(
-                    f"{file}: [{section}.{card.name!r}] name {name!r} is already one of {other!r}"
-                )
-        replaced = self._index[section].get(key(card.name))
-        if replaced is not None:
-            # Tables go on using the old card's names, so the new one answers to them too.
-            names = dict.fromkeys((*card.aliases, replaced.name, *replaced.aliases))
-            aliases = tuple(name for name in names if key(name) != key(card.name))
-            card = card.model_copy(update={"aliases": aliases})
-            del self.by_section[section][replaced.name]
-        self.by_section[section][card.name] = card
-        self._index[section] |= {key(name): card for name in (card.name, *card.aliases)}
+                self.add(file, section, card, owner)
 
     def _check(self) -> None:
         """Check that what one entry says of another exists."""
         for weights in self.by_section["weights"].values():
-            self._must_have("kv", weights.kv, f"[weights.{weights.name}] kv")
+            self.must_have("kv", weights.kv, f"[weights.{weights.name}] kv")
         for drafter in self.by_section["drafter"].values():
             for verifier in drafter.verifiers:
-                self._must_have("verifier", verifier, f"[drafter.{drafter.name!r}] verifiers")
+                self.must_have("verifier", verifier, f"[drafter.{drafter.name!r}] verifiers")
         for verifier in self.by_section["verifier"].values():
             for meant in verifier.format_means.values():
-                self._must_have("weights", meant, f"[verifier.{verifier.name!r}] format_means")
-
-    def _must_have(self, section: str, name: str, where: str) -> None:
-        if not self.has(section, name):
-            raise CardError(f"{where}: no [{section}.{name!r}]: {suggest(name, self.names(section))}")
+                self.must_have("weights", meant, f"[verifier.{verifier.name!r}] format_means")
 
 
 def load_cards(extra_dir: Path | None = None) -> Cards:

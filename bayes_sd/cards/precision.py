@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
@@ -10,7 +11,7 @@ from bayes_sd.cards.base import Card, Compute, Positive, Text
 from bayes_sd.cards.names import key, suggest
 from bayes_sd.errors import CardError
 
-HOW = "write a weight format ('fp8') or 'w:FORMAT kv:FORMAT', flags after it"
+HOW = "write a weight format ('fp8', '4.5bit') or 'w:FORMAT kv:FORMAT', flags after it"
 
 
 class WeightFormat(Card):
@@ -82,6 +83,39 @@ class Precision(BaseModel):
         return "eager" in self.flags
 
 
+BITS = re.compile(r"(?:w|q|int|gptq-|bnb-|exl[23]-)?(\d+(?:\.\d+)?)[-_ ]?(?:bits?|bpw|b)", re.I)
+
+
+def stated_weights(text: str) -> WeightFormat | None:
+    """Read a weight format that is said by its bits: ``4.5bit``, ``3-bit``; None where the text is not of that form.
+
+    Weights are taken to be widened to 16 bits before they are multiplied, as those of formats that have no unit are.
+    """
+    bits = _bits(text)
+    if bits is None:
+        return None
+    source = "bits as stated by the user"
+    return WeightFormat(name=f"{bits:g}bit", bits_per_param=bits, compute="fp16", kv="fp16", source=source)
+
+
+def stated_kv(text: str) -> KvFormat | None:
+    """Read a cache format that is said by its bits: ``8bit``; None where the text is not of that form."""
+    bits = _bits(text)
+    if bits is None:
+        return None
+    return KvFormat(name=f"{bits:g}bit", bytes_per_element=bits / 8, source="bits as stated by the user")
+
+
+def _bits(text: str) -> float | None:
+    found = BITS.fullmatch(text.strip())
+    if found is None:
+        return None
+    bits = float(found[1])
+    if not 0.5 <= bits <= 32:
+        raise CardError(f"format {text!r}: {bits:g} bits a number: it must be from 0.5 to 32")
+    return bits
+
+
 def parse_precision(
     text: str,
     weights: Mapping[str, WeightFormat],
@@ -123,12 +157,12 @@ def parse_precision(
             chosen[kind or "w"] = rest
     if "w" not in chosen:
         raise CardError(f"precision {text!r} names no weight format; {HOW}")
-    weight = weights.get(key(chosen["w"]))
+    weight = weights.get(key(chosen["w"])) or stated_weights(chosen["w"])
     if weight is None:
         near = suggest(chosen["w"], [w.name for w in weights.values()])
         raise CardError(f"precision {text!r}: no weight format is named {chosen['w']!r}: {near}")
     cache_name = chosen.get("kv", weight.kv)
-    cache = kv.get(key(cache_name))
+    cache = kv.get(key(cache_name)) or stated_kv(cache_name)
     if cache is None:
         near = suggest(cache_name, [c.name for c in kv.values()])
         raise CardError(f"precision {text!r}: no cache format is named {cache_name!r}: {near}")

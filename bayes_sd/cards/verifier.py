@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -47,6 +47,8 @@ class Verifier(Card):
         where given, for 4-bit formats.
     format_means : dict of str to str
         Weight formats whose name means another one when this model is served, as "fp4" for MXFP4.
+    native_format : str or None
+        Weight format of the published checkpoint, where that is not 16 bits: what a blank precision means.
     family : str
         Family of the card.
     estimated : bool
@@ -73,11 +75,12 @@ class Verifier(Card):
     kept_16bit_params_b: NonNegative = 0.0
     kept_16bit_params_b_fp4: NonNegative | None = None
     format_means: StringMap = Field(default_factory=dict)
+    native_format: str | None = None
     estimated: bool = False
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults(cls, values: dict) -> dict:
+    def _defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
         filled = dict(values)
         if "params_b" in filled:
             filled.setdefault("active_params_b", filled["params_b"])

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 DRAWS = 4000
 BEYOND = 2.0
-"""Standard errors by which a difference counts as beyond its error."""
+"""A difference counts as real if it is larger than so many of its standard errors."""
 TOO_CLOSE = 4.0
-"""A difference of elpd below which models predict alike, whatever its error (Sivula et al., arXiv:2008.10296)."""
+"""Below this difference of elpd models are not told apart, however small its error (Sivula et al., arXiv:2008.10296)."""
 
 
 def compare(
@@ -80,9 +80,9 @@ def compare(
         results[name] = _loo(az, rows["log_likelihood"])
     table = az.compare(results, method="stacking", round_to="none")
     order = [str(name) for name in table.index]
-    found = [results[name] for name in order]
-    row, k = (np.stack([np.asarray(f[part]) for f in found]) for part in ("elpd_i", "pareto_k"))
-    good = np.array([float(f.good_k) for f in found])
+    ordered = [results[name] for name in order]
+    row, k = (np.stack([np.asarray(f[part]) for f in ordered]) for part in ("elpd_i", "pareto_k"))
+    good = np.array([float(f.good_k) for f in ordered])
     safe = (k <= good[:, None]) & (k[0] <= good[0])
     gap = np.where(safe, row - row[0], 0.0)
     per_model = {
@@ -112,7 +112,7 @@ def _sum_se(values: np.ndarray) -> float:
 def _loo(az: Any, log_likelihood: xr.DataArray) -> Any:
     import xarray as xr
 
-    # Nothing but the sizes of the posterior is used: `reff` is worked out here.
+    # ArviZ would take the relative efficiency from the posterior group; it is given, so that group is not needed.
     tree = xr.DataTree.from_dict({"log_likelihood": xr.Dataset({"row": log_likelihood})})
     with warnings.catch_warnings():
         # High Pareto k are counted and shown, which says more than the warning.

@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import TraceError
+from bayes_sd.model.build import assemble, model_inputs
+from bayes_sd.model.observed import timed_rows
 from bayes_sd.model.points import place_points
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.posterior.posterior import Posterior
 
 COMPILED_FROM = 500
-"""Draws above which the model is compiled to machine code."""
+"""With more draws than this the model is compiled to machine code; compiling takes longer than evaluating fewer."""
 
 
 def row_log_likelihood(
     posterior: Posterior, cards: Cards, name: str = "posterior", most_draws: int = 1000
 ) -> xr.Dataset:
-    """Compute the log likelihood of each row, all of its terms together.
+    """Compute the log likelihood of each row: the sum over its latency, times and acceptance.
 
     A row contributes its latency and, where it has them, its time to first token or per output token and its acceptance: the
     row is the unit, since its terms come from one run.
@@ -61,17 +63,17 @@ def row_log_likelihood(
     mode = "NUMBA" if chains * len(kept) > COMPILED_FROM else "FAST_COMPILE"
     evaluate, rows = _compiled(posterior, design, name, mode)
     n_rows = len(design.frame)
-    found = np.zeros((chains, len(kept), n_rows))
+    summed = np.zeros((chains, len(kept), n_rows))
     values = [tree[parameter].to_numpy()[:, kept].astype(float) for parameter in evaluate.names]
     for chain in range(chains):
         for place in range(len(kept)):
             terms = evaluate.function(*[value[chain, place] for value in values])
             for index, term in zip(rows, terms, strict=True):
-                found[chain, place, index] += term
+                summed[chain, place, index] += term
     dims = ("chain", "draw", "observation")
     coords = {"chain": np.arange(chains), "draw": np.arange(len(kept)), "observation": np.arange(n_rows)}
     terms = np.bincount(np.concatenate(rows), minlength=n_rows)
-    return xr.Dataset({"log_likelihood": (dims, found), "terms": (("observation",), terms)}, coords=coords)
+    return xr.Dataset({"log_likelihood": (dims, summed), "terms": (("observation",), terms)}, coords=coords)
 
 
 def _design(posterior: Posterior, cards: Cards, name: str) -> Design:
@@ -103,16 +105,15 @@ def _compiled(
 ) -> tuple[_Evaluate, list[np.ndarray]]:
     import pytensor
 
-    from bayes_sd.model.build import build_model
-
-    model = build_model(design, posterior.spec)
+    inputs_of_model = model_inputs(design, posterior.spec)
+    model = assemble(inputs_of_model).model
     free = [v.name for v in model.free_RVs]
     drawn = posterior.tree["posterior"]
-    for variable in model.free_RVs:
-        shape = drawn[variable.name].shape[2:] if variable.name in drawn else None
-        if shape != tuple(int(n) for n in variable.shape.eval()):
+    for unknown in inputs_of_model.unknowns:
+        shape = drawn[unknown.name].shape[2:] if unknown.name in drawn else None
+        if shape != unknown.shape(inputs_of_model.coords):
             raise TraceError(
-                f"{name}: was fitted by another version of the model ({variable.name} differs); fit it again to compare"
+                f"{name}: was fitted by another version of the model ({unknown.name} differs); fit it again to compare"
             )
     places = rows_of_terms(design)
     terms = [v for v in model.observed_RVs if v.name in places]
@@ -134,8 +135,6 @@ def rows_of_terms(design: Design) -> dict[str, np.ndarray]:
     dict of str to int array
         By the observed variable's name.
     """
-    from bayes_sd.model.build import timed_rows
-
     rows = design.rows
     ttft, share = timed_rows(design, place_points(rows))
     accepted = np.flatnonzero((rows["k"] > 0) & np.isfinite(rows["committed"]))

@@ -17,9 +17,10 @@ TRACEBACK = "BAYES_SD_TRACEBACK"
 COMMANDS = {
     "fit": ("bayes_sd.cli.fit", "Fit a family's measurements and save the posterior."),
     "predict": ("bayes_sd.cli.predict", "Predict latency for a table of conditions."),
+    "ask": ("bayes_sd.cli.ask", "Answer a condition said in one line."),
     "bands": ("bayes_sd.cli.bands", "Latency over load: bands, measured points, collapse, stages."),
     "monitor": ("bayes_sd.cli.monitor", "Live numbers against the posterior: p-values, drift, alarms."),
-    "report": ("bayes_sd.cli.report_html", "A report of a posterior as one HTML page."),
+    "report": ("bayes_sd.cli.report", "A report of a posterior as one HTML page."),
     "speedup": ("bayes_sd.cli.speedup", "Speedup of speculation over load, its break-even, and why."),
     "tune": ("bayes_sd.cli.tune", "Best draft length and drafter by load; vLLM's table of it."),
     "plan": ("bayes_sd.cli.plan", "Replicas and cost for a rate within a latency objective."),
@@ -27,6 +28,8 @@ COMMANDS = {
     "acceptance": ("bayes_sd.cli.acceptance", "Fit acceptance by draft position; tokens per cycle at any k."),
     "ingest": ("bayes_sd.cli.ingest", "Read what benchmark tools wrote into a measurement table."),
     "measure": ("bayes_sd.cli.measure", "Measure a server: a sweep of loads into a measurement table."),
+    "cards": ("bayes_sd.cli.cards", "List and search the known verifiers, drafters and GPUs."),
+    "card": ("bayes_sd.cli.card", "Count a card from a checkpoint's config.json or a GGUF file."),
     "simulate": ("bayes_sd.cli.simulate", "Simulate a continuous-batching server with speculation."),
 }
 

@@ -64,14 +64,14 @@ def bands(
     posterior, cards = open_trace(trace, models, accept_unconverged)
     posterior = thinned(posterior)
     if conditions is not None:
-        found = configurations_of(read_conditions(conditions), cards)
+        configurations = configurations_of(read_conditions(conditions), cards)
     else:
-        found = measured_configurations(posterior, cards)
+        configurations = measured_configurations(posterior, cards)
         if listing:
-            click.echo("\n".join(f"{c.name} ({len(c.rows)} rows)" for c in found))
+            click.echo("\n".join(f"{c.name} ({len(c.rows)} rows)" for c in configurations))
             return
-        found = select(found, match)
-    results = [latency_bands(posterior, c, cards, ci=ci, seed=seed) for c in found]
-    measured = collapse(posterior, found, cards, ci, seed) if conditions is None else None
+        configurations = select(configurations, match)
+    results = [latency_bands(posterior, c, cards, ci=ci, seed=seed) for c in configurations]
+    measured = collapse(posterior, configurations, cards, ci, seed) if conditions is None else None
     written = write_bands(results, measured, output, files)
     print_bands(results, written, as_json)

@@ -61,6 +61,7 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
             conditions=values.pop("conditions"),
             row=values.pop("row"),
             deployment=values.pop("deployment"),
+            by_options=True,
         )
         return command(asked=asked, **values)
 

@@ -144,8 +144,10 @@ def stage_costs(posterior) -> pd.DataFrame:
         table[name] = [interval(v) for v in values.T]
     if pairs:
         draft = np.exp(posterior.draws("log_draft_cost")) * 1e3
-        found = {pair.rsplit(" | ", 1)[0]: interval(v) for pair, v in zip(pairs, draft.T, strict=True)}
-        table["draft step"] = [found.get(key, "") for key in table["deployment"]]
+        by_deployment = {
+            pair.rsplit(" | ", 1)[0]: interval(v) for pair, v in zip(pairs, draft.T, strict=True)
+        }
+        table["draft step"] = [by_deployment.get(key, "") for key in table["deployment"]]
     return table
 
 
@@ -190,7 +192,7 @@ def fit_accuracy(posterior) -> pd.DataFrame:
     return groups.agg(
         rows=("error", "size"),
         median_error=("error", lambda e: float(e.abs().median())),
-        # A load that the median draw cannot hold has no error.
+        # Where the median draw has no steady state there is no error to average.
         mean_error=("error", lambda e: float(e[np.isfinite(e)].abs().mean())),
         bias=("error", "median"),
         coverage=("inside", "mean"),

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from bayes_sd.cli.progress import FilesShown
 from bayes_sd.errors import DataError, OutputError
+from bayes_sd.files import write_atomically
 from bayes_sd.measurements import readers
+
+if TYPE_CHECKING:
+    from bayes_sd.measurements.readers import IngestReport
 
 OPTIONS = (
     ("hardware", "GPU, a name of a hardware card"),
@@ -63,6 +70,15 @@ def _column_options(command):
     help="Text of a vLLM server's /metrics, for acceptance counts; twice: before and after.",
 )
 @click.option("--skip-failed", is_flag=True, help="Leave out benchmarks without a successful request.")
+@click.option(
+    "--recursive", "-r", is_flag=True, help="Read folders too; what is no benchmark in them is left out."
+)
+@click.option(
+    "--report",
+    "report_file",
+    type=click.Path(path_type=Path),
+    help="JSON file of what came of each file, and every note with its places.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @_column_options
 def ingest(
@@ -72,35 +88,91 @@ def ingest(
     pairs: tuple[str, ...],
     metrics: tuple[Path, ...],
     skip_failed: bool,
+    recursive: bool,
+    report_file: Path | None,
     as_json: bool,
     **columns: str | None,
 ) -> None:
     """Read FILEs of benchmark tools into one measurement table.
 
-    Known by their content: GuideLLM benchmarks.json, vllm bench serve results, SGLang bench_serving JSON
-    lines, AIPerf profile_export_aiperf.json, inference-perf stage_N_lifecycle_metrics.json, InferenceX CSV.
-    What a file does not say comes from the options below, from FILE.toml beside it, or from --meta, in this
-    order, and is asked for by name where it is missing.
+    Known by their content: GuideLLM benchmarks.json, vllm bench serve and sweep results, SGLang bench_serving JSON
+    lines, AIPerf and GenAI-Perf profile exports, inference-perf stage_N_lifecycle_metrics.json, InferenceX CSV and JSON,
+    llm-d benchmark reports, LLMPerf summaries. What a file does not say comes from the options below, from FILE.toml
+    beside it, or from --meta, in this order, and is asked for by name where it is missing. A load that is given goes
+    before the file's, with a note: tools write down the load that they were asked for.
     """
-    if any(output.resolve() == file.resolve() for file in files):
-        raise OutputError(f"cannot write {output}: it is one of the files to read; name another")
+    _refuse_inputs(output, report_file, files)
     values = {name.removeprefix("column_"): value for name, value in columns.items() if value is not None}
-    report = readers.ingest(
-        files,
-        {**_pairs(pairs), **values},
-        meta_file=meta_file,
-        metrics=metrics,
-        skip_failed=skip_failed,
-    )
+    with FilesShown(quiet=as_json) as shown:
+        report = readers.ingest(
+            files,
+            {**_pairs(pairs), **values},
+            meta_file=meta_file,
+            metrics=metrics,
+            skip_failed=skip_failed,
+            recursive=recursive,
+            progress=shown,
+        )
+    _refuse_inputs(output, report_file, [file.path for file in report.files if file.rows])
     readers.write_table(report.table, output)
+    if report_file:
+        _write_report(report, output, report_file)
     if as_json:
-        summary = {"output": str(output), "rows": len(report.table), "notes": report.notes}
-        click.echo(json.dumps(summary, indent=2))
-        return
-    rows, count = len(report.table), len(files)
+        click.echo(json.dumps(_summary(report, output), indent=2))
+    else:
+        _show(report, output)
+
+
+def _refuse_inputs(output: Path, report: Path | None, files: Sequence[Path]) -> None:
+    """Refuse to write over a benchmark file, or two results over each other."""
+    inputs = {file.resolve() for file in files}
+    for target in (output, report):
+        if target is not None and target.resolve() in inputs:
+            raise OutputError(f"cannot write {target}: it is one of the files to read; name another")
+    if report is not None and report.resolve() == output.resolve():
+        raise OutputError(f"cannot write {report}: --report and --output name the same file; name another")
+
+
+def _show(report: IngestReport, output: Path) -> None:
+    """Print what was read, what was left out and why, and the notes, those alike in one line."""
+    rows, count = len(report.table), len(report.files)
     click.echo(f"{output}: {rows} row{'' if rows == 1 else 's'} from {count} file{'' if count == 1 else 's'}")
-    for note in report.notes:
-        click.echo(f"note: {note}")
+    if count > 1:
+        for tool in dict.fromkeys(file.tool for file in report.files if file.rows):
+            made = [file.rows for file in report.files if file.tool == tool and file.rows]
+            click.echo(f"  read     {len(made):5d}  {tool}: {sum(made)} rows")
+        for reason, number in report.left_out().items():
+            click.echo(f"  left out {number:5d}  {reason}")
+    for group in report.groups:
+        click.echo(f"note: {group}")
+
+
+def _summary(report: IngestReport, output: Path) -> dict[str, object]:
+    return {
+        "output": str(output),
+        "rows": len(report.table),
+        "notes": [str(group) for group in report.groups],
+        "left_out": report.left_out(),
+    }
+
+
+def _write_report(report: IngestReport, output: Path, path: Path) -> None:
+    whole = _summary(report, output) | {
+        "files": [
+            {
+                "file": str(file.path),
+                "tool": file.tool or None,
+                "rows": file.rows,
+                "left_out": list(file.left_out),
+            }
+            for file in report.files
+        ],
+        "notes": [
+            {"note": group.text, "count": len(group.places), "places": list(group.places)}
+            for group in report.groups
+        ],
+    }
+    write_atomically(path, lambda beside: beside.write_text(json.dumps(whole, indent=2), encoding="utf-8"))
 
 
 def _pairs(pairs: tuple[str, ...]) -> dict[str, str]:

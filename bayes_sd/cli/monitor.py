@@ -64,7 +64,8 @@ def monitor(
               tail -f windows.csv | python -m bayes_sd monitor traces/llama.nc --workload humaneval
     """
     from bayes_sd.condition import base_condition
-    from bayes_sd.decide.monitor import Monitor, Verdict, to_dataset
+    from bayes_sd.decide.monitor import Monitor
+    from bayes_sd.decide.verdict import Verdict, to_dataset
 
     if figure is not None:
         check_figure_path(figure)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayes_sd.decide.monitor import Monitor, Verdict
+    from bayes_sd.decide.monitor import Monitor
+    from bayes_sd.decide.verdict import Verdict
 
 
 def heading(condition: pd.DataFrame, notes: list[str], watch: Monitor) -> str:

@@ -74,8 +74,8 @@ def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, 
 def _told(result, words) -> dict:
     """Everything but the draws, for JSON; infinite and unknown numbers as null."""
     kept = result.drop_vars([name for name in result.data_vars if "sample" in result[name].dims])
-    found: dict = {name: _plain(kept[name].to_numpy().tolist()) for name in kept.variables}
-    return {**found, **result.attrs, "condition": words}
+    told: dict = {name: _plain(kept[name].to_numpy().tolist()) for name in kept.variables}
+    return {**told, **result.attrs, "condition": words}
 
 
 def _plain(value):

@@ -47,6 +47,8 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
 
     posterior, cards = open_trace(trace, models, accept_unconverged)
     frame = read_conditions(conditions)
+    for words in frame.attrs["understood"]:
+        click.echo(words, err=True)
     table = summarise(run(posterior, frame, cards, seed), ci)
     write_csv(table, output)
     new = int((table["extrapolates"] != "").sum())

@@ -75,3 +75,51 @@ class Shown:
                 self._bar.console.print(f"{where}: {described(progress.cell)}", highlight=False)
         elif progress.cell is not None:
             click.echo(f"{where}: {described(progress.cell)}")
+
+
+class FilesShown:
+    """Shows how many files have been read: a bar on a terminal, nothing elsewhere.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+        self._task: Any = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> FilesShown:
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        self._open.close()
+
+    def __call__(self, done: int, total: int, path) -> None:
+        """Take in where the reading stands; one file needs no bar."""
+        if self._quiet or total < 2:
+            return
+        if self._bar is None:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+            console = Console(stderr=True)
+            if not console.is_terminal:
+                self._quiet = True
+                return
+            columns = (
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.description}"),
+            )
+            self._bar = Progress(*columns, console=console, transient=True)
+            self._bar.start()
+            self._open.enter_context(undone(self._bar.stop))  # it hides the cursor
+            self._task = self._bar.add_task("", total=total)
+        self._bar.update(self._task, completed=done, description=path.name)

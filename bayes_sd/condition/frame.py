@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.schema import COLUMNS, Column
+from bayes_sd.measurements.schema import BY_NAME, COLUMNS, Column
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bayes_sd.posterior.posterior import Posterior
 
 GIVEN = tuple(column for column in COLUMNS if column.condition != "result")
 """Columns that a condition may have."""
 NUMERIC = ("number", "count", "flag")
 
 
-def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
+def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | None = None) -> pd.DataFrame:
     """Check a table of conditions that a program made, and fill in what it leaves out.
 
     Parameters
@@ -31,6 +34,8 @@ def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
         precision fp16, method none, k 0, arrivals even, no caps.
     load_needed : bool
         Whether the two columns of the load are needed; where they are not they default to one request a second.
+    posterior : Posterior, optional
+        What the conditions are put to: a drafting method that its rows name may be asked for even if nothing else knows it.
 
     Returns
     -------
@@ -41,10 +46,22 @@ def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
     ------
     ConditionError
         Naming the column, and the row from 1, for a needed one that is missing or a value that it cannot hold.
+
+    Examples
+    --------
+    >>> frame = as_conditions(
+    ...     {
+    ...         "hardware": "H100-SXM", "verifier": "Llama-3.1-8B-Instruct", "prompt_tokens": 200, "output_tokens": 300,
+    ...         "load_kind": "rate", "load_value": [1.0, 2.0],
+    ...     }
+    ... )
+    >>> len(frame), frame["method"].tolist(), frame["tp"].tolist()
+    (2, ['none', 'none'], [1, 1])
     """
     import pandas as pd
 
     frame = given if isinstance(given, pd.DataFrame) else _table(given)
+    _check_shape(frame)
     made: dict[str, Any] = {}
     for column in GIVEN:
         if column.name not in frame:
@@ -53,6 +70,7 @@ def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
             made[column.name] = _numbers(frame[column.name], column)
         else:
             made[column.name] = _words(frame[column.name], column)
+    _refuse_unmeasured(made.get("method"), posterior)
     result = frame.assign(**made)
     result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), result["tp"])
     undrafted = (result["method"] == "none").to_numpy()
@@ -66,13 +84,52 @@ def as_conditions(given: Any, load_needed: bool = True) -> pd.DataFrame:
     return result
 
 
+def _refuse_unmeasured(methods: Any, posterior: Posterior | None) -> None:
+    """Refuse a method that neither the schema nor the fitted rows know: tables may name any, a question means one of them."""
+    if not hasattr(methods, "unique"):
+        return
+    column = BY_NAME["method"]
+    unknown = [name for name in methods.unique() if name not in column.choices]
+    if not unknown:
+        return
+    measured = set() if posterior is None else set(posterior.observed["method"])
+    for name in unknown:
+        if name not in measured:
+            row = int(np.flatnonzero((methods == name).to_numpy())[0])
+            among = ", ".join([*column.choices, *sorted(measured - set(column.choices))])
+            raise ConditionError(
+                f"conditions, row {row + 1}, column method: {name!r} is not one of {among}, nor measured: correct it"
+            )
+
+
 def _table(given: Any) -> pd.DataFrame:
     import pandas as pd
 
-    if not isinstance(given, Mapping):
+    if isinstance(given, pd.Series):
+        given = given.to_dict()
+    if isinstance(given, Sequence) and all(isinstance(row, Mapping) for row in given):
         return pd.DataFrame(list(given))
+    if not isinstance(given, Mapping):
+        raise ConditionError(
+            f"conditions: a {type(given).__name__} is no table: give a DataFrame, a dict of columns, or a list of dicts"
+        )
     several = any(np.ndim(value) for value in given.values())
     return pd.DataFrame(dict(given) if several else [dict(given)])
+
+
+def _check_shape(frame: pd.DataFrame) -> None:
+    """Refuse a table without rows, a column that is there twice, and one that is mistyped."""
+    if not len(frame):
+        raise ConditionError("conditions: the table has no row: give at least one")
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise ConditionError(f"conditions: the column {twice[0]!r} is there twice: keep one")
+    unknown = [str(name) for name in frame.columns if name not in BY_NAME]
+    missing = [column.name for column in GIVEN if column.name not in frame]
+    for name in unknown:  # a mistyped optional column would otherwise pass unnoticed
+        near = difflib.get_close_matches(name.casefold(), missing, n=1, cutoff=0.9)
+        if near:
+            raise ConditionError(f"conditions: unknown column {name!r}: did you mean {near[0]!r}?")
 
 
 def _default(frame: pd.DataFrame, column: Column, load_needed: bool) -> Any:
@@ -92,8 +149,12 @@ def _numbers(values: pd.Series, column: Column) -> pd.Series:
     """Check the numbers of a column; blank ones take the default."""
     import pandas as pd
 
-    numbers = values if values.dtype.kind in "fiub" else pd.to_numeric(values, errors="coerce")
-    blank = values.isna() | (values.astype(str) == "") if values.dtype.kind not in "fiub" else values.isna()
+    plainly = isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub"
+    blank = values.isna() if plainly else values.isna() | (values.astype(str).str.strip() == "")
+    numbers = values
+    if not plainly:
+        read = pd.to_numeric(values.astype(object).where(~blank, np.nan), errors="coerce")
+        numbers = pd.Series(read.to_numpy(dtype=float, na_value=np.nan), index=values.index)
     plain = numbers.to_numpy(dtype=float)
     outside = (plain < column.low) | (plain > column.high) | (column.open_low & (plain == column.low))
     whole = column.kind != "count" or (plain == np.round(plain))
@@ -112,6 +173,8 @@ def _words(values: pd.Series, column: Column) -> pd.Series:
     """Check the words of a column; blank ones take the default, choices are written as the schema writes them."""
     blank = values.isna() | (values.astype(str).str.strip() == "")
     _need(blank, column)
+    if values.dtype.name == "category":
+        values = values.astype(object)
     if column.kind == "choice":
         stated = values[~blank].astype(str)
         means: dict[str, Any] = {}

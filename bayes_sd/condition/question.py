@@ -6,10 +6,12 @@ most speculative rows; values that are stated replace what that says.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bayes_sd.cards.record import canonical
 from bayes_sd.condition.rows import start_from_file, start_from_trace, usual_drafting
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.schema import of_role
@@ -39,6 +41,8 @@ class Question:
     row : int
     deployment : str or None
         Deployment of the trace to start from.
+    by_options : bool
+        Whether it was stated by options of a command: messages then name these.
     """
 
     columns: dict[str, Any]
@@ -46,6 +50,11 @@ class Question:
     conditions: Path | None = None
     row: int = 1
     deployment: str | None = None
+    by_options: bool = False
+
+    def called(self, name: str) -> str:
+        """Give the name by which a column is stated: ``prompt_tokens``, or ``--prompt-tokens`` of a command."""
+        return f"--{name.replace('_', '-')}" if self.by_options else name
 
 
 def base_condition(
@@ -88,7 +97,7 @@ def base_condition(
     """
     if asked.conditions is not None and asked.deployment is not None:
         raise ConditionError("--conditions and --deployment are both given: keep one")
-    given = dict(asked.columns)
+    given, understood = canonical(asked.columns)
     if asked.drafters:
         given["drafter"] = asked.drafters[0]
         if "method" not in given:
@@ -96,28 +105,31 @@ def base_condition(
     if asked.conditions is not None:
         values, words = start_from_file(asked.conditions, asked.row)
     else:
-        values, words = start_from_trace(posterior, cards, given, asked.deployment)
-    # A drafter, method or draft length of one's own has not the acceptance of the row it replaces.
+        values, words = start_from_trace(posterior, cards, given, asked.deployment, asked.called)
+    # A stated drafter, method or draft length does not have the acceptance of the row that it replaces.
     if {"drafter", "method", "k"} & given.keys() and not set(of_role("acceptance")) & given.keys():
         values = {n: v for n, v in values.items() if n not in of_role("acceptance")}
     if "method" in given and "drafter" not in given and given["method"] != values.get("method"):
         values.pop("drafter", None)
     if speculate:
-        words += _add_drafting(values, given, posterior, cards, draft_length)
+        words += _add_drafting(values, given, posterior, cards, draft_length, asked.called)
+    words = [*(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in understood), *words]
     values |= given | {"load_kind": load_kind, "load_value": load_value}
     if load_kind == "concurrency":
         values["arrivals"] = "even"
     elif values.get("arrivals") is None:
         values["arrivals"] = "poisson"
-        words.append("Arrivals are taken as Poisson (--arrivals even for evenly spaced ones).")
+        words.append(
+            f"Arrivals are taken as Poisson ({asked.called('arrivals')} even for evenly spaced ones)."
+        )
     if str(values.get("method") or "none") == "none":
         values |= {"method": "none", "drafter": "", "k": 0}
     for name in ("verifier", "hardware", "prompt_tokens", "output_tokens"):
         if values.get(name) in (None, ""):
             raise ConditionError(
-                f"--{name.replace('_', '-')} is not given, and no deployment of the trace fits to take it from: add it"
+                f"{asked.called(name)} is not given, and no deployment of the trace fits to take it from: add it"
             )
-    return check_condition(values, OPTIONS_WORDS), words
+    return check_condition(values, OPTIONS_WORDS if asked.by_options else "the condition"), words
 
 
 def compared_drafters(asked: Question, base: pd.DataFrame, cards: Cards) -> list[tuple[str, str]]:
@@ -151,14 +163,15 @@ def _add_drafting(
     posterior: Posterior,
     cards: Cards,
     draft_length: int | None,
+    called: Callable[[str], str],
 ) -> list[str]:
-    """Fill in a way of drafting where there is none, and say which."""
+    """Fill in method, drafter and draft length where they are not stated, and say which were taken."""
     method = given.get("method", values.get("method"))
     verifier = given.get("verifier", values.get("verifier"))
     if method in (None, "", "none"):
         if (method == "none" and "method" in given) or not verifier:
             return []
-        usual = usual_drafting(posterior, cards, str(verifier))
+        usual = usual_drafting(posterior, cards, str(verifier), called)
         values.update(usual)
         k = given.get("k", usual["k"])
         return [
@@ -168,7 +181,7 @@ def _add_drafting(
         return []
     if draft_length is None:
         raise ConditionError(
-            "--k is not given, and nothing measured says which draft length is meant: add it"
+            f"{called('k')} is not given, and nothing measured says which draft length is meant: add it"
         )
     values["k"] = draft_length
     return []

@@ -59,7 +59,11 @@ def start_from_file(path: Path, row: int) -> tuple[dict[str, Any], list[str]]:
 
 
 def start_from_trace(
-    posterior: Posterior, cards: Cards, given: dict[str, Any], deployment: str | None = None
+    posterior: Posterior,
+    cards: Cards,
+    given: dict[str, Any],
+    deployment: str | None = None,
+    called: Callable[[str], str] = str,
 ) -> tuple[dict[str, Any], list[str]]:
     """Take a deployment's most measured speculating rows as a condition.
 
@@ -72,6 +76,8 @@ def start_from_trace(
         Columns stated; a deployment must agree with those that name one (:data:`NAMES`).
     deployment : str, optional
         Name of a deployment of the trace, or part of one.
+    called : callable
+        Gives the name by which a column is stated, for messages.
 
     Returns
     -------
@@ -97,7 +103,7 @@ def start_from_trace(
     if len(fits) > 1:
         words = [
             f"Deployment: {best} (of {len(fits)} in the trace that fit, the one with most speculative rows; "
-            "--deployment NAME for another)."
+            f"{called('deployment')} NAME for another)."
         ]
     values = _typical(rows[(keys == best)], given)
     return values, words
@@ -106,7 +112,7 @@ def start_from_trace(
 def _from_others(
     rows: pd.DataFrame, keys: np.ndarray, cards: Cards, given: dict[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Take engine, lengths and drafting of a deployment that was not measured from the verifier's rows elsewhere."""
+    """For a deployment that was not measured: take engine, lengths and drafting from the verifier's rows elsewhere."""
     same = np.zeros(len(rows), dtype=bool)
     if "verifier" in given:
         canonical = _canonical(cards)
@@ -126,7 +132,9 @@ def _from_others(
     ]
 
 
-def usual_drafting(posterior: Posterior, cards: Cards, verifier: str) -> dict[str, Any]:
+def usual_drafting(
+    posterior: Posterior, cards: Cards, verifier: str, called: Callable[[str], str] = str
+) -> dict[str, Any]:
     """Give the way of drafting for a verifier that the trace measured most.
 
     Parameters
@@ -135,6 +143,8 @@ def usual_drafting(posterior: Posterior, cards: Cards, verifier: str) -> dict[st
     cards : Cards
         For which verifiers a drafter was made.
     verifier : str
+    called : callable
+        Gives the name by which a column is stated, for messages.
 
     Returns
     -------
@@ -148,7 +158,8 @@ def usual_drafting(posterior: Posterior, cards: Cards, verifier: str) -> dict[st
     """
     rows = posterior.observed
     rows = rows[rows["k"] > 0]
-    wanted = "give --method, --drafter and --k to answer from what is known without them"
+    stated = f"{called('method')}, {called('drafter')} and {called('k')}"
+    wanted = f"give {stated} to answer from what is known without them"
     if not len(rows):
         raise ConditionError(f"the trace has no speculative rows: {wanted}")
     name = cards.verifier(verifier).name if cards.has("verifier", verifier) else verifier
@@ -178,8 +189,8 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
     -------
     array of str, shape (row,)
     """
-    made: dict[tuple, str] = {}
-    found = []
+    made: dict[tuple[str, ...], str] = {}
+    keys = []
     for _, row in rows.iterrows():
         name = tuple(str(row.get(c)) for c in (*NAMES, "engine_options"))
         if name not in made:
@@ -192,8 +203,8 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
                 precision=cards.precision(str(row["precision"] or "fp16"), verifier).name,
                 engine=engine_label(row),
             ).key
-        found.append(made[name])
-    return np.array(found, dtype=object)
+        keys.append(made[name])
+    return np.array(keys, dtype=object)
 
 
 def _named(deployment: str, known: list[str]) -> list[str]:
@@ -217,7 +228,7 @@ def _agreeing(posterior: Posterior, cards: Cards, given: dict[str, Any]) -> list
         wanted["verifier"] = cards.verifier(wanted["verifier"]).name
     if "hardware" in wanted:
         wanted["hardware"] = cards.hardware(wanted["hardware"]).name
-    found = []
+    keys = []
     for deployment in posterior.levels.deployments:
         same = all(getattr(deployment, n) == wanted[n] for n in ("verifier", "hardware", "tp") if n in wanted)
         if same and "precision" in wanted:
@@ -226,8 +237,8 @@ def _agreeing(posterior: Posterior, cards: Cards, given: dict[str, Any]) -> list
             stated = wanted["engine"]
             same = stated == deployment.engine or stated == engine_base(deployment.engine)
         if same:
-            found.append(deployment.key)
-    return found
+            keys.append(deployment.key)
+    return keys
 
 
 def _typical(rows: pd.DataFrame, given: dict[str, Any]) -> dict[str, Any]:

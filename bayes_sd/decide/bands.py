@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.frame import as_conditions
+from bayes_sd.decide.configurations import Configuration, one_configuration
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.decide.configurations import Configuration
     from bayes_sd.posterior.posterior import Posterior
 
 N_LOADS = 17
@@ -65,7 +66,7 @@ def loads_for(configuration: Configuration, n: int = N_LOADS) -> np.ndarray:
 
 def latency_bands(
     posterior: Posterior,
-    configuration: Configuration,
+    configuration: Configuration | Any,
     cards: Cards | None = None,
     loads: np.ndarray | None = None,
     ci: float = 0.9,
@@ -77,7 +78,8 @@ def latency_bands(
     ----------
     posterior : Posterior
         Thin it first (:func:`thinned`) if it is large.
-    configuration : Configuration
+    configuration : Configuration, or DataFrame or mapping
+        A measured one, or conditions that differ in load only (:func:`bayes_sd.condition.as_conditions`).
     cards : Cards, optional
         The posterior's own, and the shipped ones, by default.
     loads : array, shape (load,), optional
@@ -102,11 +104,13 @@ def latency_bands(
     Raises
     ------
     CardError, ConditionError
-        If the configuration names something that nothing is known about.
+        If the configuration names something that nothing is known about, or conditions differ in more than load.
     """
     import xarray as xr
 
     cards = posterior.cards() if cards is None else cards
+    if not isinstance(configuration, Configuration):
+        configuration = one_configuration(as_conditions(configuration, posterior=posterior), cards)
     loads = loads_for(configuration) if loads is None else np.asarray(loads, dtype=float)
     frame = _at_loads(configuration.condition, loads)
     prediction = predict(posterior, frame, cards, seed)
@@ -139,7 +143,7 @@ def latency_bands(
         "stage_upper": stage_high,
         "stage_share": mean / total,
     }
-    variables: dict = {name: (("load",), values) for name, values in per_load.items()}
+    variables: dict[str, Any] = {name: (("load",), values) for name, values in per_load.items()}
     variables |= {name: (("load", "stage"), values) for name, values in per_stage.items()}
     variables |= _measured(posterior, configuration, cards, seed)
     open_loop = configuration.condition["load_kind"].iloc[0] == "rate"
@@ -201,9 +205,9 @@ def _at_loads(condition: pd.DataFrame, loads: np.ndarray) -> pd.DataFrame:
 
 
 def _quantiles(draws: np.ndarray, levels: list[float], keep: np.ndarray) -> np.ndarray:
-    """Quantiles over draws, infinite ones counted as long; NaN where not to be kept or infinite."""
-    found = np.quantile(draws, levels, axis=0, method="inverted_cdf")
-    return np.where(keep & np.isfinite(found), found, np.nan)
+    """Quantiles over draws; a draw without a steady state counts as longest. NaN where not kept, or infinite."""
+    quantiles = np.quantile(draws, levels, axis=0, method="inverted_cdf")
+    return np.where(keep & np.isfinite(quantiles), quantiles, np.nan)
 
 
 def _split(
@@ -211,8 +215,8 @@ def _split(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latency by stage and requests running, shapes (draw, load, stage) and (draw, load)."""
     conditions = resolve(frame, posterior, cards)
-    found = costs_for(posterior, conditions, cards, seed)
-    pieces = [stage_latency_s(found, conditions, i) for i in range(len(frame))]
+    predicted = costs_for(posterior, conditions, cards, seed)
+    pieces = [stage_latency_s(predicted, conditions, i) for i in range(len(frame))]
     return np.stack([p[0] for p in pieces], axis=1), np.stack([p[1] for p in pieces], axis=1)
 
 
@@ -227,7 +231,7 @@ def _stage_summary(split: np.ndarray, tail: float, stable: np.ndarray) -> tuple[
     return mean, low, high
 
 
-def _measured(posterior: Posterior, configuration: Configuration, cards: Cards, seed: int) -> dict:
+def _measured(posterior: Posterior, configuration: Configuration, cards: Cards, seed: int) -> dict[str, Any]:
     """Measured points, and where each fell among predictions for it, with the acceptance of its own run."""
     rows = configuration.rows
     if "latency_s" not in rows:

@@ -31,6 +31,14 @@ def break_even_loads(
         Index in :data:`VERDICTS`.
     crossings : int array, shape (sample,)
         How often the speedup crosses 1.
+
+    Examples
+    --------
+    >>> loads = np.linspace(0.1, 2.0, 20)
+    >>> plain_s, speculative_s = 1.0 / (1.0 - 0.3 * loads), 0.5 / (1.0 - 0.45 * loads)
+    >>> break_even, verdict, _ = break_even_loads(loads, plain_s[None], speculative_s[None])
+    >>> round(float(break_even[0]), 3), VERDICTS[verdict[0]]
+    (1.667, 'below')
     """
     gain = 1.0 / speculative_s - 1.0 / plain_s
     known = np.isfinite(plain_s) | np.isfinite(speculative_s)

@@ -26,7 +26,7 @@ NEW_WORDS = {
 }
 """What each word of a condition's ``extrapolates`` means to a reader."""
 UNINFORMED = 0.8
-"""A parameter whose posterior sd is above this share of its prior's was hardly told by the data."""
+"""Above this ratio of posterior to prior sd the data said little about a parameter."""
 PRIOR_ONLY = {
     "acceptance_length_slope": (
         "draft length",
@@ -48,8 +48,8 @@ PRIOR_ONLY = {
         "The general level of acceptance comes from the prior.",
     ),
 }
-"""Parameter to what must be new for it to matter, table and key of its prior's sd, and what it means that the data did not
-inform it."""
+"""Parameters that the data may leave as the prior has them. Of each: what must be new about a condition for it to matter, the
+table and key of its prior's sd in ``priors.toml``, and the sentence that warns of it."""
 
 
 def caveats(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list[str]:
@@ -75,15 +75,15 @@ def caveats(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list
 
 def measured_lengths(posterior: Posterior, pair: str) -> list[int]:
     """List the draft lengths that a pair was measured at, from the names of its shapes."""
-    found = set()
+    lengths = set()
     for shape in posterior.names("shape"):
         if shape.startswith(f"{pair} k="):
-            found.add(round(float(shape[len(pair) + 3 :].split(" | ")[0])))
-    return sorted(found)
+            lengths.add(round(float(shape[len(pair) + 3 :].split(" | ")[0])))
+    return sorted(lengths)
 
 
 def _new(prepared: Prepared) -> list[str]:
-    """Say what no measurement stands behind, but for lengths of drafts and loads, which the sweep itself varies."""
+    """Name what was never measured, draft lengths and loads left out: the sweep varies those itself."""
     words: dict[str, None] = {}
     for drafter, text in zip(prepared.conditions.drafter, prepared.conditions.extrapolates, strict=True):
         for part in filter(None, text.split("; ")):
@@ -95,7 +95,7 @@ def _new(prepared: Prepared) -> list[str]:
 
 
 def _lengths(posterior: Posterior, prepared: Prepared) -> list[str]:
-    found = []
+    sentences = []
     for pair in dict.fromkeys(p for p in prepared.conditions.pair if p):
         asked = {
             a.k for a, p in zip(prepared.alternatives, prepared.conditions.pair, strict=True) if p == pair
@@ -104,14 +104,14 @@ def _lengths(posterior: Posterior, prepared: Prepared) -> list[str]:
         if known and asked - set(known):
             drafter = pair.rsplit(" | ", 1)[-1]
             measured = ", ".join(f"k={k}" for k in known)
-            found.append(
+            sentences.append(
                 f"{drafter} was measured on this deployment at {measured} only: other draft lengths follow from the model."
             )
-    return found
+    return sentences
 
 
 def _loads(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list[str]:
-    found = []
+    sentences = []
     deployment = prepared.conditions.deployments[0].key
     keys = [d.key for d in posterior.levels.deployments]
     axis = swept.attrs["load_axis"]
@@ -122,12 +122,12 @@ def _loads(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list[
             loads = (swept["rate_rps"] if open_loop else swept["load"]).to_numpy()
             unit = "requests/s" if open_loop else "in flight"
             if loads.max() > 1.1 * measured["load"][1]:
-                found.append(
+                sentences.append(
                     f"Loads above {measured['load'][1]:g} {unit} were never measured on this deployment."
                 )
         else:
             kind = "closed" if open_loop else "open"
-            found.append(
+            sentences.append(
                 f"This deployment was measured as {'an' if kind == 'open' else 'a'} {kind} loop only; the other follows "
                 "from queueing theory."
             )
@@ -135,18 +135,20 @@ def _loads(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list[
     past = (stable < 0.5).all(axis=0)
     if past.any():
         first = float(swept["load"].to_numpy()[np.argmax(past)])
-        found.append(f"From {first:.3g} {swept.attrs['load_units']} on no alternative has a steady state.")
+        sentences.append(
+            f"From {first:.3g} {swept.attrs['load_units']} on no alternative has a steady state."
+        )
     if np.any(prepared.conditions.cap > LARGEST_GRID) and np.isfinite(prepared.conditions.cap).any():
-        found.append(f"Caps above {LARGEST_GRID} running requests are not told apart.")
-    return found
+        sentences.append(f"Caps above {LARGEST_GRID} running requests are not told apart.")
+    return sentences
 
 
 def _prior_only(posterior: Posterior, new: set[str]) -> list[str]:
-    found = []
+    sentences = []
     for name, (matters, table, key, words) in PRIOR_ONLY.items():
         prior = posterior.spec.priors.get(table, {}).get(key)
         if matters not in new or prior is None or name not in posterior.tree["posterior"]:
             continue
         if np.std(posterior.draws(name)) > UNINFORMED * float(prior):
-            found.append(words)
-    return found
+            sentences.append(words)
+    return sentences

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,17 +62,17 @@ def collapse(
     names = [c.name for c in configurations for _ in range(len(c.rows))]
     cards = posterior.cards() if cards is None else cards
     conditions = resolve(frame, posterior, cards)
-    found = costs_for(posterior, conditions, cards, seed)
+    predicted = costs_for(posterior, conditions, cards, seed)
     latency = frame["latency_s"].to_numpy(dtype=float)
     rate = np.where(conditions.open_loop, conditions.load, conditions.load / latency)
     in_flight = np.maximum(rate * latency, 1.0)
     most = _most_in_flight(names, in_flight)
     x, y = (np.empty((posterior.n_draws, len(frame))) for _ in range(2))
     for i in range(len(frame)):
-        c1, c2 = _straight(found, conditions, i, in_flight[i], most[i])
+        c1, c2 = _straight(predicted, conditions, i, in_flight[i], most[i])
         y[:, i], x[:, i] = latency[i] / c1, rate[i] * c2
     tail = (1.0 - ci) / 2.0
-    result: dict = {"configuration": (("measurement",), np.array(names, dtype=object))}
+    result: dict[str, Any] = {"configuration": (("measurement",), np.array(names, dtype=object))}
     for name, values in (("x", x), ("y", y)):
         low, median, high = np.quantile(values, [tail, 0.5, 1.0 - tail], axis=0)
         result |= {
@@ -92,14 +92,14 @@ def _most_in_flight(names: list[str], in_flight: np.ndarray) -> np.ndarray:
 
 
 def _straight(
-    found: PredictedCosts, conditions: Conditions, i: int, in_flight: float, most: float
+    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: float, most: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """C1 [s] and C2 [s/request] of the line nearest to a condition's service curve, shape (draw,) each."""
     b = np.append(np.geomspace(1.0, max(most, 2.0), 16), in_flight)[None, :]
-    service, _, _ = curve(found, conditions, i, b)
+    service, _, _ = curve(predicted, conditions, i, b)
     experts = np.zeros_like(service)
-    if found.n_experts[i] > 0:
-        experts = stage_parts_s(found, conditions, i, b)[list(PARTS).index("verify, experts")]
+    if predicted.sparse[i] >= 0:
+        experts = stage_parts_s(predicted, conditions, i, b)[list(PARTS).index("verify, experts")]
     target, number = (service - experts)[:, :-1], b[:, :-1]
     weight = service[:, :-1] ** -2
     weight = weight / weight.sum(axis=1, keepdims=True)
@@ -109,5 +109,5 @@ def _straight(
     )
     slope = (weight * (number - mean_b) * (target - mean_s)).sum(axis=1)
     slope /= (weight * (number - mean_b) ** 2).sum(axis=1)
-    off = np.exp(found.misfit[:, i])
+    off = np.exp(predicted.misfit[:, i])
     return off * (mean_s[:, 0] - slope * mean_b[:, 0] + experts[:, -1]), off * slope

@@ -81,8 +81,8 @@ def configurations_of(table: pd.DataFrame, cards: Cards) -> list[Configuration]:
     -------
     list of Configuration
     """
-    groups: dict[tuple, list[int]] = {}
-    known: dict[tuple, tuple[str, str]] = {}
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    known: dict[tuple[Any, ...], tuple[str, str]] = {}
     names = [name for name in NAMING if name in table]
     lengths = table[["prompt_tokens", "output_tokens"]].to_numpy(dtype=float)
     # Plain records: a Series for each row would take longer than all the rest.
@@ -96,9 +96,34 @@ def configurations_of(table: pd.DataFrame, cards: Cards) -> list[Configuration]:
         words = (key, drafter, float(row["k"]), _text(row, "workload"), _protocol(row))
         same = next((g for g in groups if g[:5] == words and _alike(lengths, groups[g][0], i)), None)
         groups.setdefault(same or (*words, len(groups)), []).append(i)
-    found = [_configuration(table.iloc[rows], group) for group, rows in groups.items()]
-    order = {key: n for n, key in enumerate(dict.fromkeys(c.deployment for c in found))}
-    return sorted(found, key=lambda c: order[c.deployment])
+    grouped = [_configuration(table.iloc[rows], group) for group, rows in groups.items()]
+    order = {key: n for n, key in enumerate(dict.fromkeys(c.deployment for c in grouped))}
+    return sorted(grouped, key=lambda c: order[c.deployment])
+
+
+def one_configuration(table: pd.DataFrame, cards: Cards) -> Configuration:
+    """Take conditions that differ in load only as one configuration.
+
+    Parameters
+    ----------
+    table : DataFrame
+    cards : Cards
+
+    Returns
+    -------
+    Configuration
+
+    Raises
+    ------
+    ConditionError
+        If they differ in more than load.
+    """
+    several = configurations_of(table, cards)
+    if len(several) != 1:
+        raise ConditionError(
+            f"the conditions are {len(several)} configurations, where one is needed: they must differ in load_value only"
+        )
+    return several[0]
 
 
 def select(configurations: list[Configuration], words: str | None) -> list[Configuration]:
@@ -123,14 +148,14 @@ def select(configurations: list[Configuration], words: str | None) -> list[Confi
     """
     if words is not None:
         wanted = words.casefold().split()
-        found = [c for c in configurations if all(w in c.name.casefold() for w in wanted)]
-        if not found:
+        chosen = [c for c in configurations if all(w in c.name.casefold() for w in wanted)]
+        if not chosen:
             names = list(dict.fromkeys(c.deployment for c in configurations))
             more = f" and {len(names) - 3} more (--list shows them)" if len(names) > 3 else ""
             raise ConditionError(
                 f"no measured configuration has all of the words {words!r}; measured are: {'; '.join(names[:3])}{more}"
             )
-        return found
+        return chosen
     speculating = {c.deployment for c in configurations if c.condition["k"].iloc[0] > 0}
     rows: dict[str, int] = {}
     for c in configurations:
@@ -140,7 +165,7 @@ def select(configurations: list[Configuration], words: str | None) -> list[Confi
     return [c for c in configurations if c.deployment == most]
 
 
-def _configuration(rows: pd.DataFrame, group: tuple) -> Configuration:
+def _configuration(rows: pd.DataFrame, group: tuple[Any, ...]) -> Configuration:
     rows = rows.sort_values("load_value").reset_index(drop=True)
     condition = rows.iloc[[0]].copy()
     for name in ("prompt_tokens", "output_tokens"):

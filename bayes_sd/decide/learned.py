@@ -1,9 +1,10 @@
-"""What a stream of windows teaches about the server that produced it, while it is scored against the posterior.
+"""Scores windows of one server, and learns from each what the posterior left open about that server.
 
-Windows of one server share its unknown costs, so their deviations from the posterior predictive are alike: each is scored
-against the predictive law *given the windows before it*. On the log scale that is a Kalman filter whose state is the few
-directions in which the posterior's draws differ at the loads seen. The scale of the noise between windows is unknown too:
-it has a scaled inverse chi-square law, so that a score is Student-t, and is turned into a standard normal.
+All windows come from one server, whose costs are unknown but the same throughout: if the first window is 3 % slower than
+predicted, the second will be too. So each window is scored against the prediction *given the windows before it*. On the log
+scale that is a Kalman filter. Its state are the few directions in which the posterior's draws differ at the loads seen. The
+noise between windows has an unknown scale as well, with a scaled inverse chi-square law: a standardised deviation is then
+Student-t, and is turned into a standard normal score.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 
 KEPT = 0.02
-"""Share of a prediction's variance below which a new direction is counted as noise instead."""
+"""A direction that explains less than this share of a prediction's variance is not kept; its variance counts as noise."""
 MOST_DIRECTIONS = 16
 PRIOR_WINDOWS = 10.0
-"""Windows that the stated noise counts for, against the noise that is seen."""
+"""Weight of the stated noise: it counts as much as the noise that is seen in so many windows."""
 CLIP = 2.5
-"""Scores beyond this count as this in the noise's scale, so that a shift does not hide itself behind it."""
+"""Larger scores count as this one when the noise is learned. Otherwise a lasting shift would soon pass for noise."""
 
 
 class Noise:
@@ -38,18 +39,18 @@ class Noise:
         )
 
         ratio = standardised / np.sqrt(self.scale2)
-        # By the tail that is small: far out the other one rounds to 1.
+        # The smaller tail: far from zero the other one rounds to 1.
         return float(-np.sign(ratio) * ndtri(stdtr(self.windows, -abs(ratio)))) if ratio else 0.0
 
     def learn(self, standardised: float) -> None:
-        """Take in a deviation of a good window."""
+        """Update the scale by the standardised deviation of a window without an alarm."""
         square = min(standardised**2, CLIP**2 * self.scale2) / self._clipped
         self.scale2 = (self.windows * self.scale2 + square) / (self.windows + 1.0)
         self.windows += 1.0
 
 
 class LearnedServer:
-    """Directions in which draws differ, and what the windows so far say of them.
+    """Directions in which the posterior's draws differ, and where along them the windows so far place this server.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class LearnedServer:
     def score(
         self, signal: str, observed: float, draws: np.ndarray, noise_sd: float, learn: bool
     ) -> tuple[float, float]:
-        """Score one deviation and, if it is of a good window, learn from it.
+        """Score one deviation and, if asked, learn from it.
 
         Parameters
         ----------
@@ -100,7 +101,7 @@ class LearnedServer:
         return score, float(expected)
 
     def _loads(self, centred: np.ndarray) -> tuple[np.ndarray, float]:
-        """Coordinates of a prediction in the directions known, and the variance left; a new direction is added."""
+        """Coordinates of a prediction in the known directions, and the variance left; may add a direction."""
         n = len(centred)
         loads = self._basis @ centred / n
         left = centred - loads @ self._basis

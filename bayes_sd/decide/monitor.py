@@ -11,20 +11,22 @@ A window is split into signals that point at different stages:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayes_sd.condition.frame import as_conditions
-from bayes_sd.decide.alarm import charts_for
+from bayes_sd.decide.alarm import Chart, charts_for
 from bayes_sd.decide.bands import thinned
 from bayes_sd.decide.learned import LearnedServer
+from bayes_sd.decide.verdict import SIDES, Verdict, drift_words, to_dataset
 from bayes_sd.forecast.conditions import resolve
-from bayes_sd.forecast.costs import costs_for, sigmoid
+from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import curve
 from bayes_sd.forecast.stages import stage_latency_s
 from bayes_sd.latency.acceptance import alpha_iid_from_committed, expected_committed_iid
+from bayes_sd.model.term import sigmoid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,12 +36,12 @@ if TYPE_CHECKING:
     from bayes_sd.decide.windows import Window
     from bayes_sd.posterior.posterior import Posterior
 
-SIDES = {"acceptance": (1, -1), "steps": (1, -1), "queue": (1,)}
-"""Directions that each signal is watched in."""
+Signal = tuple[float, np.ndarray, float]
+"""A signal of a window: its observed value, what each draw predicts, shape (draw,), and the noise of the observed one."""
 REQUEST_CV = 0.5
 """Coefficient of variation of single requests' latencies where a window does not say their lengths."""
 KNOWN_LENGTH_CV = 0.15
-"""The same where it does: position in the batch and luck of acceptance are left."""
+"""The same where a window states its lengths: what is left is where in a batch a request ran, and its acceptance by chance."""
 ACCEPTANCE_CV = 0.2
 """Coefficient of variation of the accepted length from request to request: prompts differ."""
 ASSUMED_REQUESTS = 100.0
@@ -49,42 +51,6 @@ QUEUE_SD = 0.03
 EDGE = 1e-3
 UNLIKELY = 0.01
 DRAWS = 500
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one window says.
-
-    Attributes
-    ----------
-    number : int
-        From 1.
-    window : Window
-    batch : float
-        Effective batch size [requests].
-    expected_s, lower_s, upper_s : float
-        Latency that the posterior predicts at that batch size and accepted length: median and 90 % interval [s].
-    scores, p_values : dict of str to float
-        Per signal: standard normal score given the windows before, and its two-sided p-value.
-    p_value : float
-        Of the window: the smallest of them, corrected for their number (Šidák).
-    alarm : bool
-        Whether an alarm stands; it began with the first such window.
-    drift : str
-        What would explain an unlikely window or the alarm; empty if nothing is unlikely.
-    """
-
-    number: int
-    window: Window
-    batch: float
-    expected_s: float
-    lower_s: float
-    upper_s: float
-    scores: dict[str, float]
-    p_values: dict[str, float]
-    p_value: float
-    alarm: bool
-    drift: str
 
 
 class Monitor:
@@ -123,19 +89,21 @@ class Monitor:
     ) -> None:
         small = thinned(posterior, DRAWS)
         cards = posterior.cards() if cards is None else cards
-        self._conditions = resolve(as_conditions(condition, load_needed=False), small, cards)
-        self._found = costs_for(small, self._conditions, cards, seed)
+        self._conditions = resolve(
+            as_conditions(condition, load_needed=False, posterior=posterior), small, cards
+        )
+        self._predicted = costs_for(small, self._conditions, cards, seed)
         self._rate, self._windows, self._cv = false_alarm_rate, windows, request_cv
         charts_for(SIDES, false_alarm_rate, windows)  # so that an impossible rate is refused at once
         self.k = int(self._conditions.k[0])
         rng = np.random.default_rng([seed, 13])
         n, tails = small.n_draws, small.spec.priors["noise"]["tails"]
-        # What sets one run apart from the next lasts for the whole stream, so it belongs to the draws.
-        self._run = rng.standard_t(tails, size=n) * self._found.noise[:, 0] + self._found.misfit[:, 0]
+        # A run deviates from the model as a whole, for as long as it lasts: so each draw gets one deviation.
+        self._run = rng.standard_t(tails, size=n) * self._predicted.noise[:, 0] + self._predicted.misfit[:, 0]
         self._logit = self._acceptance_logit(rng.normal(size=n)) if self.k else np.zeros(n)
-        self._jitter = float(np.median(self._found.noise[:, 0]))
+        self._jitter = float(np.median(self._predicted.noise[:, 0]))
         self._server = LearnedServer(n)
-        self._charts: dict | None = None
+        self._charts: dict[str, Chart] | None = None
         self._number = 0
         self._alarm: dict[str, int] = {}
 
@@ -146,10 +114,10 @@ class Monitor:
         return "; ".join(words)
 
     def _acceptance_logit(self, luck: np.ndarray) -> np.ndarray:
-        committed = self._found.committed[:, 0]
+        committed = self._predicted.committed[:, 0]
         alpha = alpha_iid_from_committed(committed, np.full(len(committed), self.k))
         alpha = np.clip(alpha, EDGE, 1 - EDGE)
-        return np.log(alpha) - np.log1p(-alpha) + self._found.committed_run_sd * luck
+        return np.log(alpha) - np.log1p(-alpha) + self._predicted.committed_run_sd * luck
 
     def see(self, window: Window) -> Verdict:
         """Score the next window.
@@ -194,26 +162,26 @@ class Monitor:
             drift=self._explain(window, signals, expected, scores, p_values),
         )
 
-    def _signals(self, window: Window) -> dict[str, tuple[float, np.ndarray, float]]:
+    def _signals(self, window: Window) -> dict[str, Signal]:
         """Observed value, prediction per draw and noise of each signal that the window has."""
         requests = window.requests or ASSUMED_REQUESTS
-        found = {}
+        signals = {}
         logit, logit_sd = self._logit, 0.0
         if self.k and window.accepted_len is not None:
             observed, logit_sd = self._observed_logit(window.accepted_len, requests)
-            found["acceptance"] = (observed, logit, logit_sd)
+            signals["acceptance"] = (observed, logit, logit_sd)
         cv = self._cv
         if cv is None:
             cv = REQUEST_CV if window.output_tokens is None else KNOWN_LENGTH_CV
         service = self.service_s(window)
         running = window.latency_s - (window.queue_s or 0.0)
         steps_sd = float(np.hypot(self._jitter, cv / np.sqrt(requests)))
-        found["steps"] = (float(np.log(running)), np.log(service) + self._run, steps_sd)
+        signals["steps"] = (float(np.log(running)), np.log(service) + self._run, steps_sd)
         if window.queue_s is not None and window.rate_rps is not None:
             waits = self._waits(window.rate_rps)
             sd = float(np.hypot(QUEUE_SD, np.median(waits) / np.sqrt(max(requests / 10.0, 1.0))))
-            found["queue"] = (float(np.log(window.latency_s / running)), waits, sd)
-        return found
+            signals["queue"] = (float(np.log(window.latency_s / running)), waits, sd)
+        return signals
 
     def _observed_logit(self, accepted_len: float, requests: float) -> tuple[float, float]:
         """Log odds of acceptance that an accepted length implies, and its sampling error."""
@@ -236,7 +204,7 @@ class Monitor:
         array, shape (draw,)
             Seconds, waiting and the run's own deviation left out.
         """
-        conditions, found = self._conditions, self._found
+        conditions, predicted = self._conditions, self._predicted
         if window.prompt_tokens is not None:
             conditions = replace(conditions, prompt=np.array([window.prompt_tokens]))
         if window.output_tokens is not None:
@@ -245,26 +213,33 @@ class Monitor:
             committed = expected_committed_iid(sigmoid(self._logit), np.full(len(self._logit), self.k))
             if window.accepted_len is not None:
                 committed = np.full_like(committed, min(window.accepted_len, self.k + 1.0))
-            found = replace(found, committed=committed[:, None])
+            predicted = replace(predicted, committed=committed[:, None])
         batch = np.array([[max(window.batch, 1.0)]])
-        return curve(found, conditions, 0, batch)[0][:, 0]
+        return curve(predicted, conditions, 0, batch)[0][:, 0]
 
     def _waits(self, rate: float) -> np.ndarray:
-        """Log of latency over latency without waiting that a rate should make, per draw."""
+        """Predict the queue signal at an arrival rate: log(latency / latency without waiting), shape (draw,)."""
         at = replace(
             self._conditions,
             load=np.array([rate]),
             open_loop=np.array([True]),
             poisson=np.array([True]),
         )
-        split, _ = stage_latency_s(self._found, at, 0)
+        split, _ = stage_latency_s(self._predicted, at, 0)
         total, waiting = split.sum(axis=1), split[:, -1]
         factor = np.log(total / np.maximum(total - waiting, 1e-9))
-        # Without a steady state the wait is whatever the stream lasts: as long as the longest steady one.
+        # Draws without a steady state have no wait to predict: they take the longest of the others.
         steady = factor[np.isfinite(factor)]
         return np.nan_to_num(factor, nan=float(steady.max()) if len(steady) else 0.0)
 
-    def _explain(self, window: Window, signals, expected, scores, p_values) -> str:
+    def _explain(
+        self,
+        window: Window,
+        signals: dict[str, Signal],
+        expected: dict[str, float],
+        scores: dict[str, float],
+        p_values: dict[str, float],
+    ) -> str:
         """Put into words what would explain an unlikely window or the alarm that stands."""
         words = []
         for name in signals:
@@ -272,7 +247,7 @@ class Monitor:
                 continue
             side = self._alarm.get(name, 1 if scores[name] > 0 else -1)
             observed = signals[name][0]
-            words.append(_words(name, side, observed, expected[name], self.k, window))
+            words.append(drift_words(name, side, observed, expected[name], self.k, window))
         return "; ".join(w for w in words if w)
 
 
@@ -280,31 +255,6 @@ def _two_sided(score: float) -> float:
     from scipy.special import ndtr
 
     return float(2.0 * ndtr(-abs(score)))
-
-
-def _words(name: str, side: int, observed: float, expected: float, k: int, window: Window) -> str:
-    if name == "acceptance":
-        was = float(expected_committed_iid(sigmoid(np.array(expected)), np.array(k)))
-        verb = "rose" if side > 0 else "fell"
-        return (
-            f"acceptance {verb}: {window.accepted_len:.2f} tokens per cycle where {was:.2f} were expected "
-            f"(per-token acceptance {sigmoid(np.array(observed)):.2f}, expected {sigmoid(np.array(expected)):.2f})"
-        )
-    if name == "queue":
-        return (
-            ""
-            if side < 0
-            else f"requests queue: {window.queue_s:.3g} s before they run, beyond what the load explains"
-        )
-    change = np.expm1(observed - expected)
-    pace = "slower" if change > 0 else "faster"
-    what = "steps (verify and draft)" if k else "steps (verify)"
-    blame = (
-        ""
-        if window.accepted_len is not None or not k
-        else "; or acceptance moved, which the window does not state"
-    )
-    return f"{what} {abs(change):.0%} {pace} than expected at a batch of {window.batch:.3g}{blame}"
 
 
 def monitor(watch: Monitor, windows: Iterable[Window]) -> xr.Dataset:
@@ -318,43 +268,6 @@ def monitor(watch: Monitor, windows: Iterable[Window]) -> xr.Dataset:
     Returns
     -------
     Dataset
-        As :func:`to_dataset`.
+        As :func:`bayes_sd.decide.verdict.to_dataset`.
     """
     return to_dataset([watch.see(window) for window in windows])
-
-
-def to_dataset(verdicts: list[Verdict]) -> xr.Dataset:
-    """Collect verdicts.
-
-    Parameters
-    ----------
-    verdicts : list of Verdict
-
-    Returns
-    -------
-    Dataset
-        Dims ``window`` (numbers from 1) and ``signal``: ``latency``, ``expected, lower, upper`` [s] (posterior predictive
-        at the window's batch size, 90 %), ``batch`` [requests], ``accepted_len``, ``p_value``, ``alarm``, ``drift``
-        (words); ``score`` and ``signal_p_value`` per signal, NaN where a window lacks it.
-    """
-    import xarray as xr
-
-    names = [name for name in SIDES if any(name in v.scores for v in verdicts)]
-    columns = {
-        "latency": [v.window.latency_s for v in verdicts],
-        "expected": [v.expected_s for v in verdicts],
-        "lower": [v.lower_s for v in verdicts],
-        "upper": [v.upper_s for v in verdicts],
-        "batch": [v.batch for v in verdicts],
-        "accepted_len": [
-            np.nan if v.window.accepted_len is None else v.window.accepted_len for v in verdicts
-        ],
-        "p_value": [v.p_value for v in verdicts],
-        "alarm": [v.alarm for v in verdicts],
-        "drift": np.array([v.drift for v in verdicts], dtype=object),
-    }
-    result: dict = {name: (("window",), values) for name, values in columns.items()}
-    for name, attribute in (("score", "scores"), ("signal_p_value", "p_values")):
-        table = [[getattr(v, attribute).get(s, np.nan) for s in names] for v in verdicts]
-        result[name] = (("window", "signal"), np.array(table, dtype=float))
-    return xr.Dataset(result, coords={"window": [v.number for v in verdicts], "signal": names})

@@ -74,14 +74,19 @@ def read_objective(text: str) -> Objective:
     ------
     ConditionError
         If it is not written so.
+
+    Examples
+    --------
+    >>> read_objective("ttft <= 300 ms")
+    Objective(statistic='ttft', limit_s=0.3)
     """
-    found = _FORM.fullmatch(text)
-    statistic = found[1].casefold() if found else ""
-    if found is None or statistic not in STATISTICS:
+    match = _FORM.fullmatch(text)
+    statistic = match[1].casefold() if match else ""
+    if match is None or statistic not in STATISTICS:
         raise ConditionError(
             f"objective {text!r}: write it as STATISTIC<TIME with one of {', '.join(STATISTICS)} and s or ms, as p95<2s"
         )
-    limit = float(found[2]) * UNITS_S[found[3].casefold()]
+    limit = float(match[2]) * UNITS_S[match[3].casefold()]
     if not 0 < limit <= MOST["s"]:
         raise ConditionError(f"objective {text!r}: the time must be above 0, and at most {MOST['s']:g} s")
     return Objective(statistic, limit)

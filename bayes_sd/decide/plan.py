@@ -31,7 +31,7 @@ MOST_RATE, MOST_PRICE = 1e9, 1e9
 """Requests/s of all replicas, and price of a GPU-hour."""
 SECONDS_PER_HOUR = 3600.0
 AT_LIMIT = 0.98
-"""From this share of the stability limit on it is saturation that binds, not the objective."""
+"""If the objectives still hold at this share of the stability limit, saturation limits the rate, and not they."""
 
 
 def plan(
@@ -98,14 +98,14 @@ def plan(
 
     objectives = [read_objective(text) for text in ([slo] if isinstance(slo, str) else slo)]
     check_plan(objectives, rate_rps, probability, price_per_gpu_hour, ci)
-    base = as_conditions(base, load_needed=False)
+    base = as_conditions(base, load_needed=False, posterior=posterior)
     alternatives = [Alternative(0)]
     if base["k"].iloc[0] > 0:
         alternatives.append(Alternative(int(base["k"].iloc[0])))
     thin = max(1, posterior.n_draws // DRAWS)
     prepared = prepare(posterior, base, alternatives, cards, seed, thin)
-    found = [highest_rates(prepared, i, objectives) for i in range(len(alternatives))]
-    highest, limit, idle = (np.stack(column, axis=1) for column in zip(*found, strict=True))
+    searched = [highest_rates(prepared, i, objectives) for i in range(len(alternatives))]
+    highest, limit, idle = (np.stack(column, axis=1) for column in zip(*searched, strict=True))
     levels = [(1.0 - ci) / 2.0, 0.5, (1.0 + ci) / 2.0]
     draws, band, each = ("sample", "alternative"), ("quantile", "alternative"), ("alternative",)
     rps = {"units": "requests/s"}
@@ -151,7 +151,7 @@ def check_plan(
     price_per_gpu_hour: float | None,
     ci: float = 0.9,
 ) -> None:
-    """Refuse what no posterior could answer.
+    """Check the numbers of a plan, before a posterior is asked.
 
     Parameters
     ----------
@@ -231,11 +231,11 @@ def _replicas(
 ) -> dict[str, Any]:
     """Replicas for a rate, and what they cost."""
     with np.errstate(divide="ignore"):
-        # A hair less: a rate that is held exactly needs no further replica.
+        # Slightly less, so that rounding adds no replica where the rate is held exactly.
         replicas = np.ceil(rate / highest * (1.0 - 1e-9))
     promised = np.quantile(replicas, probability, axis=0, method="inverted_cdf")
     each = ("alternative",)
-    found: dict[str, Any] = {
+    variables: dict[str, Any] = {
         "replicas": (("sample", "alternative"), replicas),
         "replicas_band": (("quantile", "alternative"), quantiles(replicas, levels)),
         "promised_replicas": (each, promised),
@@ -244,6 +244,6 @@ def _replicas(
     if price is not None:
         hourly = promised * gpus_per_replica * price
         tokens = rate * output_tokens * SECONDS_PER_HOUR
-        found["cost_per_hour"] = (each, hourly)
-        found["cost_per_million_tokens"] = (each, hourly / tokens * 1e6)
-    return found
+        variables["cost_per_hour"] = (each, hourly)
+        variables["cost_per_million_tokens"] = (each, hourly / tokens * 1e6)
+    return variables

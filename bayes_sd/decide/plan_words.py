@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,11 +35,11 @@ def plan_words(result: xr.Dataset) -> list[str]:
     return words
 
 
-def _called(name: str, about: dict) -> str:
+def _called(name: str, about: dict[str, Any]) -> str:
     return "without speculation" if name == "none" else f"with {about['drafter']} {name.split()[-1]}"
 
 
-def _alternative(one: xr.Dataset, called: str, about: dict) -> list[str]:
+def _alternative(one: xr.Dataset, called: str, about: dict[str, Any]) -> list[str]:
     sure, slo = f"{about['probability']:.0%}", about["slo"]
     promised = float(one["promised_rate"])
     infeasible = float(one["p_infeasible"])

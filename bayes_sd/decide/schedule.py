@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
 
 WORTH_A_ROW = 0.001
-"""Another row must save this share of the speed over a doubling of the batch size, or it is not written."""
+"""A further row of the table must save at least this share of the attainable speed over one doubling of the batch size."""
 EVERY_UP_TO = 64
-"""Batch sizes that are all looked at; above, sixteen for each doubling."""
+"""Up to this batch size every one is looked at; above it, sixteen per doubling."""
 WITHOUT_MODEL = ("ngram", "suffix", "mtp")
 """Methods whose speculative config names no drafting model."""
 
@@ -160,7 +160,7 @@ def _choose(
         Index among those to choose from.
     """
     sizes = judged["load"].to_numpy()
-    # Batch sizes weigh as they do on a logarithmic axis, where each doubling counts alike.
+    # Each doubling of the batch size has the same weight.
     weight = np.log2((sizes + 0.5) / np.r_[0.5, sizes[:-1] + 0.5])
     loss = np.nan_to_num(judged["relative_regret"].to_numpy()[own], nan=0.0) * weight
     total, came = loss[:, 0], np.zeros(loss.shape, dtype=int)

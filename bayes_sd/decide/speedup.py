@@ -115,11 +115,11 @@ def speedup(
     CardError
         If it names something that nothing is known about.
     """
-    base = as_conditions(base, load_needed=False)
+    base = as_conditions(base, load_needed=False, posterior=posterior)
     k = base["k"].iloc[0]
     if not k > 0:
         raise ConditionError(
-            "the condition does not speculate: give --method, --drafter and --k of the speculation to judge"
+            "the condition does not speculate: give method, drafter and k (--method, --drafter, --k) of the speculation to judge"
         )
     if not 0.0 < ci < 1.0:
         raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
@@ -168,7 +168,7 @@ def default_loads(
     if axis == "in-flight":
         cap = np.median(running_cap(prepared.costs, prepared.conditions, plain))
         return np.unique(np.round(np.geomspace(1.0, cap, n)))
-    # At the very limit a median latency has no size to speak of.
+    # At the stability limit itself half of the draws have no finite latency.
     share = np.linspace(1.0 / n, 1.0, n) * 0.98 * medians.max()
     return share / medians[plain] if axis == "utilisation" else share
 
@@ -176,7 +176,7 @@ def default_loads(
 def _search_loads(prepared: Prepared, limits: np.ndarray, axis: LoadAxis) -> np.ndarray:
     if axis == "in-flight":
         return default_loads(prepared, limits, axis, N_SEARCH)
-    # A share of the draws saturates later than the median does.
+    # Some draws saturate at a higher load than the median does.
     top = np.quantile(limits.max(axis=1), 0.995)
     rates = np.concatenate([np.geomspace(0.002, 0.1, 16)[:-1], np.linspace(0.1, 1.0, N_SEARCH - 15)]) * top
     return rates / np.median(limits[:, prepared.plain or 0]) if axis == "utilisation" else rates
@@ -213,7 +213,7 @@ def _over_load(shown: xr.Dataset, levels: list[float]) -> dict[str, Any]:
 
 
 def quantiles(values: np.ndarray, levels: list[float]) -> np.ndarray:
-    """Give quantiles over the first axis that are draws themselves, so that infinite ones do no harm.
+    """Give quantiles over the first axis, each one of the draws: a mean of a finite and an infinite one is none.
 
     Parameters
     ----------
@@ -291,6 +291,6 @@ def cost_coefficients(prepared: Prepared) -> tuple[np.ndarray, np.ndarray]:
     n = np.min([running_cap(costs, conditions, i) for i in many], axis=0)
     n = np.maximum(n, 2).astype(float)
     ends = np.stack([np.ones_like(n), n], axis=1)
-    found = np.stack([service_curve(costs, conditions, i, ends)[0] for i in many], axis=1)
-    found = found * np.exp(costs.misfit)[:, :, None]
-    return found[:, :, 0], (found[:, :, 1] - found[:, :, 0]) / (n[:, None] - 1.0)
+    service = np.stack([service_curve(costs, conditions, i, ends)[0] for i in many], axis=1)
+    service = service * np.exp(costs.misfit)[:, :, None]
+    return service[:, :, 0], (service[:, :, 1] - service[:, :, 0]) / (n[:, None] - 1.0)

@@ -64,18 +64,18 @@ def speedup_summary(result: xr.Dataset) -> dict[str, Any]:
     """
     ci = result.attrs["ci"]
     levels = [(1.0 - ci) / 2.0, 0.5, (1.0 + ci) / 2.0]
-    found: dict[str, Any] = dict(result.attrs)
+    summary: dict[str, Any] = dict(result.attrs)
     for name in ("zero_load_speedup", "c1_ratio", "c2_ratio", "committed"):
-        found[name] = np.quantile(result[name].to_numpy(), levels).tolist()
-    found["break_even"] = result["break_even_band"].to_numpy().tolist()
-    found["p_verdict"] = dict(
+        summary[name] = np.quantile(result[name].to_numpy(), levels).tolist()
+    summary["break_even"] = result["break_even_band"].to_numpy().tolist()
+    summary["p_verdict"] = dict(
         zip(_text(result["verdict"]), result["p_verdict"].to_numpy().tolist(), strict=True)
     )
-    found["p_several"] = float(result["p_several"])
-    found["p_regime"] = dict(
+    summary["p_several"] = float(result["p_several"])
+    summary["p_regime"] = dict(
         zip(_text(result["regime"]), result["p_regime"].to_numpy().tolist(), strict=True)
     )
-    return plain(found)
+    return plain(summary)
 
 
 def tune_table(result: xr.Dataset) -> pd.DataFrame:

@@ -57,7 +57,7 @@ def prepare_choices(
     ConditionError
         If a draft length is out of range, there are fewer than two alternatives, or the base condition has no drafter.
     """
-    base = as_conditions(base, load_needed=False)
+    base = as_conditions(base, load_needed=False, posterior=posterior)
     lengths = sorted(set(draft_lengths))
     wrong = [k for k in lengths if k != int(k) or not 0 <= k <= LONGEST_DRAFT]
     if wrong:
@@ -65,7 +65,9 @@ def prepare_choices(
     if not drafters:
         row = base.iloc[0]
         if row["method"] == "none":
-            raise ConditionError("the condition has no way of drafting: give --method and --drafter to tune")
+            raise ConditionError(
+                "the condition has no way of drafting: give method and drafter (--method, --drafter) to tune"
+            )
         drafters = [(str(row["method"]), str(row["drafter"]))]
     choices = [Alternative(int(k), drafter, method) for method, drafter in drafters for k in lengths if k > 0]
     if 0 in lengths:

@@ -63,7 +63,7 @@ class Server:
     """
 
     url: str
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
 
 
 def available() -> bool:
@@ -117,7 +117,7 @@ def serve(settings: ServerSettings, log: str | Path = os.devnull) -> Iterator[Se
             process.stdin.close()
 
 
-def _wait(port: int, process: subprocess.Popen, log: str | Path) -> None:
+def _wait(port: int, process: subprocess.Popen[bytes], log: str | Path) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         if process.poll() is not None:

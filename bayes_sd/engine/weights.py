@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def write_model(shape: Shape, follow: np.ndarray, seed: int, path: str | Path) -
     return write_atomically(path, writer)
 
 
-def _describe(out, shape: Shape) -> None:
+def _describe(out: Any, shape: Shape) -> None:
     out.add_name(shape.name)
     out.add_context_length(CONTEXT)
     out.add_embedding_length(shape.width)
@@ -87,7 +88,7 @@ def _describe(out, shape: Shape) -> None:
         out.add_expert_used_count(shape.experts_used)
 
 
-def _vocabulary(out) -> None:
+def _vocabulary(out: Any) -> None:
     texts = token_texts()
     types = [NORMAL] * len(texts)
     types[BYTES : BYTES + len(SPECIAL)] = [CONTROL] * len(SPECIAL)

@@ -131,7 +131,7 @@ def prepare(
     """
     import pandas as pd
 
-    base = as_conditions(base, load_needed=False)
+    base = as_conditions(base, load_needed=False, posterior=posterior)
     if len(base) != 1:
         raise ConditionError(f"a base condition is one row; got {len(base)}: choose one")
     if not alternatives:

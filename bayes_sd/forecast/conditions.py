@@ -11,8 +11,9 @@ import numpy as np
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
-from bayes_sd.model.deployments import Deployment, deployment_of, drafter_of
-from bayes_sd.model.design import cell_name, lengths_name, measured_committed, shape_name
+from bayes_sd.model.arranged import Design
+from bayes_sd.model.deployments import Deployment, deployment_of
+from bayes_sd.model.design import arrange
 from bayes_sd.model.spec import KINDS
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Conditions:
         Deployment and rounded lengths.
     extrapolates : list of str
         What is new about each condition, empty if nothing.
+    design : Design
+        The conditions' levels and what cards say of them.
     """
 
     frame: pd.DataFrame
@@ -64,6 +67,7 @@ class Conditions:
     shape: list[str]
     lengths: list[str]
     extrapolates: list[str]
+    design: Design
 
     def __len__(self) -> int:
         return len(self.deployments)
@@ -93,10 +97,12 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     CardError
         If hardware, precision or verifier are unknown.
     ConditionError
-        If a needed column is missing, a value cannot be used, or a draft length is missing where a method speculates.
+        If a server has separate pools for prefill and decode, a needed column is missing, a value cannot be used, or a
+        draft length is missing where a method speculates.
     """
-    frame = as_conditions(frame)
+    frame = as_conditions(frame, posterior=posterior)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
+    _refuse_separate_pools(frame, deployments)
     k = frame["k"].to_numpy(dtype=float)
     missing = np.flatnonzero(np.isnan(k))
     if len(missing):
@@ -104,47 +110,48 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
         raise ConditionError(
             f"row {row}: method speculates and k is blank; give the draft length in column k"
         )
-    drafter = [
-        drafter_of(row, cards) if n > 0 else "" for (_, row), n in zip(frame.iterrows(), k, strict=True)
-    ]
-    pair = [f"{d.key} | {n}" if n else "" for d, n in zip(deployments, drafter, strict=True)]
-    cell = [
-        cell_name(row, d, n) if n else ""
-        for (_, row), d, n in zip(frame.iterrows(), deployments, drafter, strict=True)
-    ]
-    arrivals = frame["arrivals"].to_numpy(dtype=str) if "arrivals" in frame else np.full(len(frame), "even")
-    cap = (
-        frame["max_num_seqs"].to_numpy(dtype=float)
-        if "max_num_seqs" in frame
-        else np.full(len(frame), np.nan)
-    )
+    design = arrange(frame, deployments, cards)
+    rows, coords = design.rows, design.coords
+
+    def named(dim: str) -> list[str]:
+        return [coords[dim][i] if i >= 0 else "" for i in rows[dim]]
+
     conditions = Conditions(
         frame=frame,
         deployments=deployments,
-        drafter=drafter,
-        pair=pair,
-        cell=cell,
+        drafter=named("drafter"),
+        pair=named("pair"),
+        cell=named("cell"),
         k=k,
-        committed=measured_committed(frame),
-        prompt=frame["prompt_tokens"].to_numpy(dtype=float),
-        output=frame["output_tokens"].to_numpy(dtype=float),
-        load=frame["load_value"].to_numpy(dtype=float),
-        cap=np.nan_to_num(cap, nan=np.inf),
-        open_loop=(frame["load_kind"] == "rate").to_numpy(),
-        poisson=arrivals == "poisson",
-        shape=[
-            shape_name(row, d, n)
-            for (_, row), d, n in zip(frame.iterrows(), deployments, drafter, strict=True)
-        ],
-        lengths=[lengths_name(row, d) for (_, row), d in zip(frame.iterrows(), deployments, strict=True)],
+        committed=rows["committed"],
+        prompt=rows["prompt"],
+        output=rows["output"],
+        load=rows["load"],
+        cap=rows["cap"],
+        open_loop=rows["open_loop"],
+        poisson=rows["poisson"],
+        shape=named("shape"),
+        lengths=named("lengths"),
         extrapolates=[],
+        design=design,
     )
     conditions.extrapolates.extend(_extrapolates(conditions, posterior))
     return conditions
 
 
+def _refuse_separate_pools(frame: pd.DataFrame, deployments: list[Deployment]) -> None:
+    """Refuse servers with a pool for prefill and one for decode: another structure, whose answer would be times off."""
+    for i, deployment in enumerate(deployments):
+        if deployment.disaggregated:
+            row = frame.iloc[i].get("row", i + 1)
+            raise ConditionError(
+                f"row {row}: {deployment.engine!r} runs prefill and decode on separate GPUs, which this model does not have; "
+                "leave the row out, or ask about one pool as a server of its own"
+            )
+
+
 def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:
-    """Take the one engine that the stack was measured with where a condition names none."""
+    """Where a condition names no engine, take the one that its verifier, GPU and formats were measured with, if it is one."""
     if deployment.engine != "unknown":
         return deployment
     known = posterior.levels.deployments
@@ -167,7 +174,7 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     known = set(levels.names)
     pairs, cells = set(posterior.names("pair")), set(posterior.names("cell"))
     drafters = set(posterior.names("drafter"))
-    found = []
+    reasons = []
     for i, deployment in enumerate(conditions.deployments):
         new = [kind for kind in KINDS[:4] if deployment.level(kind) not in known]
         at = keys.get(deployment.key)
@@ -183,8 +190,8 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
                 new.append("drafter on this deployment")
             if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
                 new.append("acceptance")
-        found.append("; ".join(new))
-    return found
+        reasons.append("; ".join(new))
+    return reasons
 
 
 def _outside(conditions: Conditions, i: int, measured: dict[str, list[float]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a step's experts do to its cost, per draw: share touched and wait for the busiest, tabulated once per verifier."""
+"""What a step's experts do to its cost, per draw: the model's own law, tabulated once for each verifier."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bayes_sd.latency.coverage import coverage_skewed, effective_tokens
-from bayes_sd.latency.expert_load import busiest_expert_load
-from bayes_sd.latency.service import busiest_wait
+from bayes_sd.latency.coverage import effective_tokens
+from bayes_sd.model.term import Values
+from bayes_sd.model.terms.experts import popularity, step_load
 
 NODES = np.linspace(0.0, 16.0, 97)
 """Log2 of the tokens in a step at which curves are tabulated; linear between them they are good to 5e-4."""
-CHUNK = 500
+CHUNK = 250
 
 
 @dataclass
@@ -23,31 +23,33 @@ class Experts:
     ----------
     routing : array, shape (draw,)
         ψ, worth of a draft token in independent tokens.
-    skew : dict of str to array, shape (draw,)
-        Spread of the experts' popularity, by verifier.
+    log_skew : array, shape (draw, verifier)
+        Log spread of the experts' popularity.
     busiest_share : array, shape (draw,)
         Part of the work per token that waits for the busiest expert.
+    facts : dict
+        ``expert_threshold``, ``expert_most`` and ``busiest_surface`` of the verifiers.
     moe : {"coverage", "dense"}
     routed : {"k+1", "k"}
     """
 
     routing: np.ndarray
-    skew: dict[str, np.ndarray]
+    log_skew: np.ndarray
     busiest_share: np.ndarray
+    facts: Values
     moe: str
     routed: str
-    _tables: dict[str, np.ndarray] = field(default_factory=dict)
+    _tables: dict[int, np.ndarray] = field(default_factory=dict)
 
     def at(
-        self, verifier: str, total: float, active: float, k: float, in_flight: np.ndarray
+        self, verifier: int, k: float, in_flight: np.ndarray
     ) -> tuple[np.ndarray | float, np.ndarray | float]:
         """Look up a step's coverage and wait.
 
         Parameters
         ----------
-        verifier : str
-        total, active : float
-            M experts in a layer and m routed per token; 0 for a dense verifier.
+        verifier : int
+            Which of the verifiers with routed experts, -1 for a dense one.
         k : float
             Draft length [tokens].
         in_flight : array, shape (1, n) or (draw, n)
@@ -57,12 +59,12 @@ class Experts:
         coverage, wait : array, shape (draw, n), or float
             Share of experts touched (0 for a dense verifier) and the factor on the cost per token.
         """
-        if total <= 0:
+        if verifier < 0:
             return 0.0, 1.0
         if self.moe == "dense":
             return 1.0, 1.0
         if verifier not in self._tables:
-            self._tables[verifier] = self._tabulate(int(total), int(active), self.skew[verifier])
+            self._tables[verifier] = self._tabulate(verifier)
         tokens = effective_tokens(in_flight, k, self.routing[:, None], self.routed)
         position = np.clip(np.log2(np.maximum(tokens, 1e-9)), NODES[0], NODES[-1]) / (NODES[1] - NODES[0])
         left = np.minimum(position.astype(int), len(NODES) - 2)
@@ -74,13 +76,14 @@ class Experts:
         # Below one token, which only the interpolation of open loops asks for, coverage is in proportion.
         return covered * np.minimum(tokens, 1.0), wait
 
-    def _tabulate(self, total: int, active: int, skew: np.ndarray) -> np.ndarray:
+    def _tabulate(self, verifier: int) -> np.ndarray:
         """Coverage and wait at the nodes, shape (2, draw, node)."""
-        tokens = 2.0 ** NODES[None, :]
-        found = np.empty((2, len(skew), len(NODES)))
-        for start in range(0, len(skew), CHUNK):
+        only = slice(verifier, verifier + 1)
+        facts = {name: value[only] for name, value in self.facts.items()}
+        tokens, table = 2.0 ** NODES[None, :], np.empty((2, len(self.routing), len(NODES)))
+        for start in range(0, len(self.routing), CHUNK):
             part = slice(start, start + CHUNK)
-            found[0, part] = coverage_skewed(tokens, total, active, skew[part, None])
-            busiest = busiest_expert_load(tokens, total, active, skew[part, None])
-            found[1, part] = busiest_wait(self.busiest_share[part, None], busiest)
-        return found
+            law = popularity(self.log_skew[part, only], facts)
+            share = self.busiest_share[part, None]
+            table[:, part] = step_load(tokens, law, facts["expert_most"], share)
+        return table

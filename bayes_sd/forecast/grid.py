@@ -1,4 +1,4 @@
-"""A service curve at every number in flight, from its values at a few: between them it is as good as straight."""
+"""Service curves at every number in flight, from their values at a few: between those they are nearly straight."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from bayes_sd.latency.kernel import KNOTS
 
 PER_DOUBLING = 8
-"""Points per doubling of the number in flight, where each whole number has none of its own."""
+"""Points per doubling of the number in flight, beyond the first dozen numbers, which have a point each."""
 
 
 def curve_points(n: int, tokens_each: float) -> np.ndarray:

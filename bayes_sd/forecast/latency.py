@@ -97,18 +97,21 @@ class Prediction:
 def take(costs: StageCosts, i: int) -> StageCosts:
     """Give one condition's costs with a trailing axis for the number in flight, shape (draw, 1)."""
 
-    def column(value):
-        return value[:, [i]] if np.ndim(value) == 2 and value.shape[1] > 1 else np.reshape(value, (-1, 1))
+    def column(value: np.ndarray | float) -> np.ndarray:
+        draws = np.asarray(value)
+        return draws[:, [i]] if draws.ndim == 2 and draws.shape[1] > 1 else np.reshape(draws, (-1, 1))
 
     return StageCosts(**{name: column(getattr(costs, name)) for name in costs.__dataclass_fields__})
 
 
-def curve(found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray):
+def curve(
+    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Compute a condition's service latency, step and time to first token at given numbers in flight.
 
     Parameters
     ----------
-    found : PredictedCosts
+    predicted : PredictedCosts
     conditions : Conditions
     i : int
         Which condition.
@@ -119,19 +122,19 @@ def curve(found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.n
     service_s, step, first_s : array, shape (draw, n)
         Seconds.
     """
-    service, step = service_curve(found, conditions, i, in_flight)
-    costs, work, n = take(found.costs, i), _work(found, conditions, i), np.atleast_2d(in_flight)
-    return service, step, first_token_s(costs, work, n, step, found.overlap[:, [i]])
+    service, step = service_curve(predicted, conditions, i, in_flight)
+    costs, work, n = take(predicted.costs, i), _work(predicted, conditions, i), np.atleast_2d(in_flight)
+    return service, step, first_token_s(costs, work, n, step, predicted.overlap[:, [i]])
 
 
 def service_curve(
-    found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
+    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute a condition's service latency and step, without the time to first token.
 
     Parameters
     ----------
-    found, conditions, i, in_flight
+    predicted, conditions, i, in_flight
         As in :func:`curve`; fastest with the same numbers in flight for all draws, shape (1, n).
 
     Returns
@@ -139,22 +142,20 @@ def service_curve(
     service_s, step : array, shape (draw, n)
         Seconds.
     """
-    costs, work, n = take(found.costs, i), _work(found, conditions, i), np.atleast_2d(in_flight)
-    covered, wait = found.experts.at(
-        conditions.deployments[i].verifier, found.n_experts[i], found.top_k_experts[i], conditions.k[i], n
-    )
-    deviation = kernel_deviation(found.kernel[:, i], n * (conditions.k[i] + 1.0))
+    costs, work, n = take(predicted.costs, i), _work(predicted, conditions, i), np.atleast_2d(in_flight)
+    covered, wait = predicted.experts.at(int(predicted.sparse[i]), conditions.k[i], n)
+    deviation = kernel_deviation(predicted.kernel(i), n * (conditions.k[i] + 1.0))
     step = step_s(costs, work, n, covered, np.exp(deviation), wait)
     return service_latency_s(costs, work, n, step), step
 
 
-def _work(found: PredictedCosts, conditions: Conditions, i: int) -> Work:
+def _work(predicted: PredictedCosts, conditions: Conditions, i: int) -> Work:
     """Give what a condition's requests ask for, with E of shape (draw, 1)."""
     return Work(
         prompt_tokens=conditions.prompt[i],
         output_tokens=conditions.output[i],
         draft_length=conditions.k[i],
-        committed=found.committed[:, [i]],
+        committed=predicted.committed[:, [i]],
     )
 
 
@@ -189,7 +190,7 @@ def predict(
     if thin > 1:
         posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
     conditions = resolve(frame, posterior, cards)
-    found = costs_for(posterior, conditions, cards, seed)
+    predicted = costs_for(posterior, conditions, cards, seed)
     spread = request_spread(posterior, conditions, seed)
     shape = (posterior.n_draws, len(conditions))
     latency, ttft, flight, noise = (np.empty(shape) for _ in range(4))
@@ -197,35 +198,35 @@ def predict(
     stable = np.ones(len(conditions))
     for i in range(len(conditions)):
         one = _open_loop if conditions.open_loop[i] else _closed_loop
-        columns = one(found, conditions, i, spread)
+        columns = one(predicted, conditions, i, spread)
         latency[:, i], ttft[:, i], flight[:, i], noise[:, i], tails[:, i] = columns
-        misfit = np.exp(found.misfit[:, i])
+        misfit = np.exp(predicted.misfit[:, i])
         latency[:, i] *= misfit
         tails[:, i] *= misfit[:, None]
         stable[i] = np.isfinite(latency[:, i]).mean()
     rng = np.random.default_rng([seed, 11])
-    error = rng.standard_t(posterior.spec.priors["noise"]["tails"], size=shape) * found.noise * noise
+    error = rng.standard_t(posterior.spec.priors["noise"]["tails"], size=shape) * predicted.noise * noise
     chains = int(posterior.tree["posterior"].sizes["chain"])
     return Prediction(conditions, latency, latency * np.exp(error), ttft, flight, stable, tails, chains)
 
 
 def _closed_loop(
-    found: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
+    predicted: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
 ) -> tuple[np.ndarray, ...]:
-    """Latency of N clients: S(n)·N/n with n = what the cap and the cache let run."""
+    """Latency of N clients, S(n)·N/n, where n of them run: as many as the engine's cap and cache allow."""
     offered = min(conditions.load[i], conditions.cap[i])
-    running = smooth_minimum(found.cache_requests[:, [i]], offered)
-    service, _, first = (values[:, 0] for values in curve(found, conditions, i, running))
+    running = smooth_minimum(predicted.cache_requests[:, [i]], offered)
+    service, _, first = (values[:, 0] for values in curve(predicted, conditions, i, running))
     running = running[:, 0]
     latency = service * conditions.load[i] / running
     queued = np.where(running < 0.9 * offered, QUEUED_NOISE, 1.0)
-    work, start = spread.work_log_sd(found, conditions, i), float(spread.start_share[i])
-    tails = closed_loop_tails(found, conditions, i, service, running, work, start)
+    work, start = spread.work_log_sd(predicted, conditions, i), float(spread.start_share[i])
+    tails = closed_loop_tails(predicted, conditions, i, service, running, work, start)
     flight = np.full_like(latency, conditions.load[i])
     return latency, first + latency - service, flight, queued, tails
 
 
-def running_cap(found: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
+def running_cap(predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
     """Give the most requests that run at once in an open loop: the engine's cap, or what its cache holds.
 
     Returns
@@ -233,16 +234,16 @@ def running_cap(found: PredictedCosts, conditions: Conditions, i: int) -> np.nda
     int array, shape (draw,)
     """
     cap = conditions.cap[i] if np.isfinite(conditions.cap[i]) else DEFAULT_CAP
-    held = np.floor(np.clip(found.cache_requests[:, i], 1, None))
+    held = np.floor(np.clip(predicted.cache_requests[:, i], 1, None))
     return np.minimum(held, min(cap, LARGEST_GRID)).astype(int)
 
 
-def running_curve(found: PredictedCosts, conditions: Conditions, i: int) -> tuple[np.ndarray, np.ndarray]:
+def running_curve(predicted: PredictedCosts, conditions: Conditions, i: int) -> tuple[np.ndarray, np.ndarray]:
     """Compute an open loop's service curve as far as requests may run at once.
 
     Parameters
     ----------
-    found, conditions, i
+    predicted, conditions, i
         As in :func:`curve`.
 
     Returns
@@ -252,14 +253,14 @@ def running_curve(found: PredictedCosts, conditions: Conditions, i: int) -> tupl
     service_s : array, shape (draw, n)
         S(1..n) [s], n the largest of `n_max`; straight between the points of :func:`bayes_sd.forecast.grid.curve_points`.
     """
-    n_max = running_cap(found, conditions, i)
+    n_max = running_cap(predicted, conditions, i)
     points = curve_points(int(n_max.max()), conditions.k[i] + 1.0)
-    service, _ = service_curve(found, conditions, i, points[None, :])
+    service, _ = service_curve(predicted, conditions, i, points[None, :])
     return n_max, service @ straight_between(points, int(n_max.max()))
 
 
 def steady_state(
-    found: PredictedCosts,
+    predicted: PredictedCosts,
     conditions: Conditions,
     i: int,
     rate_rps: np.ndarray,
@@ -270,7 +271,7 @@ def steady_state(
 
     Parameters
     ----------
-    found, conditions, i
+    predicted, conditions, i
         As in :func:`curve`.
     rate_rps : array, shape (draw,)
     running : (array, array)
@@ -290,20 +291,20 @@ def steady_state(
     law = in_flight_law(service, protocol, rate_rps, n_max, cv_of(work_log_sd), levels=())
     latency = np.where(law.stable, law.mean_latency_s, np.inf)
     busy = np.clip(np.where(law.stable, law.mean_running, 1.0), 1.0, n_max)
-    at, _, first = curve(found, conditions, i, busy[:, None])
+    at, _, first = curve(predicted, conditions, i, busy[:, None])
     ttft = np.where(law.stable, first[:, 0] + np.maximum(latency - at[:, 0], 0.0), np.inf)
-    tails = open_loop_tails(found, conditions, i, service, law, n_max, work_log_sd, rate_rps)
+    tails = open_loop_tails(predicted, conditions, i, service, law, n_max, work_log_sd, rate_rps)
     return law, latency, ttft, tails
 
 
 def _open_loop(
-    found: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
+    predicted: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
 ) -> tuple[np.ndarray, ...]:
     """Latency at an arrival rate, from the stationary law of the number in flight."""
-    running = running_curve(found, conditions, i)
+    running = running_curve(predicted, conditions, i)
     rate = np.full(len(running[0]), conditions.load[i])
-    work = spread.work_log_sd(found, conditions, i)
-    law, latency, ttft, tails = steady_state(found, conditions, i, rate, running, work)
-    # Near saturation a small error of a cost is a large one of latency, and so is a run's luck.
+    work = spread.work_log_sd(predicted, conditions, i)
+    law, latency, ttft, tails = steady_state(predicted, conditions, i, rate, running, work)
+    # Near saturation a small error of a cost makes a large one of latency, and runs differ more from one another.
     headroom = np.clip(1.0 - rate / law.limit_rps, 1.0 / MOST_AMPLIFIED**2, 1.0)
     return latency, ttft, law.mean, 1.0 / np.sqrt(headroom), tails

@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.forecast.costs import Unknowns
 from bayes_sd.latency.tails import cv_of, work_log_sd
+from bayes_sd.model.unseen import StandardNormals
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bayes_sd.forecast.conditions import Conditions
     from bayes_sd.forecast.costs import PredictedCosts
     from bayes_sd.posterior.posterior import Posterior
 
 LENGTH_CV = {"humaneval": 0.25, "random": 0.064}
-"""Spread of output lengths over their mean, by the first word of a workload, where a condition states none. ``random``:
+"""Coefficient of variation of output lengths where a condition states none, by the first word of its workload. ``random``:
 uniform between 0.8 and 1.0 of the nominal length, as data/SOURCES.md says of every shipped source with such prompts.
 ``humaneval``: the log-normal spread that gives the 95th percentile of latency, at one client without speculation, in
 data/llama.csv. All other shipped workloads stop at a fixed length."""
 OTHER_LENGTH_CV = 0.0
-"""Of any other workload: a benchmark that asks for a fixed length."""
+"""The same of any other workload: benchmarks ask for a fixed length."""
 DRAFT_LOG_ODDS_SD = (0.28, 0.4)
-"""Median and log sd of the spread of acceptance from request to request [log odds]. By it the percentiles at one client of
-the fixed-length EAGLE-3 workloads in data/llama.csv are met at 0.2 (gsm8k) and 0.3 (rag_shared_prefix)."""
+"""How much acceptance differs from request to request, as an sd [log odds]: the median of that sd, and the sd of its logarithm.
+The percentiles of latency at one client of the fixed-length EAGLE-3 workloads in data/llama.csv follow from sds of 0.2 (gsm8k)
+and 0.3 (rag_shared_prefix)."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +48,19 @@ class RequestSpread:
     draft_log_odds_sd: np.ndarray
     start_share: np.ndarray
 
-    def work_log_sd(self, found: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
+    def work_log_sd(self, predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
         """Compute the standard deviation of log work of a condition, shape (draw,)."""
         return work_log_sd(
             self.length_cv[i],
-            found.committed[:, i],
+            predicted.committed[:, i],
             int(conditions.k[i]),
             conditions.output[i],
             self.draft_log_odds_sd[:, i],
         )
 
-    def work_cv(self, found: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
+    def work_cv(self, predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
         """Compute the coefficient of variation of the work of a condition, shape (draw,)."""
-        return cv_of(self.work_log_sd(found, conditions, i))
+        return cv_of(self.work_log_sd(predicted, conditions, i))
 
 
 def request_spread(posterior: Posterior, conditions: Conditions, seed: int = 0) -> RequestSpread:
@@ -71,14 +74,14 @@ def request_spread(posterior: Posterior, conditions: Conditions, seed: int = 0) 
         ``n_requests`` of a closed loop, if there, makes the percentiles those of a run of so many requests that starts
         with an idle server; without it they are those of a steady state.
     seed : int
-        Of the spread of acceptance, which no measurement has told yet.
+        For the spread of acceptance, which no measurement tells.
 
     Returns
     -------
     RequestSpread
     """
     frame, n = conditions.frame, len(conditions)
-    unknown = Unknowns(posterior.n_draws, seed)
+    unknown = StandardNormals(posterior.n_draws, seed)
     median, log_sd = DRAFT_LOG_ODDS_SD
     draft = np.zeros((posterior.n_draws, n))
     for i in np.flatnonzero(conditions.k > 0):
@@ -88,19 +91,19 @@ def request_spread(posterior: Posterior, conditions: Conditions, seed: int = 0) 
     stated = _column(frame, "output_tokens_std", n) / conditions.output
     sent = _column(frame, "n_requests", n)
     with np.errstate(invalid="ignore"):
-        # A single wave has no second one to meet.
+        # The first wave is slowed by the prefills of the second one: a run of one wave has none.
         starts = ~conditions.open_loop & (sent >= 2.0 * conditions.load)
     share = np.divide(conditions.load, sent, out=np.zeros(n), where=starts)
     return RequestSpread(np.where(np.isnan(stated), usual, stated), draft, share)
 
 
 def usual_length_cv(workload: str) -> float:
-    """Give the spread of output lengths over their mean of a workload whose table does not state it."""
+    """Give the coefficient of variation of a workload's output lengths, where its table does not state it."""
     word = workload.replace("_", " ").split(" ")[0].casefold()
     return LENGTH_CV.get(word, OTHER_LENGTH_CV)
 
 
-def _column(frame, name: str, n: int) -> np.ndarray:
+def _column(frame: pd.DataFrame, name: str, n: int) -> np.ndarray:
     if name not in frame:
         return np.full(n, np.nan)
     return frame[name].to_numpy(dtype=float, na_value=np.nan)

@@ -18,7 +18,7 @@ import numpy as np
 
 from bayes_sd.forecast.grid import curve_points, straight_between
 from bayes_sd.forecast.latency import running_cap, service_curve
-from bayes_sd.latency.queue import in_flight_law
+from bayes_sd.latency.queue import InFlightLaw, in_flight_law
 from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.terms.cache import smooth_minimum
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PARTS: dict[str, tuple[str, ...]] = {
     "prefill, load-independent": ("prefill_fixed_s",),
     "prefill, load-dependent": ("prefill_token_s",),
-    "draft, load-independent": ("draft_fixed_s",),
+    "draft, load-independent": ("draft_fixed_s", "cycle_s"),
     "draft, load-dependent": ("draft_token_s",),
     "verify, load-independent": ("verify_fixed_s",),
     "verify, experts": ("verify_expert_s",),
@@ -44,12 +44,14 @@ DIVISOR = ("draft_extra_steps",)
 """Not a cost but a number of steps: never set to zero."""
 
 
-def stage_parts_s(found: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray) -> np.ndarray:
+def stage_parts_s(
+    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
+) -> np.ndarray:
     """Compute the parts of a condition's service curve.
 
     Parameters
     ----------
-    found : PredictedCosts
+    predicted : PredictedCosts
     conditions : Conditions
     i : int
         Which condition.
@@ -63,7 +65,7 @@ def stage_parts_s(found: PredictedCosts, conditions: Conditions, i: int, in_flig
     """
     parts = []
     for names in PARTS.values():
-        only = replace(found, costs=_only(found.costs, names))
+        only = replace(predicted, costs=_only(predicted.costs, names))
         parts.append(service_curve(only, conditions, i, in_flight)[0])
     return np.stack(parts)
 
@@ -77,12 +79,14 @@ def _only(costs: StageCosts, names: tuple[str, ...]) -> StageCosts:
     return replace(costs, **zero)
 
 
-def stage_latency_s(found: PredictedCosts, conditions: Conditions, i: int) -> tuple[np.ndarray, np.ndarray]:
+def stage_latency_s(
+    predicted: PredictedCosts, conditions: Conditions, i: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Split the mean latency of a condition by stage.
 
     Parameters
     ----------
-    found : PredictedCosts
+    predicted : PredictedCosts
     conditions : Conditions
     i : int
         Which condition.
@@ -96,25 +100,29 @@ def stage_latency_s(found: PredictedCosts, conditions: Conditions, i: int) -> tu
         Effective batch size: mean requests running.
     """
     split = _open_loop if conditions.open_loop[i] else _closed_loop
-    parts, waiting, running = split(found, conditions, i)
+    parts, waiting, running = split(predicted, conditions, i)
     latency = np.concatenate([parts, waiting[None]]).T
-    return latency * np.exp(found.misfit[:, [i]]), running
+    return latency * np.exp(predicted.misfit[:, [i]]), running
 
 
-def _closed_loop(found: PredictedCosts, conditions: Conditions, i: int):
+Split = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Latency by stage [s], shape (stage, draw); waiting [s] and requests running, shape (draw,)."""
+
+
+def _closed_loop(predicted: PredictedCosts, conditions: Conditions, i: int) -> Split:
     offered = min(conditions.load[i], conditions.cap[i])
-    running = smooth_minimum(found.cache_requests[:, [i]], offered)
-    parts = stage_parts_s(found, conditions, i, running)[..., 0]
+    running = smooth_minimum(predicted.cache_requests[:, [i]], offered)
+    parts = stage_parts_s(predicted, conditions, i, running)[..., 0]
     waiting = parts.sum(axis=0) * (conditions.load[i] / running[:, 0] - 1.0)
     return parts, waiting, running[:, 0]
 
 
-def _open_loop(found: PredictedCosts, conditions: Conditions, i: int):
+def _open_loop(predicted: PredictedCosts, conditions: Conditions, i: int) -> Split:
     rate = conditions.load[i]
-    n_max = running_cap(found, conditions, i)
+    n_max = running_cap(predicted, conditions, i)
     grid = np.arange(1.0, n_max.max() + 1)
     points = curve_points(len(grid), conditions.k[i] + 1.0)
-    parts = stage_parts_s(found, conditions, i, points[None, :]) @ straight_between(points, len(grid))
+    parts = stage_parts_s(predicted, conditions, i, points[None, :]) @ straight_between(points, len(grid))
     service = parts.sum(axis=0)
     poisson = bool(conditions.poisson[i])
     law = in_flight_law(service, "poisson" if poisson else "even", np.full(len(n_max), rate), n_max)
@@ -126,7 +134,7 @@ def _open_loop(found: PredictedCosts, conditions: Conditions, i: int):
     return seconds, np.maximum(waiting, 0.0), np.where(law.stable, law.mean_running, np.nan)
 
 
-def _even_weight(law, n: int) -> np.ndarray:
+def _even_weight(law: InFlightLaw, n: int) -> np.ndarray:
     """Probability of 1..n running where the number alternates between two neighbours, shape (draw, n)."""
     mean = np.where(law.stable, law.mean_running, 1.0)
     low = np.minimum(np.floor(mean), n - 1)

@@ -69,9 +69,9 @@ def summarise(prediction: Prediction, ci: float = 0.9) -> pd.DataFrame:
 def _tail_columns(tails_s: np.ndarray, probabilities: list[float]) -> dict[str, np.ndarray]:
     """Median and interval of each percentile, shape (condition,) [s]."""
     with np.errstate(invalid="ignore"):
-        found = np.quantile(tails_s, probabilities, axis=0, method="inverted_cdf")
+        levels = np.quantile(tails_s, probabilities, axis=0, method="inverted_cdf")
     return {
-        f"latency_p{level * 100:.0f}{end}_s": found[j, :, column]
+        f"latency_p{level * 100:.0f}{end}_s": levels[j, :, column]
         for column, level in enumerate(LEVELS)
         for j, end in enumerate(("", "_lower", "_upper"))
     }

@@ -52,12 +52,12 @@ def stability_limits(prepared: Prepared) -> np.ndarray:
     array, shape (sample, alternative)
         Requests/s.
     """
-    found = []
+    limits = []
     for i in range(len(prepared.alternatives)):
         n_max = running_cap(prepared.costs, prepared.conditions, i)
         at = n_max[:, None].astype(float)
-        found.append(n_max / service_curve(prepared.costs, prepared.conditions, i, at)[0][:, 0])
-    return np.stack(found, axis=1)
+        limits.append(n_max / service_curve(prepared.costs, prepared.conditions, i, at)[0][:, 0])
+    return np.stack(limits, axis=1)
 
 
 def sweep(
@@ -105,20 +105,20 @@ def sweep(
     values = checked_loads(loads, axis)
     protocol = "closed" if axis == "in-flight" else _protocol(prepared, arrivals)
     if protocol == "closed":
-        found = _closed(prepared, values, ttft)
+        draws = _closed(prepared, values, ttft)
     else:
         rates = values
         if axis == "utilisation":
             plain = prepared.plain
             rates = values * np.median(stability_limits(prepared)[:, 0 if plain is None else plain])
-        found = _open(prepared, rates, protocol, ttft)
-    found["latency"] *= np.exp(prepared.costs.misfit)[:, :, None]
+        draws = _open(prepared, rates, protocol, ttft)
+    draws["latency"] *= np.exp(prepared.costs.misfit)[:, :, None]
     dims = ("sample", "alternative", "load")
     units = {"latency": "s", "in_flight": "requests", "ttft": "s"}
     variables: dict[str, Any] = {
-        name: (dims, value, {"units": units[name]}) for name, value in found.items() if name in units
+        name: (dims, value, {"units": units[name]}) for name, value in draws.items() if name in units
     }
-    variables["stable"] = (dims, np.isfinite(found["latency"]))
+    variables["stable"] = (dims, np.isfinite(draws["latency"]))
     variables["committed"] = (dims[:2], prepared.costs.committed, {"units": "tokens/cycle"})
     coords: dict[str, Any] = {
         "alternative": prepared.names,
@@ -128,7 +128,7 @@ def sweep(
         "load": ("load", values, {"units": LOAD_UNITS[axis]}),
     }
     if protocol != "closed":
-        variables["limit"] = (dims[:2], found["limit"], {"units": "requests/s"})
+        variables["limit"] = (dims[:2], draws["limit"], {"units": "requests/s"})
         coords["rate_rps"] = ("load", rates, {"units": "requests/s"})
     about = {
         "load_axis": axis,
@@ -178,35 +178,35 @@ def _protocol(prepared: Prepared, arrivals: str | None) -> Protocol:
 
 def _open(prepared: Prepared, rates: np.ndarray, protocol: Protocol, ttft: bool) -> dict[str, np.ndarray]:
     costs, conditions = prepared.costs, prepared.conditions
-    shape = (len(costs.experts.routing), len(prepared.alternatives), len(rates))
-    found = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
-    found["limit"] = np.empty(shape[:2])
+    shape = (costs.n_draws, len(prepared.alternatives), len(rates))
+    draws = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
+    draws["limit"] = np.empty(shape[:2])
     for i in range(shape[1]):
         n_max, service = running_curve(costs, conditions, i)
         means = mean_over_loads(
             service, protocol, rates, n_max, prepared.spread.work_cv(costs, conditions, i)
         )
-        found["latency"][:, i], found["in_flight"][:, i] = means.latency_s, means.in_flight
-        found["limit"][:, i] = means.limit_rps
+        draws["latency"][:, i], draws["in_flight"][:, i] = means.latency_s, means.in_flight
+        draws["limit"][:, i] = means.limit_rps
         if ttft:
             stable = np.isfinite(means.latency_s)
             running = np.clip(np.where(stable, means.running, 1.0), 1.0, n_max[:, None])
             service_at, _, first = curve(costs, conditions, i, running)
             waited = np.maximum(np.where(stable, means.latency_s, 0.0) - service_at, 0.0)
-            found["ttft"][:, i] = np.where(stable, first + waited, np.inf)
-    return found
+            draws["ttft"][:, i] = np.where(stable, first + waited, np.inf)
+    return draws
 
 
 def _closed(prepared: Prepared, clients: np.ndarray, ttft: bool) -> dict[str, np.ndarray]:
     costs, conditions = prepared.costs, prepared.conditions
-    shape = (len(costs.experts.routing), len(prepared.alternatives), len(clients))
-    found = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
+    shape = (costs.n_draws, len(prepared.alternatives), len(clients))
+    draws = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
     for i in range(shape[1]):
         offered = np.minimum(clients, conditions.cap[i])[None, :]
         running = smooth_minimum(costs.cache_requests[:, [i]], offered)
         service, _ = service_curve(costs, conditions, i, running)
-        found["latency"][:, i], found["in_flight"][:, i] = service * clients / running, clients
+        draws["latency"][:, i], draws["in_flight"][:, i] = service * clients / running, clients
         if ttft:
             first = curve(costs, conditions, i, running)[2]
-            found["ttft"][:, i] = first + found["latency"][:, i] - service
-    return found
+            draws["ttft"][:, i] = first + draws["latency"][:, i] - service
+    return draws

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bayes_sd.latency.queue import InFlightLaw
 
 LEAST_WAIT = 1e-3
-"""Probability of waiting behind a cap below which the wait is left out: the percentiles end at 99 %."""
+"""If fewer requests than this share wait behind a cap, the wait is left out: no percentile above 99 % is asked for."""
 TURNAROUND_TOKENS = 4096.0
 """Prompt tokens that are read between the end of a request and the prefill of the next one of its client: two steps' worth at
 the budget of 2,048 tokens a step that engines default to."""
@@ -24,20 +24,20 @@ _START_NODES, _START_WEIGHTS = np.polynomial.legendre.leggauss(6)
 
 @dataclass(frozen=True)
 class Stay:
-    """What a request's stay is made of, arrays of shape (draw,).
+    """What the latency of a request is made of, once it runs; arrays of shape (draw,).
 
     Attributes
     ----------
     own_s : array
-        Its own prefill, the same for all [s].
+        Its own prefill, the same for all requests [s].
     rest_s : array
-        Mean of all else while it runs [s].
+        Mean of everything else [s].
     work_log_sd : array
-        Spread of log work.
+        Sd of the log of a request's work.
     company : array
-        Spread of the pace it meets, relative to its mean.
+        Sd of the pace at which the engine serves it, relative to the mean: others share the engine.
     memory : array
-        Integral time of that, in mean works.
+        How long such a change of pace lasts, in units of a mean request's work (integral time).
     """
 
     own_s: np.ndarray
@@ -47,21 +47,21 @@ class Stay:
     memory: np.ndarray
 
     def log_sd(self, level: float) -> np.ndarray:
-        """Spread of the log of the rest, as it matters to a percentile."""
+        """Sd of the log of `rest_s` from request to request, for requests near a percentile."""
         return tails.shared_log_sd(level, self.work_log_sd, self.company, self.memory)
 
 
-def own_prefill_s(found: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
+def own_prefill_s(predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
     """Compute the seconds that a request's own prompt takes, shape (draw,)."""
     fixed, token = (
-        np.broadcast_to(cost, found.committed.shape)[:, i]
-        for cost in (found.costs.prefill_fixed_s, found.costs.prefill_token_s)
+        np.broadcast_to(cost, predicted.committed.shape)[:, i]
+        for cost in (predicted.costs.prefill_fixed_s, predicted.costs.prefill_token_s)
     )
     return fixed + conditions.prompt[i] * token
 
 
 def closed_loop_tails(
-    found: PredictedCosts,
+    predicted: PredictedCosts,
     conditions: Conditions,
     i: int,
     service_s: np.ndarray,
@@ -77,7 +77,7 @@ def closed_loop_tails(
 
     Parameters
     ----------
-    found : PredictedCosts
+    predicted : PredictedCosts
     conditions : Conditions
     i : int
         Which condition.
@@ -94,23 +94,23 @@ def closed_loop_tails(
     array, shape (draw, level)
         Seconds, at :data:`bayes_sd.latency.tails.LEVELS`.
     """
-    own = np.minimum(own_prefill_s(found, conditions, i), 0.9 * service_s)
+    own = np.minimum(own_prefill_s(predicted, conditions, i), 0.9 * service_s)
     waiting = np.maximum(conditions.load[i] - running, 0.0)
     wait = waiting * service_s / running
-    # Departures between which a request waits come as often as their work varies, whole requests at a time.
+    # A request waits for `waiting` departures. Each takes as long as a request's work, so their sum varies by sqrt(waiting).
     company = tails.cv_of(work_log_sd) * np.sqrt(waiting) * service_s / running / (service_s - own)
     stay = Stay(own, service_s - own, work_log_sd, company, np.full_like(own, 1e6))
-    prefill = running * (own - _fixed_prefill_s(found, i)) / service_s
+    prefill = running * (own - _fixed_prefill_s(predicted, i)) / service_s
     weights, slowdown = _start(start_share, prefill, running * conditions.prompt[i])
     start = own[:, None] + wait[:, None]
     scale = stay.rest_s[:, None] * slowdown + own[:, None] * (slowdown - 1.0)
     columns = [tails.mixture_quantile(q, weights, start, scale, stay.log_sd(q)) for q in tails.LEVELS]
-    # The mean that was fitted is that of the run.
+    # The mean that was fitted is that of the whole run, first wave included.
     return np.stack(columns, axis=1) / (weights * slowdown).sum(axis=1)[:, None]
 
 
-def _fixed_prefill_s(found: PredictedCosts, i: int) -> np.ndarray:
-    return np.broadcast_to(found.costs.prefill_fixed_s, found.committed.shape)[:, i]
+def _fixed_prefill_s(predicted: PredictedCosts, i: int) -> np.ndarray:
+    return np.broadcast_to(predicted.costs.prefill_fixed_s, predicted.committed.shape)[:, i]
 
 
 def _start(share: float, prefill: np.ndarray, prompt_tokens: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +129,7 @@ def _start(share: float, prefill: np.ndarray, prompt_tokens: np.ndarray) -> tupl
 
 
 def open_loop_tails(
-    found: PredictedCosts,
+    predicted: PredictedCosts,
     conditions: Conditions,
     i: int,
     service_s: np.ndarray,
@@ -142,7 +142,7 @@ def open_loop_tails(
 
     Parameters
     ----------
-    found : PredictedCosts
+    predicted : PredictedCosts
     conditions : Conditions
     i : int
         Which condition.
@@ -170,7 +170,7 @@ def open_loop_tails(
         spread = np.sqrt(mean * tails.even_share(work_log_sd, feedback) / (1.0 - feedback))
     wait = np.where(law.stable, np.maximum(law.mean - law.mean_running, 0.0) / rate, 0.0)
     total = np.where(law.stable, law.mean_latency_s, 1.0)
-    own = np.minimum(own_prefill_s(found, conditions, i), 0.9 * (total - wait))
+    own = np.minimum(own_prefill_s(predicted, conditions, i), 0.9 * (total - wait))
     cv = tails.cv_of(work_log_sd)
     rest = total - wait - own
     stay = Stay(own, rest, work_log_sd, slope * spread / rest, tails.memory_of_company(cv, feedback))
@@ -183,7 +183,7 @@ def open_loop_tails(
 
 
 def _wait_probability(law: InFlightLaw, rate: np.ndarray | float, work_cv: np.ndarray) -> np.ndarray:
-    """Probability that all places are taken, from the mean number waiting: an exponential tail has both."""
+    """Probability that all places are taken, from the mean number waiting: with an exponential tail one gives the other."""
     load = np.clip(rate / law.limit_rps, 0.0, 1.0 - 1e-9)
     excess = np.where(law.stable, law.mean - law.mean_running, 0.0)
     factor = 0.5 * (1.0 + work_cv**2)
@@ -192,13 +192,13 @@ def _wait_probability(law: InFlightLaw, rate: np.ndarray | float, work_cv: np.nd
 
 def _behind_cap(
     stay: Stay, law: InFlightLaw, rate: np.ndarray | float, work_cv: np.ndarray, n_max: np.ndarray
-):
-    """Components of a latency with a wait: none, or exponential and then served among as many as run at most."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Components of latency behind a cap: requests that do not wait, and those that wait and then run in a full batch."""
     probability = _wait_probability(law, rate, work_cv)
     mean_wait = 0.5 * (1.0 + work_cv**2) / np.maximum(law.limit_rps - rate, 1e-9 * law.limit_rps)
     weights, waits = tails.wait_nodes(probability, mean_wait)
     full = np.maximum(n_max / law.limit_rps - stay.own_s, stay.rest_s)
-    # The mean over both kinds of request stays what it is.
+    # Those that do not wait run in smaller batches: their share follows from the mean over both kinds.
     others = (stay.rest_s - probability * full) / np.maximum(1.0 - probability, 1e-6)
     none = np.clip(others, 0.2 * stay.rest_s, stay.rest_s)
     scale = np.concatenate([none[:, None], np.repeat(full[:, None], waits.shape[1] - 1, axis=1)], axis=1)

@@ -236,6 +236,6 @@ def linear_coefficients(costs: StageCosts, work: Work, coverage: Any = 0.0) -> t
         Extra latency per request in flight [s/request].
     """
     draft_fixed = draft_steps(costs, work) * costs.draft_fixed_s
-    c1 = costs.prefill_fixed_s + work.cycles * (verify_fixed_s(costs, coverage) + draft_fixed)
+    c1 = costs.prefill_fixed_s + work.cycles * (verify_fixed_s(costs, coverage) + draft_fixed + costs.cycle_s)
     per_request = verify_per_request_s(costs, work) + work.draft_length * costs.draft_token_s
     return c1, work.prompt_tokens * costs.prefill_token_s + work.cycles * per_request

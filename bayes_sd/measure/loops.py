@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -162,7 +162,7 @@ class Runner:
     def __init__(self, send: Send, length: Length, budget: Budget) -> None:
         self._send, self._length, self._budget = send, length, budget
         self.observed = Observed()
-        self._tasks: set[asyncio.Task] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._change = asyncio.Event()
         self._needed = self._sent = self._failed_in_a_row = 0
         self._latencies_s: list[float] = []
@@ -263,7 +263,7 @@ class Runner:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self._change.set()
         if task.cancelled() or task.exception() is not None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bayes_sd import errors
 from bayes_sd.files import scratch_folder
+from bayes_sd.measure.client import Outcome
 from bayes_sd.measure.loops import Observed, relative_standard_error
 from bayes_sd.measure.plan import Point
 from bayes_sd.measurements.readers import acceptance_counts, little, prometheus
@@ -112,7 +113,7 @@ def reading(point: Point, observed: Observed, served: Served, client: str, arriv
     return cell
 
 
-def _failures(sent: int, failed: list, cut: int) -> str:
+def _failures(sent: int, failed: list[Outcome], cut: int) -> str:
     reasons = Counter(o.reason for o in failed).most_common(1)
     why = f": {reasons[0][0]}" if reasons else ""
     unfinished = f", {cut} not finished in time" if cut else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -195,7 +195,9 @@ async def _metrics(client: Client) -> str | None:
     return text if text is not None and DRAFTS in text else None
 
 
-async def _prompts(client: Client, sweep: Sweep, shape: Shape, budget: Budget, seed: list[int]):
+async def _prompts(
+    client: Client, sweep: Sweep, shape: Shape, budget: Budget, seed: list[int]
+) -> Iterator[str | list[int]]:
     """Give prompts of a shape's length, and find out by one request whether the server answers at all.
 
     Made-up words are first measured in the server's tokens.

@@ -7,7 +7,8 @@ import math
 import re
 from itertools import pairwise
 
-from bayes_sd.errors import DataError
+from bayes_sd.cards.canonical import read_flag
+from bayes_sd.errors import CardError, DataError
 from bayes_sd.loading import parse_json
 from bayes_sd.measurements.schema import LONGEST_DRAFT, Column
 
@@ -15,7 +16,11 @@ LONGEST_TEXT = 10_000
 """Characters of a text cell."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WORDS = {"nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity"}
-FLAGS = {"0": 0.0, "1": 1.0, "false": 0.0, "true": 1.0, "no": 0.0, "yes": 1.0}
+NAME = re.compile(r"[a-z][a-z0-9_.+]{0,63}")
+OPEN_CHOICES = frozenset({"method"})
+"""Columns whose values are names that the field keeps adding to: one that is not known yet is a level of its own."""
+LARGEST_COUNT = 2.0**53
+"""Above it floats leave out whole numbers."""
 
 
 class CellError(ValueError):
@@ -49,16 +54,22 @@ def parse_cell(text: str, column: Column) -> object:
     if column.kind == "choice":
         return _choice(text, column)
     if column.kind == "flag":
-        if text.casefold() not in FLAGS:
-            raise CellError(f"{text!r} is neither 0 nor 1")
-        return FLAGS[text.casefold()]
+        try:
+            return float(bool(read_flag(text)))
+        except CardError as error:
+            raise CellError(str(error)) from error
     if column.kind == "counts":
         return _counts(text, column)
     return _number(text, column)
 
 
 def _choice(text: str, column: Column) -> str:
-    value = text.casefold().replace("-", "_") if column.name == "method" else text.casefold()
+    if column.name in OPEN_CHOICES:
+        value = "_".join(text.casefold().replace("-", "_").split())
+        if value not in column.choices and not (NAME.fullmatch(value) and value not in WORDS):
+            raise CellError(f"{text!r} is not one of {', '.join(column.choices)}, nor a name of another one")
+        return value
+    value = text.casefold()
     if value not in column.choices:
         raise CellError(f"{text!r} is not one of {', '.join(column.choices)}")
     return value
@@ -74,6 +85,8 @@ def _number(text: str, column: Column) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise CellError(f"{text!r} is too large")
+    if column.kind == "count" and value > LARGEST_COUNT:
+        raise CellError(f"{text} is too large")
     if column.kind == "count" and value != int(value):
         raise CellError(f"{text!r} is not a whole number")
     if value < column.low or value > column.high or (column.open_low and value == column.low):

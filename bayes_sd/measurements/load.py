@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayes_sd.cards import load_cards
 from bayes_sd.errors import DataError
 from bayes_sd.files import shipped
 from bayes_sd.measurements.table import read_table
@@ -130,7 +131,13 @@ def load_family(
                 f"{files}: no row of family {family!r}; its verifiers are {found}: use --family {ALL}"
             )
         frame = frame[member].reset_index(drop=True)
-    frame.attrs = {"family": name, "ignored_columns": ignored, "other_families": others}
+    understood = tuple(dict.fromkeys(w for f in frames for w in f.attrs["understood"]))
+    frame.attrs = {
+        "family": name,
+        "ignored_columns": ignored,
+        "other_families": others,
+        "understood": understood,
+    }
     return frame
 
 
@@ -146,8 +153,6 @@ def _tables(data_dir: str | Path | None) -> dict[str, Path]:
 
 def _members(frame: pd.DataFrame, family: str, cards: Cards | None) -> pd.Series:
     import pandas as pd
-
-    from bayes_sd.cards import load_cards
 
     cards = load_cards() if cards is None else cards
 

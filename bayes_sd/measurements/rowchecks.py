@@ -111,7 +111,10 @@ def _percentiles(get: Callable[[str], float | None], record: Record) -> Wrong:
 def _parts(get: Callable[[str], float | None], record: Record) -> Wrong:
     ttft, whole = get("mean_ttft_ms"), get("mean_e2e_s")
     if ttft is not None and whole is not None and ttft / 1000 > whole * (1 + ROUNDING):
-        return "mean_ttft_ms", f"{ttft:g} ms is longer than mean_e2e_s {whole:g} s: are the units right?"
+        return "mean_ttft_ms", (
+            f"{ttft:g} ms is longer than mean_e2e_s {whole:g} s, so one of them is not what it says: are the units right, "
+            "and was the answer streamed?"
+        )
     return None
 
 

@@ -9,14 +9,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bayes_sd.measurements.loads import Load, Verdict, judge
 from bayes_sd.measurements.schema import CONFIGURATION
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SATURATED_BELOW = 0.97
-"""Achieved over requested rate under which an open loop did not keep up. Stages of a minute miss a per cent
-or two by their ends alone; the shipped tables have nothing between 0.961 and 0.987."""
+NOISE = "load_noise"
+"""Column that the rules add: noise of a row in units of that of a sound one, above 1 near a bound of the load check."""
+VERDICT = "load_was"
+LOAD_NUMBERS = ("latency_s", "achieved_rps", "n_requests", "duration_s", "client_cap", "max_num_seqs")
+CLOSED_IN_TRUTH = ("closed_in_truth", "open loop whose client was the limit: used as the closed loop it was")
+NEAR_A_BOUND = ("near_a_bound", "load near a bound of these rules: used with more noise")
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,15 @@ class Report:
     ----------
     total, kept : int
         Rows given and rows kept.
-    filled, excluded : tuple of (name, reason, count)
-        In the order of the rules, those with count 0 included.
+    filled, excluded, changed : tuple of (name, reason, count)
+        In the order of the rules, those with count 0 included. Changed rows are used otherwise than their load says.
     """
 
     total: int
     kept: int
     filled: tuple[tuple[str, str, int], ...]
     excluded: tuple[tuple[str, str, int], ...]
+    changed: tuple[tuple[str, str, int], ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.kept} of {self.total} rows used"]
@@ -79,11 +84,12 @@ class Report:
             f"  left out {count:5d}  {name}: {reason}" for name, reason, count in self.excluded if count
         ]
         lines += [f"  filled   {count:5d}  {name}: {reason}" for name, reason, count in self.filled if count]
+        lines += [f"  changed  {count:5d}  {name}: {reason}" for name, reason, count in self.changed if count]
         return "\n".join(lines)
 
     def counts(self) -> dict[str, int]:
         """Give rule name to row count, for ``--json`` and for the attributes of a posterior."""
-        return {name: count for name, _, count in (*self.filled, *self.excluded)}
+        return {name: count for name, _, count in (*self.filled, *self.changed, *self.excluded)}
 
 
 def apply_rules(df: pd.DataFrame) -> tuple[pd.DataFrame, Report]:
@@ -97,7 +103,8 @@ def apply_rules(df: pd.DataFrame) -> tuple[pd.DataFrame, Report]:
     Returns
     -------
     kept : DataFrame
-        The rows used, index 0, 1, ...; `file` and `row` still say where each one stands.
+        The rows used, index 0, 1, ...; `file` and `row` still say where each one stands. :data:`NOISE` is above 1 for
+        a row near a bound of :mod:`bayes_sd.measurements.loads`.
     report : Report
         Counts per rule. A row counts under the first exclusion that takes it.
     """
@@ -107,15 +114,61 @@ def apply_rules(df: pd.DataFrame) -> tuple[pd.DataFrame, Report]:
         blank = frame[fill.column].isna()
         frame[fill.column] = frame[fill.column].fillna(fill.values(frame))
         filled.append((fill.name, fill.reason, int((blank & frame[fill.column].notna()).sum())))
+    verdicts = judge_rows(frame)
+    frame[NOISE] = [verdict.noise for verdict in verdicts]
+    frame[VERDICT] = [verdict.kind for verdict in verdicts]
     keep = frame["latency_s"].isna() | True
     excluded = []
     for rule in EXCLUSIONS:
         taken = rule.takes(frame) & keep
         excluded.append((rule.name, rule.reason, int(taken.sum())))
         keep &= ~taken
-    kept = frame[keep].reset_index(drop=True)
+    kept = _as_it_was(frame[keep], [v for v, used in zip(verdicts, keep, strict=True) if used])
+    changed = (
+        (*CLOSED_IN_TRUTH, int((kept[VERDICT] == "closed").sum())),
+        (*NEAR_A_BOUND, int((kept[NOISE] > 1.0).sum())),
+    )
+    kept = kept.drop(columns=VERDICT)
     kept.attrs = dict(df.attrs)
-    return kept, Report(len(frame), len(kept), tuple(filled), tuple(excluded))
+    return kept, Report(len(frame), len(kept), tuple(filled), tuple(excluded), changed)
+
+
+def judge_rows(df: pd.DataFrame) -> list[Verdict]:
+    """Say of each row of a table what its load was.
+
+    Parameters
+    ----------
+    df : DataFrame
+        As from :func:`bayes_sd.measurements.read_table`.
+
+    Returns
+    -------
+    list of Verdict, one a row
+    """
+    known = df[list(LOAD_NUMBERS)].astype(object).where(df[list(LOAD_NUMBERS)].notna(), None)
+    return [
+        judge(
+            Load(
+                kind,
+                value,
+                **dict(zip(LOAD_NUMBERS, numbers, strict=True)),
+                random_arrivals=arrivals == "poisson",
+            )
+        )
+        for kind, value, arrivals, numbers in zip(
+            df["load_kind"], df["load_value"], df["arrivals"], known.to_numpy(), strict=True
+        )
+    ]
+
+
+def _as_it_was(kept: pd.DataFrame, verdicts: list[Verdict]) -> pd.DataFrame:
+    """Give an open loop whose client was the limit the load that it had: a closed loop of that many clients."""
+    kept = kept.reset_index(drop=True)
+    closed = kept[VERDICT] == "closed"
+    kept.loc[closed, "load_kind"] = "concurrency"
+    kept.loc[closed, "load_value"] = [float(v.clients) for v in verdicts if v.kind == "closed"]
+    kept.loc[closed, "arrivals"] = "even"
+    return kept
 
 
 def _workload_mean(df: pd.DataFrame) -> pd.Series:
@@ -136,17 +189,22 @@ def _disaggregated(df: pd.DataFrame) -> pd.Series:
     return (df["engine"] + " " + df["engine_options"]).str.contains("disagg", case=False, regex=False)
 
 
+def _replicas(df: pd.DataFrame) -> pd.Series:
+    # With data-parallel attention the replicas are one deployment of tp GPUs.
+    return (df["dp"] > 1) & (df["n_gpu"] > df["tp"] * df["pp"].fillna(1.0))
+
+
+def _draft_tree(df: pd.DataFrame) -> pd.Series:
+    return df["verify_tokens"] > df["k"] + 1
+
+
 def _draft_length_unknown(df: pd.DataFrame) -> pd.Series:
     return (df["method"] != "none") & df["k"].isna()
 
 
-def _past_saturation(df: pd.DataFrame) -> pd.Series:
-    open_loop = df["load_kind"] == "rate"
-    # Tools divide by a duration that includes the drain of the last requests, about one latency.
-    drain = 1.0 + (df["load_value"] * df["latency_s"] / df["n_requests"]).fillna(0.0)
-    behind = df["achieved_rps"] < SATURATED_BELOW * df["load_value"] / drain
-    in_flight = df["achieved_rps"].fillna(df["load_value"]) * df["latency_s"]  # Little's law
-    return open_loop & (behind | (in_flight > df["max_num_seqs"]))
+def _was(kind: str) -> Callable[[pd.DataFrame], pd.Series]:
+    """Give the rule that takes rows whose load was of a kind of :mod:`bayes_sd.measurements.loads`."""
+    return lambda df: df[VERDICT] == kind
 
 
 def _preempted(df: pd.DataFrame) -> pd.Series:
@@ -170,14 +228,19 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion("no_latency", "neither a mean nor a median end-to-end latency", _no_latency),
     Exclusion("no_lengths", "prompt or output length not known", _no_lengths),
     Exclusion("disaggregated", "prefill and decode on separate GPUs: another structure", _disaggregated),
+    Exclusion("replicas", "load shared by data-parallel replicas: another structure", _replicas),
+    Exclusion("draft_tree", "a tree of drafts is verified, which is more work than a chain", _draft_tree),
     Exclusion(
         "draft_length_unknown", "speculation with a draft length that is not known", _draft_length_unknown
     ),
     Exclusion(
         "past_saturation",
         "open loop that fell behind its rate, or held more in flight than the engine runs: no steady state",
-        _past_saturation,
+        _was("fell_behind"),
     ),
+    Exclusion("burst", "fewer requests than clients, all sent at once: no steady load", _was("burst")),
+    Exclusion("too_short", "open loop that ended before it was steady", _was("short")),
+    Exclusion("single_wave", "closed loop of a few requests a client that mostly drained", _was("wave")),
     Exclusion(
         "preempted",
         "requests put back for want of cache memory, here or at no higher load of the same deployment",

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["text", "number", "count", "flag", "choice", "counts"]
 Role = Literal[
     "", "source", "deployment", "verifier", "drafting", "acceptance", "requests", "load", "queueing"
 ]
 
-METHODS = ("none", "eagle", "eagle3", "mtp", "draft_model", "ngram", "suffix", "medusa", "mlp_speculator")
+METHODS = (
+    *("none", "eagle", "eagle3", "mtp", "draft_model", "ngram", "suffix", "medusa", "mlp_speculator"),
+    *("dflash", "dspark", "p_eagle"),
+)
+"""Methods that are known; a table may name any other, which is then a level of its own."""
 LOAD_KINDS = ("concurrency", "rate")
 ARRIVALS = ("even", "poisson")
 
@@ -26,7 +30,8 @@ MOST_REQUESTS = 10_000_000
 LONGEST_DRAFT = 1024
 """Tokens proposed per cycle at most: engines draft a few, or some tens."""
 MOST = {
-    "tp": 1e5, "n_gpu": 1e5, "n_experts": 1e5, "top_k_experts": 1e5, "k": LONGEST_DRAFT, "mean_accepted_len": LONGEST_DRAFT + 1,
+    "tp": 1e5, "n_gpu": 1e5, "dp": 1e5, "pp": 1e5, "ep": 1e5, "nodes": 1e5, "n_experts": 1e5, "top_k_experts": 1e5,
+    "k": LONGEST_DRAFT, "mean_accepted_len": LONGEST_DRAFT + 1, "draft_passes": LONGEST_DRAFT, "verify_tokens": 1e5,
     "max_num_seqs": 1e7, "client_cap": 1e7, "load_value": 1e6,
     "1e9": 1e6, "tokens": 1e8, "requests": 1e7, "requests/s": 1e7, "tokens/s": 1e10, "s": 1e8, "ms": 1e11, "": 1e15,
 }  # fmt: skip
@@ -92,15 +97,15 @@ class Column:
             object.__setattr__(self, "high", float(MOST.get(self.name, MOST.get(self.unit, MOST[""]))))
 
 
-def _text(name: str, meaning: str, **more) -> Column:
+def _text(name: str, meaning: str, **more: Any) -> Column:
     return Column(name, "text", meaning, **more)
 
 
-def _positive(name: str, unit: str, meaning: str, **more) -> Column:
+def _positive(name: str, unit: str, meaning: str, **more: Any) -> Column:
     return Column(name, "number", meaning, unit=unit, low=0.0, open_low=True, **more)
 
 
-def _count(name: str, meaning: str, low: float = 1, **more) -> Column:
+def _count(name: str, meaning: str, low: float = 1, **more: Any) -> Column:
     return Column(name, "count", meaning, low=low, **more)
 
 
@@ -108,7 +113,7 @@ def _required(column: Column) -> Column:
     return replace(column, measured="required", condition="required")
 
 
-def _result(name: str, unit: str, meaning: str, **more) -> Column:
+def _result(name: str, unit: str, meaning: str, **more: Any) -> Column:
     return _positive(name, unit, meaning, condition="result", **more)
 
 
@@ -122,6 +127,10 @@ COLUMNS: tuple[Column, ...] = (
     _required(_text("hardware", "GPU, a name or alias of a hardware card", role="deployment", fit="cell")),
     _count("n_gpu", "GPUs of the deployment (default: tp)"),
     _count("tp", "tensor-parallel size", default=1, role="deployment", fit="cell"),
+    _count("dp", "data-parallel replicas behind one address (blank: not stated)"),
+    _count("pp", "pipeline-parallel stages (blank: not stated)"),
+    _count("ep", "GPUs that a layer's experts are spread over (blank: not stated)"),
+    _count("nodes", "machines that the deployment spans (blank: not stated)"),
     _text(
         "engine",
         "serving engine and version, as vllm-0.24.0",
@@ -156,7 +165,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "method",
         "choice",
-        "how tokens are drafted",
+        "how tokens are drafted; any name",
         choices=METHODS,
         default="none",
         role="drafting",
@@ -179,6 +188,8 @@ COLUMNS: tuple[Column, ...] = (
         role="drafting",
         fit="cell",
     ),
+    _count("draft_passes", "passes of the drafter a cycle (blank: k)"),
+    _count("verify_tokens", "tokens that a cycle verifies, the last committed one included (blank: k + 1)"),
     Column(
         "acceptance",
         "number",
@@ -197,6 +208,13 @@ COLUMNS: tuple[Column, ...] = (
         fit="mean",
     ),
     _required(_positive("prompt_tokens", "tokens", "mean prompt length", role="requests", fit="mean")),
+    Column(
+        "cached_prompt_tokens",
+        "number",
+        "mean prompt tokens found in a prefix cache",
+        unit="tokens",
+        low=0.0,
+    ),
     _required(_positive("output_tokens", "tokens", "mean output length", role="requests", fit="mean")),
     _required(
         Column(
@@ -286,6 +304,13 @@ COLUMNS: tuple[Column, ...] = (
     ),
     _text("measured_by", "program that measured the row", condition="result"),
     _text("family", "family of a verifier that has no card"),
+    _positive("memory_gb", "1e9 bytes", "memory of one GPU that has no card, or in place of its card's"),
+    _positive("bandwidth_gb_per_s", "1e9 bytes/s", "its peak memory bandwidth"),
+    _positive("fp16_tflops", "1e12/s", "its peak dense 16-bit matrix rate"),
+    _positive("fp8_tflops", "1e12/s", "its 8-bit floating-point rate, where it has one"),
+    _positive("fp4_tflops", "1e12/s", "its 4-bit rate, where it has one"),
+    _positive("int8_tops", "1e12/s", "its 8-bit integer rate, where it has one"),
+    _positive("link_gb_per_s", "1e9 bytes/s", "its link to the other GPUs, one direction (default: 32)"),
 )
 
 DERIVED: tuple[Column, ...] = (
@@ -296,6 +321,14 @@ DERIVED: tuple[Column, ...] = (
         fit="mean",
     ),
     _text("latency_statistic", "which of the two: mean or median", condition="result", observed=True),
+    Column(
+        "load_noise",
+        "number",
+        "noise of a row in units of that of a sound one: above 1 near a bound of the load check",
+        low=1.0,
+        condition="result",
+        fit="mean",
+    ),
     _count("n_repeats", "repeats that the row is the mean of", condition="result", observed=True),
 )
 """Columns that no table has: reading and averaging add them."""

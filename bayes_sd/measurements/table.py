@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from bayes_sd.errors import DataError
+from bayes_sd.cards.record import canonical
+from bayes_sd.errors import CardError, DataError
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.csvfile import read_rows
 from bayes_sd.measurements.rowchecks import contradiction
@@ -156,6 +157,11 @@ def _parse(
                     raise DataError(f"{path}, row {number}, column {column.name}: {error}") from error
             elif column.name in needed:
                 raise DataError(f"{path}, row {number}, column {column.name}: blank: fill it in")
+        try:
+            record, understood = canonical(record)
+        except CardError as error:
+            raise DataError(f"{path}, row {number}: {error}") from error
+        record["understood"] = understood
         _fill_defaults(path, record)
         wrong = contradiction(record)
         if wrong:
@@ -191,6 +197,8 @@ def _frame(path: Path, header: list[str], records: list[Record]) -> pd.DataFrame
     frame["latency_statistic"] = pd.Series(statistic, dtype="str")
     frame["file"] = pd.Series([str(path)] * len(frame), dtype="str")
     frame["row"] = pd.Series([record["row"] for record in records], dtype="int64")
+    understood = [words for record in records for words in cast("list[str]", record.get("understood", []))]
+    frame.attrs["understood"] = tuple(dict.fromkeys(understood))
     frame.attrs["ignored_columns"] = tuple(name for name in header if name and name not in BY_NAME)
     return frame
 

@@ -14,18 +14,19 @@ from bayes_sd.model.latency import (
     log_means,
     log_poisson_means,
     per_level,
+    put_under_load,
     service,
 )
 from bayes_sd.model.points import place_points
 from bayes_sd.model.rowfacts import left_knots, level_of_points, point_facts, row_facts, size_facts
-from bayes_sd.model.term import Term, Unknown, Values
-from bayes_sd.model.terms import TERMS
+from bayes_sd.model.term import PerLevel, Term, Unknown, Values
+from bayes_sd.model.terms import active_terms
 from bayes_sd.model.terms.acceptance import cell_level
 
 if TYPE_CHECKING:
     import pymc as pm
 
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
 
 
@@ -40,7 +41,7 @@ class Inputs:
     Attributes
     ----------
     structure : tuple
-        Everything that decides which graph it is: active terms, spec switches, protocols and measurements that occur.
+        Everything that decides which graph it is: active terms, coefficients, pooling, and whether an arrival is Poisson.
     terms : list of Term
     unknowns : list of Unknown
     coords : dict of str to list
@@ -60,6 +61,10 @@ class Inputs:
     def moved(self) -> frozenset[str]:
         """Unknowns that are sampled in other coordinates than their own."""
         return frozenset(name for term in self.terms for name in term.moved)
+
+    def tables(self, u: Values, f: Values) -> list[PerLevel]:
+        """Give what terms compute once a level, on numpy arrays."""
+        return per_level(self.terms, u, f, np)
 
     def lookup(self, layout: Layout) -> Values:
         """Give what looks quantities up for all points: index, elements of each quantity, and elements of all levels."""
@@ -91,10 +96,14 @@ def model_inputs(design: Design, spec: ModelSpec) -> Inputs:
     facts |= {f"n_{dim}": np.array(len(names)) for dim, names in coords.items()}
     facts["n_points"] = np.array(len(points.row))
     facts |= coordinate_facts(design, spec, left_knots(design, points)[0])
-    terms = [term for term in TERMS if term.active(spec, coords)]
-    occurring = (points.poisson > 0, *(len(facts[n]) > 0 for n in ("log_ttft", "measured_share", "seen_logit")))
+    terms = active_terms(spec, coords)
     return Inputs(
-        structure=(tuple(t.name for t in terms), spec.pooled, tuple(coords["coefficient"]), occurring),
+        structure=(
+            tuple(t.name for t in terms),
+            tuple(coords["coefficient"]),
+            "pooled" if spec.pooled else "not pooled",
+            "poisson" if points.poisson else "no poisson",
+        ),
         terms=terms,
         unknowns=[unknown for term in terms for unknown in term.unknowns(spec, coords)],
         coords=coords,
@@ -116,12 +125,15 @@ class Built:
         Shared variables that hold the arrays.
     layout : list of (dim, names)
         Order of what is looked up for points.
+    service : (tensor, tensor)
+        S(n) and the time to first token at each point [s].
     """
 
     model: pm.Model
     inputs: Inputs
     facts: Values
     layout: Layout
+    service: tuple[Any, Any]
 
 
 def build_model(design: Design, spec: ModelSpec) -> pm.Model:
@@ -169,12 +181,13 @@ def assemble(inputs: Inputs) -> Built:
         flat = pt.specify_shape(flat, (f["n_flat"],))
         columns = pt.split(flat[f["lookup"]], f["lookup_widths"], n_splits=len(names))
         q = contribute(inputs.terms, dict(zip(names, columns, strict=True)), u, f, pt)
+        put_under_load(inputs.terms, q, u, f, pt)
         service_s, first_s = (pt.specify_shape(s, (f["n_points"],)) for s in service(q, u, f, pt))
         log_latency = log_means(service_s, q.in_flight, f, pt)
-        if inputs.structure[-1][0]:
+        if "poisson" in inputs.structure:
             log_latency = pt.join(0, log_latency, log_poisson_means(service_s, f, pt))
         _observe(log_latency + u["misfit"][f["row_shape"]], service_s, first_s, u, f, inputs)
-    return Built(model, inputs, f, layout)
+    return Built(model, inputs, f, layout, (service_s, first_s))
 
 
 def _random_variable(unknown: Unknown, u: Values, f: Values) -> Any:
@@ -195,16 +208,13 @@ def _observe(log_latency: Any, service_s: Any, first_s: Any, u: Values, f: Value
     def student(name: str, mean: Any, sigma: Any, measured: Any) -> None:
         pm.StudentT(name, nu=f["tails"], mu=mean, sigma=sigma, observed=measured)
 
-    _, ttft, share, acceptance = inputs.structure[-1]
     noise = pt.exp(u["log_latency_noise"])[f["row_noise"]] * f["noise_factor"]
     student("latency", log_latency, noise, f["log_latency"])
-    if ttft:
-        sigma = pt.exp(u["log_ttft_noise"])[f["ttft_source"]]
-        student("ttft", pt.log(first_s[f["ttft_point"]]), sigma, f["log_ttft"])
-    if share:
-        decoding = (service_s - first_s)[f["share_point"]] * pt.exp(-log_latency[f["share_row"]])
-        sigma = pt.exp(u["log_share_noise"])[f["share_source"]]
-        student("decode_share", decoding, sigma, f["measured_share"])
-    if acceptance:
+    sigma = pt.exp(u["log_ttft_noise"])[f["ttft_source"]]
+    student("ttft", pt.log(first_s[f["ttft_point"]]), sigma, f["log_ttft"])
+    decoding = (service_s - first_s)[f["share_point"]] * pt.exp(-log_latency[f["share_row"]])
+    sigma = pt.exp(u["log_share_noise"])[f["share_source"]]
+    student("decode_share", decoding, sigma, f["measured_share"])
+    if "acceptance_cell" in u:
         level = cell_level(u, f["seen_cell"], f["seen_doublings"])
         student("acceptance", level, pt.exp(u["log_acceptance_run"]), f["seen_logit"])

@@ -56,6 +56,16 @@ class Deployment:
         return " | ".join([self.verifier, self.hardware, self.engine, self.precision])
 
     @property
+    def disaggregated(self) -> bool:
+        """Whether prefill and decode run on separate pools of GPUs, by the engine's options."""
+        return "disagg" in self.engine.casefold()
+
+    @property
+    def weights(self) -> str:
+        """Number format of the weights, ``w:fp16`` for example."""
+        return self.precision.split(" ")[0]
+
+    @property
     def engine_base(self) -> str:
         """The engine without its release and options."""
         return engine_base(self.engine)
@@ -139,7 +149,7 @@ def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -
         The fields of :class:`~bayes_sd.latency.roofline.Roofline`, the cache as the engine uses it, and ``n_experts``,
         ``top_k_experts`` (0 if dense).
     """
-    found: dict[str, list[float]] = {name: [] for name in (*ROOFLINE_FIELDS, "n_experts", "top_k_experts")}
+    columns: dict[str, list[float]] = {name: [] for name in (*ROOFLINE_FIELDS, "n_experts", "top_k_experts")}
     for (_, row), deployment in zip(rows.iterrows(), deployments, strict=True):
         verifier = cards.verifier_from_row(row)
         ideal = roofline(
@@ -149,12 +159,12 @@ def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -
             deployment.tp,
         )
         for name in ROOFLINE_FIELDS:
-            found[name].append(float(getattr(ideal, name)))
+            columns[name].append(float(getattr(ideal, name)))
         if deployment.engine_base in CACHES_ALL_LAYERS:
-            found["cache_tokens"][-1] *= verifier.full_attention_layers / verifier.layers
-        found["n_experts"].append(float(verifier.n_experts or 0))
-        found["top_k_experts"].append(float(verifier.top_k_experts or 0))
-    return {name: np.array(values) for name, values in found.items()}
+            columns["cache_tokens"][-1] *= verifier.full_attention_layers / verifier.layers
+        columns["n_experts"].append(float(verifier.n_experts or 0))
+        columns["top_k_experts"].append(float(verifier.top_k_experts or 0))
+    return {name: np.array(values) for name, values in columns.items()}
 
 
 def drafter_of(row: pd.Series, cards: Cards) -> str:

@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.latency.acceptance import counted_positions, extended_profile
-from bayes_sd.latency.coverage import normal_quantile, routed_share
-from bayes_sd.latency.expert_load import busiest_surface
-from bayes_sd.latency.kernel import KNOTS, knot_factor
-from bayes_sd.model.spec import KINDS
+from bayes_sd.latency.kernel import KNOTS
+from bayes_sd.model.spec import KINDS, PARTS
 from bayes_sd.model.term import Values
+from bayes_sd.model.terms import TERMS
 from bayes_sd.model.terms.acceptance import doublings
-from bayes_sd.model.terms.stages import active_coefficients, effect_scales, ideal_table
+from bayes_sd.model.terms.stages import active_coefficients
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
 
 FEW_ROWS = 2
@@ -29,8 +28,6 @@ FEW_ROWS = 2
 
 def model_coords(design: Design) -> dict[str, list]:
     """Give the names along every dim of the model."""
-    from bayes_sd.model.spec import PARTS
-
     sparse = bool((design.levels.roofline["n_experts"] > 0).any())
     return dict(design.coords) | {
         "coefficient": list(active_coefficients(sparse)),
@@ -53,45 +50,11 @@ def level_facts(design: Design, spec: ModelSpec) -> Values:
     dict of str to array
         Last dims are the levels', as :mod:`bayes_sd.model.terms` use them.
     """
-    levels, active = design.levels, model_coords(design)["coefficient"]
-    facts: Values = {
-        "ideal": ideal_table(levels.roofline, levels.log2_tp),
-        "log2_tp": levels.log2_tp.astype(float),
-        "member": levels.member,
-        "effect_scale": effect_scales(active, spec)[:, levels.kind],
-        "no_misfit": np.zeros(len(design.coords["shape"])),
-        "no_load_misfit": np.zeros(len(design.coords["lengths"])),
-        "drafter_sd": float(spec.priors["acceptance"]["drafter_sd"]),
-        "tails": float(spec.priors["noise"]["tails"]),
-        "knot_factor": knot_factor(spec.priors["kernel"]["length_doublings"]),
-        "cell_drafter": design.cell_drafter,
-        "cell_synthetic": design.cell_synthetic.astype(float),
-        "pair_ideal_log_s": draft_ideal_log_s(design.pair_roofline_s, spec),
-        "pair_small_cache": design.pair_small_cache.astype(float),
-        "pair_log_share": np.log(design.pair_parameter_share),
-    }
-    return facts | expert_facts(design)
-
-
-def draft_ideal_log_s(roofline_s: np.ndarray, spec: ModelSpec) -> np.ndarray:
-    """Log seconds of a draft step by the roofline and the launch cost of the priors, shape (pair,)."""
-    prior = spec.priors["draft"]
-    return np.log(prior["fixed_median"] * roofline_s + prior["fixed_launch_s"])
-
-
-def expert_facts(design: Design) -> Values:
-    """Shape of the expert layers of each verifier that has some, and which deployment is of which."""
-    sparse = design.deployment_sparse
-    first = [int(np.flatnonzero(sparse == i)[0]) for i in range(len(design.coords["sparse_verifier"]))]
-    total, active = (design.levels.roofline[n][first] for n in ("n_experts", "top_k_experts"))
-    surfaces = [busiest_surface(int(m), int(a)) for m, a in zip(total, active, strict=True)]
-    return {
-        "expert_threshold": normal_quantile(routed_share(total, active)),
-        "expert_most": total / active,
-        "busiest_surface": np.stack(surfaces) if surfaces else np.empty((0, 0, 0)),
-        "deployment_sparse": (sparse >= 0).astype(float),
-        "deployment_verifier": np.maximum(sparse, 0),
-    }
+    facts: Values = {}
+    for term in TERMS:
+        if spec.has(term.name):
+            facts |= term.facts(design, spec)
+    return facts
 
 
 def coordinate_facts(design: Design, spec: ModelSpec, knots: np.ndarray) -> Values:
@@ -124,20 +87,25 @@ def coordinate_facts(design: Design, spec: ModelSpec, knots: np.ndarray) -> Valu
 
 
 def _pair_facts(design: Design, spec: ModelSpec) -> Values:
-    """Draft length, and where no row states an acceptance the cell, that a pair's coordinate goes by."""
+    """What a pair's coordinate goes by: draft length, expected seconds of drafting, host, and cell if no row states E."""
     rows, n = design.rows, len(design.coords["pair"])
     length = np.array([rows["k"][rows["pair"] == i].mean() for i in range(n)])
-    cell, latent = np.zeros(n, dtype=int), np.zeros(n)
+    cell, host, latent = np.zeros(n, dtype=int), np.zeros(n, dtype=int), np.zeros(n)
     for i in range(n):
         own = rows["pair"] == i
-        cell[i] = rows["cell"][own][0]
+        cell[i], host[i] = rows["cell"][own][0], rows["host"][own][0]
         latent[i] = float(np.isnan(rows["committed"][own]).all())
     positions = int(max(length.max(initial=1.0), 1.0))
+    prior = spec.priors["draft"]
+    step_s = prior["fixed_median"] * design.pair_roofline_s + prior["fixed_launch_s"]
+    slower = np.exp(prior["cache_format_mean"] * design.pair_small_cache)
     profile = design.cell_profile[cell] * (spec.acceptance == "position")
     return {
         "pair_length": length,
         "pair_latent": latent,
         "pair_cell": cell,
+        "pair_host": host,
+        "pair_expected_s": step_s * slower * (length + prior["extra_steps_median"]),
         "pair_doublings": doublings(length),
         "pair_profile": extended_profile(profile, positions),
         "pair_positions": counted_positions(np.floor(length), positions),

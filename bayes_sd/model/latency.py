@@ -13,6 +13,7 @@ import numpy as np
 
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.model.term import PerLevel, Quantities, Term, Values
+from bayes_sd.model.terms.cache import smooth_minimum
 
 LEAST_ELASTICITY = 0.1
 """Relative gain of throughput for a gain of requests in flight below which an open loop's row tells no more: a per cent of
@@ -25,11 +26,19 @@ def per_level(terms: Sequence[Term], u: Values, f: Values, xp: ModuleType) -> li
 
 
 def contribute(terms: Sequence[Term], looked_up: Values, u: Values, f: Values, xp: ModuleType) -> Quantities:
-    """Let every term add its part, in order, and give the quantities of each point."""
-    q = Quantities(looked_up, in_flight=f["offered"], covered=f["point_sparse"])
+    """Let every term add its part, in order: the quantities of each point, whatever its load."""
+    q = Quantities(looked_up)
     for term in terms:
         term.contribute(q, u, f, xp)
     return q
+
+
+def put_under_load(terms: Sequence[Term], q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
+    """Find the requests that run (in a closed loop no more than the cache holds), and what depends on them."""
+    q.in_flight = xp.where(f["limited"], smooth_minimum(q.held, f["offered"]), f["offered"])
+    q.covered = f["point_sparse"]
+    for term in terms:
+        term.at_load(q, u, f, xp)
 
 
 def stage_costs(q: Quantities, u: Values, f: Values, xp: ModuleType) -> StageCosts:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.measurements.rules import NOISE
 from bayes_sd.model.terms.cache import nominal_held
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.points import Points
 
 QUEUED_NOISE = 4.0
@@ -41,7 +42,7 @@ def noise_factor(design: Design, points: Points) -> np.ndarray:
     Where requests queue for the cache a measurement depends on evictions and run length, and two such rows may
     contradict each other. In an open loop a run whose steps are all a per cent slower has 1/(1 - ρ) per cent more latency
     (L = C1/(1 - ρ), ρ = λC2), but only part of the noise is of that kind: the factor is the square root, taken from
-    the data as latency over the shape's lowest.
+    the data as latency over the shape's lowest. A row whose load is near a bound of the load check has more as well.
 
     Returns
     -------
@@ -51,7 +52,10 @@ def noise_factor(design: Design, points: Points) -> np.ndarray:
     lowest = np.full(len(design.coords["shape"]), np.inf)
     np.minimum.at(lowest, rows["shape"], rows["latency_s"])
     amplified = np.minimum(np.sqrt(rows["latency_s"] / lowest[rows["shape"]]), MOST_AMPLIFIED)
-    return np.where(queued(design, points), QUEUED_NOISE, np.where(rows["open_loop"], amplified, 1.0))
+    doubted = design.frame[NOISE].to_numpy(dtype=float) if NOISE in design.frame else 1.0
+    return doubted * np.where(
+        queued(design, points), QUEUED_NOISE, np.where(rows["open_loop"], amplified, 1.0)
+    )
 
 
 def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:

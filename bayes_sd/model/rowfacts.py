@@ -8,14 +8,14 @@ import numpy as np
 
 from bayes_sd.latency.acceptance import counted_positions, extended_profile
 from bayes_sd.latency.kernel import KNOTS, knot_position
-from bayes_sd.model.design import acceptance_logit
 from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
+from bayes_sd.model.stated import acceptance_logit
 from bayes_sd.model.term import Values
 from bayes_sd.model.terms.acceptance import doublings
 from bayes_sd.model.terms.cache import nominal_held
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.points import Points
     from bayes_sd.model.spec import ModelSpec
 
@@ -25,18 +25,10 @@ NEVER_FULL = 0.2
 
 def level_of_points(design: Design, points: Points) -> dict[str, np.ndarray]:
     """Give the level of each point along every dim that quantities are looked up by, shape (point,)."""
-    rows, row = design.rows, points.row
     left = left_knots(design, points)[0]
-    return {
-        "deployment": rows["deployment"][row],
-        "lengths": rows["lengths"][row],
-        "source": rows["source"][row],
-        "engine": rows["engine"][row],
-        "stack": rows["stack"][row],
-        "pair": np.maximum(rows["pair"][row], 0),
-        "left_knot": left,
-        "right_knot": left + 1,
-    }
+    dims = [dim for dim in design.coords if dim in design.rows]
+    level_of = {dim: np.maximum(design.rows[dim][points.row], 0) for dim in dims}
+    return level_of | {"left_knot": left, "right_knot": left + 1}
 
 
 def left_knots(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
@@ -142,7 +134,8 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
         "share_source": rows["source"][share],
         "measured_share": decode_share(design)[share],
         **_poisson_facts(points),
-        **_acceptance_facts(design, spec),
+        **latent_facts(design, spec),
+        **_seen_facts(design, spec),
     }
 
 
@@ -156,18 +149,25 @@ def _poisson_facts(points: Points) -> Values:
     }
 
 
-def _acceptance_facts(design: Design, spec: ModelSpec) -> Values:
-    """Cells, draft lengths and profiles: of rows that state no acceptance, and of those that measure one."""
+def latent_facts(design: Design, spec: ModelSpec) -> Values:
+    """Cells, draft lengths and profiles of the rows that state no acceptance."""
     rows, profile = design.rows, design.row_profile(spec)
     latent = np.flatnonzero(np.isnan(rows["committed"]))
     positions = int(max(rows["k"][latent].max(initial=1.0), 1.0))
-    logits = acceptance_logit(rows["committed"], rows["k"], profile)
-    seen = np.flatnonzero(np.isfinite(logits))
     return {
         "latent_cell": np.maximum(rows["cell"][latent], 0),
         "latent_doublings": doublings(rows["k"][latent]),
         "latent_profile": extended_profile(profile[latent], positions),
         "latent_positions": counted_positions(rows["k"][latent], positions),
+    }
+
+
+def _seen_facts(design: Design, spec: ModelSpec) -> Values:
+    """Cells, draft lengths and levels of the rows that state an acceptance."""
+    rows = design.rows
+    logits = acceptance_logit(rows["committed"], rows["k"], design.row_profile(spec))
+    seen = np.flatnonzero(np.isfinite(logits))
+    return {
         "seen_cell": rows["cell"][seen],
         "seen_doublings": doublings(rows["k"][seen]),
         "seen_logit": logits[seen],

@@ -50,6 +50,8 @@ class ModelSpec:
         Whether step time may leave the straight line by a deviation per stack and batch size.
     pooled : bool
         Whether deployments share effects of hardware, engine, precision, verifier and stack.
+    terms : sequence of str, optional
+        Names of the terms that the model has (:mod:`bayes_sd.model.terms`); by default all that there are.
     priors : dict
         Prior tables; by default those of the family, from :func:`family_priors`.
     """
@@ -60,11 +62,16 @@ class ModelSpec:
     acceptance: Literal["position", "iid"] = "position"
     kernel: bool = True
     pooled: bool = True
+    terms: tuple[str, ...] | list[str] | None = None
     priors: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.priors:
             object.__setattr__(self, "priors", family_priors(self.family))
+
+    def has(self, term: str) -> bool:
+        """Say whether the model has a term."""
+        return self.terms is None or term in self.terms
 
     def to_json(self) -> str:
         """Serialise, for a posterior file's attributes."""

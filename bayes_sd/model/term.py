@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayes_sd.model.arranged import Design
+    from bayes_sd.model.deployments import Deployment
     from bayes_sd.model.spec import ModelSpec
 
 Values = dict[str, Any]
@@ -37,6 +41,8 @@ class Unknown:
         From unknowns, facts and backend to the prior's mean, for an unknown of a hierarchy.
     spread : callable, optional
         Likewise to its standard deviation.
+    spread_of : str
+        Name of the unknown that this one is the log spread of, if any: a joint mode has such a spread at zero.
     unseen : callable, optional
         How a level that was not fitted is drawn where it is not from the prior: from the draws of all fitted levels, their
         names, the level's name and a generator to draws, shape (draw,).
@@ -48,6 +54,7 @@ class Unknown:
     sd: Any = None
     centre: Callable[[Values, Values, ModuleType], Any] | None = None
     spread: Callable[[Values, Values, ModuleType], Any] | None = None
+    spread_of: str = ""
     unseen: Callable[[np.ndarray, list[str], str, np.random.Generator], np.ndarray] | None = None
 
     @property
@@ -58,6 +65,27 @@ class Unknown:
     def shape(self, coords: Coords) -> tuple[int, ...]:
         """Give the shape that names along dims make."""
         return tuple(len(coords[d]) for d in self.dims)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A row with the names by which terms tell their levels.
+
+    Attributes
+    ----------
+    row : Series
+        Observation or condition.
+    deployment : Deployment
+    drafter : str
+        Empty without speculation.
+    sparse : bool
+        Whether the verifier has routed experts.
+    """
+
+    row: pd.Series
+    deployment: Deployment
+    drafter: str
+    sparse: bool
 
 
 @dataclass(frozen=True)
@@ -87,6 +115,8 @@ class Quantities:
         The terms' :class:`PerLevel` quantities at each point's level.
     committed : array
         E [tokens/cycle].
+    held : array
+        Requests that the key-value cache holds.
     in_flight : array
         Requests that run.
     load_factor : array
@@ -99,6 +129,7 @@ class Quantities:
 
     looked_up: Values
     committed: Any = 1.0
+    held: Any = np.inf
     in_flight: Any = 1.0
     load_factor: Any = 1.0
     cycle_s: Any = 0.0
@@ -114,9 +145,17 @@ class Term:
     moved: tuple[str, ...] = ()
     """Unknowns that :meth:`to_natural` replaces."""
 
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name a row's level along each dim that the term adds, blank where it has none."""
+        return {}
+
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether the term has anything to say of these levels."""
         return True
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Collect the facts of levels that the term's functions use, as numbers; last dims are the levels'."""
+        return {}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare the term's unknowns, parents before children."""
@@ -127,7 +166,10 @@ class Term:
         return []
 
     def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
-        """Add the term's part to the quantities of each point."""
+        """Add the term's part to the quantities of each point that do not depend on how many requests run."""
+
+    def at_load(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
+        """Add what depends on the requests that run, ``q.in_flight``."""
 
     def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
         """Replace coordinates that the data inform by the unknowns, in `x`; give the log volume of the change."""
@@ -161,6 +203,21 @@ def rows_of(table: Any, n: int, xp: ModuleType = np) -> list[Any]:
     if xp is np:
         return [table[..., i : i + 1, :] for i in range(n)]
     return list(xp.split(table, np.ones(n, dtype=int), n_splits=n, axis=0)) if n > 1 else [table]
+
+
+def as_table(rows: list[Any], xp: ModuleType = np) -> Any:
+    """Join tables along their second last axis; draws of one broadcast to those of the others."""
+    return xp.join(0, *rows) if xp is not np else _joined(rows, -2)
+
+
+def in_a_row(vectors: list[Any], xp: ModuleType = np) -> Any:
+    """Join vectors along their last axis; draws of one broadcast to those of the others."""
+    return xp.join(0, *vectors) if xp is not np else _joined(vectors, -1)
+
+
+def _joined(parts: list[np.ndarray], axis: int) -> np.ndarray:
+    lead = np.broadcast_shapes(*(part.shape[:axis] for part in parts))
+    return np.concatenate([np.broadcast_to(p, (*lead, *p.shape[axis:])) for p in parts], axis=axis)
 
 
 def one_row(vector: Any) -> Any:

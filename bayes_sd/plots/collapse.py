@@ -20,6 +20,7 @@ from bayes_sd.plots.style import (
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -72,6 +73,6 @@ def plot_collapse(collapse: xr.Dataset, title: str = "Universal collapse") -> Fi
     return figure
 
 
-def _ticks(axes) -> None:
+def _ticks(axes: Axes) -> None:
     top = axes.get_ylim()[1]
     plain_log_ticks(axes.yaxis, [v for v in (1, 1.5, 2, 3, 5, 10, 20, 50, 100) if v <= top])

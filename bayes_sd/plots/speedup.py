@@ -31,7 +31,7 @@ AXES = {
 }
 
 LIKELY = 0.5
-"""Share of draws with a break-even from which its median is marked."""
+"""The median break-even is marked if at least this share of the draws have one."""
 
 
 def plot_speedup(result: xr.Dataset, title: str | None = None) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EVER = 0.02
-"""Alternatives that are nowhere best with this probability share one area, "other"."""
+"""Alternatives whose probability of being best stays below this everywhere share one area, "other"."""
 
 
 def plot_tune(result: xr.Dataset, title: str = "Best draft length over load") -> Figure:
@@ -67,7 +67,7 @@ def alternative_names(result: xr.Dataset) -> list[str]:
     ]
 
 
-def _colours(n: int) -> list:
+def _colours(n: int) -> list[Any]:
     """Colours from light to dark for draft lengths, grey for no speculation."""
     import matplotlib as mpl
 

@@ -13,23 +13,22 @@ import numpy as np
 from bayes_sd.cards import Cards, load_cards
 from bayes_sd.cards.stored import changed_cards, with_stored
 from bayes_sd.errors import TraceError
-from bayes_sd.measurements.schema import OBSERVED
+from bayes_sd.measurements.schema import COLUMNS, DERIVED, OBSERVED
+from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.model.deployments import Deployment
-from bayes_sd.model.design import Design, Levels
 from bayes_sd.model.spec import ModelSpec
+from bayes_sd.model.terms import TERMS
 from bayes_sd.posterior.file import FileKind, read_tree, require_converged, write_tree
+from bayes_sd.posterior.formats import brought_up
 from bayes_sd.posterior.validate import DAMAGED
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-FORMAT_VERSION = 3
-NONE_LOG = -50.0
-"""Logarithm of what a file of an older format takes as nothing."""
-NEW_DRAWS = {2: "acceptance_synthetic", 3: "load_misfit"}
-"""Format to draws that files have since then."""
-NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
+FORMAT_VERSION = 4
+KEPT_COLUMNS = {column.name: column for column in (*COLUMNS, *DERIVED) if column.name in OBSERVED}
+"""Columns of the observations that a posterior keeps, by name."""
 KIND = FileKind(
     attribute="bayes_sd",
     version=FORMAT_VERSION,
@@ -158,7 +157,14 @@ class Posterior:
 
     def names(self, dim: str) -> list[str]:
         """Give the names along a dim, empty if the posterior has none."""
-        return [str(v) for v in self.about["coords"].get(dim, [])]
+        if dim in self.about["coords"]:
+            return [str(v) for v in self.about["coords"][dim]]
+        coords = self.tree["posterior"].coords
+        return [str(v) for v in coords[dim].to_numpy()] if dim in coords else []
+
+    def has(self, name: str) -> bool:
+        """Say whether a parameter was fitted."""
+        return name in self.tree["posterior"]
 
     @property
     def observed(self) -> pd.DataFrame:
@@ -183,7 +189,8 @@ def describe(design: Design, spec: ModelSpec) -> dict[str, Any]:
     return {
         "format_version": FORMAT_VERSION,
         "family": spec.family,
-        "spec": json.loads(spec.to_json()),
+        "spec": json.loads(spec.to_json()) | {"terms": [t.name for t in TERMS if spec.has(t.name)]},
+        "columns": [str(name) for name in OBSERVED if name in design.frame],
         "coords": {name: list(values) for name, values in design.coords.items()},
         "cell_drafter": design.cell_drafter.tolist(),
         "pair_roofline_s": design.pair_roofline_s.tolist(),
@@ -201,31 +208,33 @@ def describe(design: Design, spec: ModelSpec) -> dict[str, Any]:
 
 def _ranges(design: Design) -> list[dict[str, list[float]]]:
     """Range of each input that was measured, per deployment."""
-    found = []
+    ranges = []
     for d in range(len(design.levels.deployments)):
         own = design.rows["deployment"] == d
-        found.append(
+        ranges.append(
             {
                 name: [float(design.rows[name][own].min()), float(design.rows[name][own].max())]
                 for name in ("prompt", "output", "k", "load")
             }
             | {"open_loop": sorted({bool(v) for v in design.rows["open_loop"][own]})}
         )
-    return found
+    return ranges
 
 
 def observed_set(frame: pd.DataFrame) -> xr.Dataset:
     """Keep the columns of the observations that later commands show, dim ``observation``."""
     import xarray as xr
 
-    found = {}
+    columns = {}
     for name in OBSERVED:
         if name in frame:
             column = frame[name]
             numeric = column.dtype.kind in "fiub"
             values = column.to_numpy() if numeric else column.fillna("").astype(str).to_numpy(dtype=object)
-            found[name] = (("observation",), values)
-    return xr.Dataset(found)
+            meant = KEPT_COLUMNS[name]
+            about = {"long_name": meant.meaning} | ({"units": meant.unit} if meant.unit else {})
+            columns[name] = (("observation",), values, about)
+    return xr.Dataset(columns)
 
 
 def save_posterior(posterior: Posterior, path: str | Path) -> Path:
@@ -265,7 +274,8 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     Raises
     ------
     TraceError
-        If the file is missing, truncated, not a posterior of this package, or of a newer format.
+        If the file is missing, truncated, not a posterior of this package, of a newer format, or of a model that this
+        version does not build.
     ConvergenceError
         If the fit did not pass its gate and is not accepted.
     """
@@ -273,51 +283,24 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
     if not accept_unconverged:
         require_converged(about, path, KIND)
     try:
-        posterior = Posterior(*_brought_up(tree, about))
-        _ = posterior.spec, posterior.levels
+        posterior = Posterior(*brought_up(tree, about, path))
+        _ = posterior.levels
     except (KeyError, TypeError, ValueError) as error:
         raise TraceError(
             f"{path}: not what its format, {about['format_version']}, holds; {DAMAGED}"
         ) from error
+    _require_known_model(posterior, path)
     return posterior
 
 
-def _brought_up(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
-    """Bring a file of an older format to the present one; KeyError or ValueError if it is not of the format that it says."""
-    version, draws = about["format_version"], tree["posterior"]
-    for since, name in NEW_DRAWS.items():
-        if (name in draws) != (version >= since):
-            raise ValueError(f"{name} has no place in format {version}")
-    if version < 2:
-        tree, about = _from_format_1(tree, about)
-    if version < FORMAT_VERSION:
-        tree, about = _from_format_2(tree, about)
-    return tree, about
-
-
-def _from_format_1(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
-    """Bring a file of format 1 to format 2, which knows that synthetic text is harder to draft for."""
-    import xarray as xr
-
-    draws = tree["posterior"].to_dataset()
-    draws["acceptance_synthetic"] = 0.0 * draws["acceptance_level"]
-    tree = tree.copy()
-    tree["posterior"] = xr.DataTree(draws)
-    return tree, about | {"format_version": 2}
-
-
-def _from_format_2(tree: xr.DataTree, about: dict[str, Any]) -> tuple[xr.DataTree, dict[str, Any]]:
-    """Bring a file of format 2 to format 3, where attention makes long prompts dearer and costs of load have a misfit."""
-    import xarray as xr
-
-    draws, spec = tree["posterior"].to_dataset(), about["spec"]
-    names = [*draws["part"].to_numpy(), "prefill_attention"]
-    draws = draws.reindex(part=names, fill_value=NONE_LOG)
-    none = np.zeros((draws.sizes["chain"], draws.sizes["draw"], 0))
-    draws["load_misfit"] = (("chain", "draw", "lengths"), none)
-    draws["log_load_misfit_scale"] = xr.full_like(draws["log_misfit_scale"], NONE_LOG)
-    tree = tree.copy()
-    tree["posterior"] = xr.DataTree(draws)
-    priors = spec["priors"] | {"part": spec["priors"]["part"] | {"prefill_attention": NO_ATTENTION}}
-    coords = about["coords"] | {"lengths": []}
-    return tree, about | {"format_version": 3, "coords": coords, "spec": spec | {"priors": priors}}
+def _require_known_model(posterior: Posterior, path: str | Path) -> None:
+    """Refuse a file whose model this version does not build, naming the version that does."""
+    try:
+        _ = posterior.spec
+    except TypeError as error:
+        wrote = posterior.about.get("versions", {}).get("bayes_sd", "an older one")
+        part = str(error).rpartition("argument ")[2]
+        raise TraceError(
+            f"{Path(path)}: format {posterior.about['format_version']}, of a model that this version does not build "
+            f"({part}); read it with the bayes_sd that wrote it ({wrote}), or fit again"
+        ) from error

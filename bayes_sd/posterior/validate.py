@@ -55,6 +55,7 @@ class Spec(_Part):
     acceptance: Literal["position", "iid"] = "position"
     kernel: bool = True
     pooled: bool = True
+    terms: Names | None = None
 
     @model_validator(mode="after")
     def _numbers(self) -> Self:
@@ -126,6 +127,8 @@ class PosteriorContext(Context):
 
     family: Annotated[str, Field(max_length=200)]
     spec: Spec
+    columns: Names = []
+    cards: dict[str, dict[str, Any]] = {}
     levels: Levels
     cell_drafter: list[int]
     pair_roofline_s: list[Finite]

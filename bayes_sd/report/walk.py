@@ -130,8 +130,8 @@ def curve_numbers(posterior: Posterior, configuration: Configuration, cards: Car
     list of Number
     """
     conditions = resolve(configuration.condition, posterior, cards)
-    found = costs_for(posterior, conditions, cards)
-    n_max, service = running_curve(found, conditions, 0)
+    predicted = costs_for(posterior, conditions, cards)
+    n_max, service = running_curve(predicted, conditions, 0)
     last = np.take_along_axis(service, n_max[:, None] - 1, axis=1)[:, 0]
     return [
         Number(

@@ -7,10 +7,14 @@ its average curvature says.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from bayes_sd.sample.density import from_frame, informed_density
-from bayes_sd.sample.problem import Frame, Problem
+if TYPE_CHECKING:
+    from bayes_sd.sample.target import Target
 
 STEP = 1e-4
 NEGLIGIBLE = 1e-4
@@ -24,12 +28,52 @@ LEAST_CURVATURE = 5e-4
 """Smallest curvature along any direction, in units of the parameters' own: flatter ones are taken as this flat."""
 
 
-def curvature(problem: Problem, points: np.ndarray, groups: list[np.ndarray] | None = None) -> np.ndarray:
+@dataclass(frozen=True)
+class Frame:
+    """Linear coordinates of a sampler, x = shift + L^-T W z.
+
+    Attributes
+    ----------
+    shift : array, shape (unknown,)
+    order : int array, shape (unknown,)
+        Order of the unknowns that keeps L sparse.
+    start, column, entry : array
+        L by rows: where each row starts, and column and value of its entries, the diagonal last.
+    along, stretch : array, shape (direction, unknown) and (direction,)
+        Orthonormal directions that W stretches, and how much.
+    """
+
+    shift: np.ndarray
+    order: np.ndarray
+    start: np.ndarray
+    column: np.ndarray
+    entry: np.ndarray
+    along: np.ndarray
+    stretch: np.ndarray
+
+    @cached_property
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return self.order, self.start, self.column, self.entry, self.along, self.stretch
+
+    def to_coordinates(self, z: np.ndarray) -> np.ndarray:
+        """Turn the frame's coordinates into those that the data inform, shape (unknown,)."""
+        from bayes_sd.sample.triangle import solve
+
+        return solve(z, self.shift, *self._arrays)
+
+    def to_frame_gradient(self, gradient: np.ndarray) -> np.ndarray:
+        """Turn a gradient in the coordinates that the data inform into one in the frame's, shape (unknown,)."""
+        from bayes_sd.sample.triangle import solve_transposed
+
+        return solve_transposed(gradient, *self._arrays)
+
+
+def curvature(target: Target, points: np.ndarray, groups: list[np.ndarray] | None = None) -> np.ndarray:
     """Average the curvature of the log density over points.
 
     Parameters
     ----------
-    problem : Problem
+    target : Target
     points : array, shape (point, parameter)
         In the coordinates that the data inform.
     groups : list of int array, optional
@@ -43,15 +87,14 @@ def curvature(problem: Problem, points: np.ndarray, groups: list[np.ndarray] | N
     """
     size = points.shape[1]
     groups = [np.array([i]) for i in range(size)] if groups is None else groups
-    total, natural = np.zeros((len(groups), size)), np.empty(size)
-    above, below = np.empty(size), np.empty(size)
+    total = np.zeros((len(groups), size))
     for x in points:
         for g, group in enumerate(groups):
             here = x.copy()
             here[group] += STEP
-            informed_density(here, above, natural, problem)
+            above = target(here)[1]
             here[group] = x[group] - STEP
-            informed_density(here, below, natural, problem)
+            below = target(here)[1]
             total[g] -= (above - below) / (2.0 * STEP)
     return total / len(points)
 
@@ -158,7 +201,7 @@ def stretched_frame(frame: Frame, draws: np.ndarray) -> Frame:
     along = (vectors[:, widest] / np.sqrt(values[widest] * len(z))).T @ z
     variance = beyond_chance(values[widest], size / (INDEPENDENT * len(z)))
     kept = variance > 1.0
-    return frame._replace(along=np.ascontiguousarray(along[kept]), stretch=variance[kept] ** 0.25)
+    return replace(frame, along=np.ascontiguousarray(along[kept]), stretch=variance[kept] ** 0.25)
 
 
 def beyond_chance(values: np.ndarray, ratio: float) -> np.ndarray:
@@ -183,13 +226,6 @@ def beyond_chance(values: np.ndarray, ratio: float) -> np.ndarray:
     excess = np.maximum(true - 1.0, 1e-12)
     aligned = np.clip((1.0 - ratio / excess**2) / (1.0 + ratio / excess), 0.0, 1.0)
     return np.where(values > edge, 1.0 + excess * aligned, 1.0)
-
-
-def from_coordinates(frame: Frame, z: np.ndarray) -> np.ndarray:
-    """Turn a frame's coordinates into those that the data inform, shape (parameter,)."""
-    x, work = np.empty_like(z), np.empty_like(z)
-    from_frame(z, x, work, frame)
-    return x
 
 
 def _positive(matrix: np.ndarray) -> np.ndarray:

@@ -44,19 +44,19 @@ class Gate:
     @property
     def failures(self) -> list[str]:
         """Reasons why the fit does not pass; empty if it does."""
-        found = []
+        reasons = []
         if not self.max_rhat <= MAX_RHAT:
-            found.append(f"R-hat {self.max_rhat:.3f} of {self.worst_rhat} (limit {MAX_RHAT})")
+            reasons.append(f"R-hat {self.max_rhat:.3f} of {self.worst_rhat} (limit {MAX_RHAT})")
         if not min(self.min_ess_bulk, self.min_ess_tail) >= MIN_ESS:
             worst = min(self.min_ess_bulk, self.min_ess_tail)
-            found.append(f"effective sample size {worst:.0f} of {self.worst_ess} (at least {MIN_ESS:.0f})")
+            reasons.append(f"effective sample size {worst:.0f} of {self.worst_ess} (at least {MIN_ESS:.0f})")
         if self.divergences:
-            found.append(f"{self.divergences} divergences (none allowed)")
+            reasons.append(f"{self.divergences} divergences (none allowed)")
         if self.depth_limit:
-            found.append(f"{self.depth_limit} draws at the tree-depth limit (none allowed)")
+            reasons.append(f"{self.depth_limit} draws at the tree-depth limit (none allowed)")
         if not self.min_bfmi >= MIN_BFMI:
-            found.append(f"E-BFMI {self.min_bfmi:.2f} (at least {MIN_BFMI})")
-        return found
+            reasons.append(f"E-BFMI {self.min_bfmi:.2f} (at least {MIN_BFMI})")
+        return reasons
 
     @property
     def passed(self) -> bool:

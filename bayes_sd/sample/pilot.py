@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.model.parameters import parameters, start_vector
-from bayes_sd.sample.chains import run_chains, to_sampled
-from bayes_sd.sample.density import informed_density
+from bayes_sd.sample.chains import run_chains
 from bayes_sd.sample.frame import (
     curvature,
     curved_frame,
@@ -20,30 +18,20 @@ from bayes_sd.sample.frame import (
 )
 
 if TYPE_CHECKING:
-    from bayes_sd.model.design import Design
-    from bayes_sd.model.spec import ModelSpec
-    from bayes_sd.sample.problem import Frame, Problem
+    from bayes_sd.sample.frame import Frame
     from bayes_sd.sample.settings import SamplerSettings
+    from bayes_sd.sample.target import Target
 
-SPREADS = {
-    "log_deployment_scale": "log_cost",
-    "log_draft_scale": "log_draft_cost",
-    "log_acceptance_scale": "acceptance_cell",
-    "log_kernel_scale": "kernel_raw",
-    "log_misfit_scale": "misfit",
-    "log_load_misfit_scale": "load_misfit",
-}
-"""Spreads of hierarchies, and what they are the spread of. A joint mode has them at zero, so they are held."""
 MOST_STEPS = 500
 PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 120, 100
 SECOND_TUNE, SECOND_DRAWS = 100, 500
-CURVATURE_POINTS = 40
+CURVATURE_POINTS, CURVATURE_PARTS = 40, 8
 TOWARDS_MEAN = 0.7
 """How far from the mean of the draws curvature is taken, in units of their own distances. Where curvature grows along a
 direction its average over the posterior is that of the narrow side; nearer to the mean it is that of the middle."""
 
 
-def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: SamplerSettings) -> Frame:
+def find_frame(target: Target, settings: SamplerSettings) -> Frame:
     """Find a frame for a fit.
 
     The mode with spreads held gives a first curvature; a short run in its frame gives draws, and their average
@@ -51,9 +39,7 @@ def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: Samp
 
     Parameters
     ----------
-    problem : Problem
-    design : Design
-    spec : ModelSpec
+    target : Target
     settings : SamplerSettings
         For its seed and number of cores.
 
@@ -61,7 +47,7 @@ def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: Samp
     -------
     Frame
     """
-    first, pattern = _frame_at_mode(problem, design, spec)
+    first, pattern = _frame_at_mode(target)
     pilot = replace(
         settings,
         chains=PILOT_CHAINS,
@@ -71,42 +57,34 @@ def find_frame(problem: Problem, design: Design, spec: ModelSpec, settings: Samp
         max_depth=7,
         thin=1,
     )
-    _, drawn = run_chains(problem, first, pilot)
+    _, drawn = run_chains(target, first, pilot)
     draws = drawn.reshape(-1, drawn.shape[2])
     points = draws[np.linspace(0, len(draws) - 1, CURVATURE_POINTS).astype(int)]
     mean = draws.mean(axis=0)
     points = mean + TOWARDS_MEAN * (points - mean)
     groups = independent_groups(pattern)
     with ThreadPoolExecutor(settings.cores) as pool:
-        parts = np.array_split(points, settings.cores)
-        sums = list(pool.map(lambda part: curvature(problem, part, groups) * len(part), parts))
+        # As many parts on any machine: sums in another order are other numbers, and a fit must not depend on the cores.
+        parts = np.array_split(points, CURVATURE_PARTS)
+        sums = list(pool.map(lambda part: curvature(target, part, groups) * len(part), parts))
     average = unravel(np.sum(sums, axis=0) / len(points), groups, pattern)
     frame = curved_frame(mean, average)
     second = replace(pilot, tune=SECOND_TUNE, draws=SECOND_DRAWS, seed=settings.seed + 2)
-    _, drawn = run_chains(problem, frame, second)
+    _, drawn = run_chains(target, frame, second)
     return stretched_frame(frame, drawn.reshape(-1, drawn.shape[2]))
 
 
-def _frame_at_mode(problem: Problem, design: Design, spec: ModelSpec) -> tuple[Frame, np.ndarray]:
+def _frame_at_mode(target: Target) -> tuple[Frame, np.ndarray]:
     """Climb to the mode with spreads held at their priors; give the curvature there as a frame, and its pattern."""
     from scipy.optimize import minimize
 
-    start = to_sampled(start_vector(design, spec), problem)
-    listed = parameters(design, spec)
-    ends = dict(zip([p.name for p in listed], np.cumsum([p.size for p in listed]), strict=True))
-    sizes = {p.name: p.size for p in listed}
-    held: list[int] = []
-    children: list[float] = []
-    for name, child in SPREADS.items():
-        held += range(ends[name] - sizes[name], ends[name])
-        children += [sizes[child] / max(sizes[name], 1)] * sizes[name]
-    free = np.setdiff1d(np.arange(len(start)), held)
-    gradient, natural = np.empty_like(start), np.empty_like(start)
+    start, (held, members) = target.start(), _spreads(target)
+    free = np.setdiff1d(np.arange(target.size), held)
 
     def climb(values):
         at = start.copy()
         at[free] = values
-        value = informed_density(at, gradient, natural, problem)
+        value, gradient = target(at)
         return (-value, -gradient[free]) if np.isfinite(value) else (1e12, np.zeros(len(free)))
 
     found = minimize(
@@ -114,11 +92,25 @@ def _frame_at_mode(problem: Problem, design: Design, spec: ModelSpec) -> tuple[F
     )
     mode = start.copy()
     mode[free] = found.x
-    bend = curvature(problem, mode[None])
+    bend = curvature(target, mode[None])
     bend = 0.5 * (bend + bend.T)
     pattern = bend != 0.0
     bend[held, :] = 0.0
     bend[:, held] = 0.0
     # A spread with n members is known to 1/sqrt(2n).
-    bend[held, held] = 2.0 * np.array(children) + 1.0 / problem.prior_sd[held] ** 2
+    bend[held, held] = 2.0 * members + 1.0 / target.prior_sd[held] ** 2
     return curved_frame(mode, bend), pattern
+
+
+def _spreads(target: Target) -> tuple[np.ndarray, np.ndarray]:
+    """Find the spreads of hierarchies, which a joint mode has at zero, and how many members each has."""
+    spans = target.spans
+    held: list[int] = []
+    members: list[float] = []
+    for unknown in target.inputs.unknowns:
+        if unknown.spread_of:
+            own, children = spans[unknown.name], spans[unknown.spread_of]
+            n = own.stop - own.start
+            held += range(own.start, own.stop)
+            members += [(children.stop - children.start) / max(n, 1)] * n
+    return np.array(held, dtype=int), np.array(members)

@@ -8,17 +8,21 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from bayes_sd.model.parameters import Parameter, model_coords, parameters
+from bayes_sd.model.build import model_inputs
 from bayes_sd.sample.chains import run_chains
+from bayes_sd.sample.pilot import find_frame
 from bayes_sd.sample.settings import TARGET, TARGET_WITH_EXPERTS
+from bayes_sd.sample.target import make_target
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayes_sd.model.design import Design
+    from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
     from bayes_sd.sample.settings import SamplerSettings
+    from bayes_sd.sample.target import Target
 
 THIN, LARGE, THIN_LARGE = 2, 1500, 3
 """Iterations per kept draw, and those of a posterior of so many parameters, whose hyperparameters move slowly."""
@@ -26,6 +30,9 @@ THIN, LARGE, THIN_LARGE = 2, 1500, 3
 
 def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress: bool = False) -> xr.DataTree:
     """Draw from the posterior.
+
+    The same seed gives the same draws on one machine, whatever the number of its cores; other processors and other versions
+    of the libraries may round otherwise.
 
     A short pilot finds coordinates in which the posterior is about round (:mod:`bayes_sd.sample.frame`); then all
     chains are run in those, with a warm-up of their own.
@@ -41,54 +48,36 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     Returns
     -------
     DataTree
-        Groups ``posterior`` (dims chain, draw and those of :mod:`bayes_sd.model.parameters`) and ``sample_stats``.
+        Groups ``posterior`` (dims chain, draw and those of those of :mod:`bayes_sd.model.terms`) and ``sample_stats``.
 
     Raises
     ------
     KeyboardInterrupt
         If interrupted; nothing is returned then.
     """
-    from bayes_sd.sample.density import to_natural
-    from bayes_sd.sample.pilot import find_frame
-    from bayes_sd.sample.problem import flatten
-
     # nutpie brings plotting libraries along, which take as long to import as the mode takes to find.
     Thread(target=import_module, args=("nutpie",), daemon=True).start()
-    problem = flatten(design, spec)
+    target = make_target(model_inputs(design, spec))
     if settings.target_accept is None:
         bends = (design.deployment_sparse >= 0).any()
         settings = replace(settings, target_accept=TARGET_WITH_EXPERTS if bends else TARGET)
     if settings.thin is None:
-        settings = replace(settings, thin=THIN_LARGE if len(problem.prior_sd) > LARGE else THIN)
-    frame = find_frame(problem, design, spec, settings)
-    stats, drawn = run_chains(problem, frame, settings, progress)
-    natural = np.empty_like(drawn)
-    for chain in range(len(drawn)):
-        for draw in range(drawn.shape[1]):
-            to_natural(drawn[chain, draw], natural[chain, draw], problem)
-    return _named(natural, stats, design, spec)
+        settings = replace(settings, thin=THIN_LARGE if target.size > LARGE else THIN)
+    # Linear algebra on several threads adds up in another order, and the search for a mode goes another way then.
+    with threadpool_limits(limits=1):
+        frame = find_frame(target, settings)
+        stats, drawn = run_chains(target, frame, settings, progress)
+    return _named(target, drawn, stats)
 
 
-def _named(drawn: np.ndarray, stats: dict[str, np.ndarray], design: Design, spec: ModelSpec) -> xr.DataTree:
+def _named(target: Target, drawn: np.ndarray, stats: dict[str, np.ndarray]) -> xr.DataTree:
     import xarray as xr
 
-    listed = parameters(design, spec)
-    coords = model_coords(design)
-    chains, draws = drawn.shape[:2]
-    ends = np.cumsum([p.size for p in listed])
-
-    def variable(p: Parameter, end: int):
-        values = drawn[:, :, end - p.size : end].reshape(chains, draws, *p.shape)
-        return ("chain", "draw", *p.dims), values.astype(np.float32)
-
-    used = {d for p in listed for d in p.dims}
+    natural, unknowns, coords = target.to_natural(drawn), target.inputs.unknowns, target.inputs.coords
+    along = {"chain": np.arange(drawn.shape[0]), "draw": np.arange(drawn.shape[1])}
     posterior = xr.Dataset(
-        {p.name: variable(p, int(end)) for p, end in zip(listed, ends, strict=True)},
-        coords={"chain": np.arange(chains), "draw": np.arange(draws)}
-        | {d: coords[d] for d in coords if d in used},
+        {u.name: ((*along, *u.dims), natural[u.name].astype(np.float32)) for u in unknowns},
+        coords=along | {d: coords[d] for u in unknowns for d in u.dims},
     )
-    stats_set = xr.Dataset(
-        {name: (("chain", "draw"), values) for name, values in stats.items()},
-        coords={"chain": np.arange(chains), "draw": np.arange(draws)},
-    )
+    stats_set = xr.Dataset({name: (tuple(along), values) for name, values in stats.items()}, coords=along)
     return xr.DataTree.from_dict({"posterior": posterior, "sample_stats": stats_set})

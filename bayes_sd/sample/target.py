@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.model.build import Built, Inputs, assemble
+from bayes_sd.model.build import Built, Inputs, Layout, assemble
 from bayes_sd.model.term import Unknown, Values
 
 if TYPE_CHECKING:
@@ -39,11 +39,14 @@ class Compiled:
         Names of the arrays that it takes, in order.
     layout : list of (dim, names)
         Order of what is looked up for points.
+    nodes : int
+        Operations of the compiled graph, which decide how long compiling takes.
     """
 
     function: Callable[..., tuple[Any, np.ndarray]]
     facts: list[str]
-    layout: list[tuple[str, tuple[str, ...]]]
+    layout: Layout
+    nodes: int
 
 
 @dataclass(frozen=True)
@@ -83,21 +86,30 @@ class Target:
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Compute log density, up to a constant, and gradient in the coordinates that the data inform."""
         value, gradient = self.compiled.function(x, *self.arrays)
-        return float(value), gradient
+        value = float(value)
+        # The sampler takes a density that is no number as a divergence; so it must take a gradient that is none.
+        return (value if np.isfinite(gradient).all() else np.nan), gradient
 
     def named(self, x: np.ndarray) -> Values:
         """Give coordinates by name, shape (..., *dims)."""
         shapes = {u.name: u.shape(self.inputs.coords) for u in self.inputs.unknowns}
         return {
-            name: x[..., span].reshape(*x.shape[:-1], *shapes[name]) for name, span in self.spans.items()
+            name: x[..., span].reshape((*x.shape[:-1], *shapes[name])) for name, span in self.spans.items()
         }
 
     def to_natural(self, x: np.ndarray) -> Values:
         """Turn coordinates, shape (..., unknown), into unknowns by name, shape (..., *dims)."""
-        values = self.named(x)
+        return self._changed(x)[0]
+
+    def log_volume(self, x: np.ndarray) -> Any:
+        """Give the log volume of the change of coordinates, shape (...)."""
+        return self._changed(x)[1]
+
+    def _changed(self, x: np.ndarray) -> tuple[Values, Any]:
+        values, volume = self.named(x), 0.0
         for term in self.inputs.terms:
-            term.to_natural(values, self.facts, np)
-        return values
+            volume = volume + term.to_natural(values, self.facts, np)
+        return values, volume
 
     def to_coordinates(self, unknowns: Values) -> np.ndarray:
         """Turn unknowns by name into one vector of coordinates."""
@@ -143,12 +155,12 @@ def make_target(inputs: Inputs) -> Target:
 
 
 def _typed(value: Any) -> np.ndarray:
-    return np.ascontiguousarray(value)
+    return np.require(value, requirements="C")
 
 
 def ordered(inputs: Inputs) -> list[Unknown]:
-    """Order unknowns as the vector has them: single numbers, other plain ones that no coordinate moves, all others."""
-    return sorted(inputs.unknowns, key=lambda u: (bool(u.dims), not u.plain or u.name in inputs.moved))
+    """Order unknowns as the vector has them: single numbers, other plain ones, hierarchies; moved ones last."""
+    return sorted(inputs.unknowns, key=lambda u: (bool(u.dims), not u.plain, u.name in inputs.moved))
 
 
 def plain_priors(inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
@@ -187,21 +199,27 @@ def compile_density(built: Built) -> Compiled:
     """
     import pytensor
     import pytensor.tensor as pt
+    from pytensor.graph.replace import clone_replace
+    from pytensor.graph.traversal import ancestors
 
     x = pt.dvector("x")
     inputs: Values = {}
-    value = _merged(log_density(built, x, inputs))
-    gradient = pytensor.gradient.grad(value, x)
-    shared = {variable: variable.type.make_variable(name) for name, variable in built.facts.items() if name != "coefficients"}
-    value, gradient = pytensor.graph.replace.clone_replace([value, gradient], shared, copy_inputs_over=True)
+    density = _merged(log_density(built, x, inputs))
+    graph = [density, pytensor.gradient.grad(density, x)]
+    shared = {
+        variable: variable.type.make_variable(name)
+        for name, variable in built.facts.items()
+        if name != "coefficients"
+    }
+    graph = clone_replace(graph, shared, copy_inputs_over=True)
     named = {variable.name: variable for variable in shared.values()} | inputs
-    used = {v for v in pytensor.graph.traversal.ancestors([value, gradient])}
+    used = set(ancestors(graph))
     named = {name: variable for name, variable in named.items() if variable in used}
-    function = pytensor.function([x, *named.values()], [value, gradient], mode=_mode())
-    return Compiled(function.vm.jit_fn, list(named), built.layout)
+    function = pytensor.function([x, *named.values()], graph, mode=_mode())
+    return Compiled(function.vm.jit_fn, list(named), built.layout, len(function.maker.fgraph.apply_nodes))
 
 
-def _merged(value: TensorVariable) -> TensorVariable:
+def _merged(value: Any) -> Any:
     """Let equal parts of a graph be one, before the gradient is derived part by part."""
     from pytensor.graph.fg import FunctionGraph
     from pytensor.graph.rewriting.basic import MergeOptimizer
@@ -230,10 +248,13 @@ def log_density(built: Built, x: TensorVariable, inputs: Values) -> TensorVariab
             # Lengths are stated: without, the gradient's graph works them out again from all that made the values.
             lengths = [None if d in FIXED else built.facts[f"n_{d}"] for d in unknown.dims]
             values[unknown.name] = pt.specify_shape(values[unknown.name], lengths)
-    mean, sd = (inputs[name] for name in PLAIN)
-    n_still = inputs["n_still"]
-    value = volume - 0.5 * pt.sum(((x[:n_still] - mean[:n_still]) / sd[:n_still]) ** 2)
-    rest = [model[u.name] for u in unknowns if not u.plain or u.name in moved] + model.observed_RVs
+    plain = [
+        x[: inputs["n_still"]],
+        *(values[u.name].flatten() for u in unknowns if u.plain and u.name in moved),
+    ]
+    deviation = (pt.join(0, *plain) - inputs["prior_mean"]) / inputs["prior_sd"]
+    value = volume - 0.5 * pt.sum(deviation**2)
+    rest = [model[u.name] for u in unknowns if not u.plain] + model.observed_RVs
     replaced = {model.rvs_to_values[model[u.name]]: values[u.name] for u in unknowns}
     return clone_replace(model.logp(vars=rest, jacobian=False), replaced) + value
 
@@ -274,5 +295,9 @@ def _mode() -> Any:
             function, key = fn_and_cache
             return numba_njit(function.py_func, final_function=True, cache=key is not None, nogil=True)
 
-    query = get_mode("NUMBA").excluding("inplace", "scalarize", "ShapeOpt", "reassociate_matmul_chain").including("local_remove_check_parameter")
+    query = (
+        get_mode("NUMBA")
+        .excluding("inplace", "fuse_indexed_into_elemwise", "ShapeOpt", "reassociate_matmul_chain")
+        .including("local_remove_check_parameter")
+    )
     return Mode(linker=Unlocked(), optimizer=query.provided_optimizer)

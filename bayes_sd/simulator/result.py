@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.measurements.rules import SATURATED_BELOW
+from bayes_sd.measurements.loads import SATURATED_BELOW
 from bayes_sd.simulator.spec import LoadSpec, ServerSpec
 from bayes_sd.simulator.statistics import batch_means_error
 

@@ -125,6 +125,15 @@ def simulate_ladder(server: ServerSpec, loads: Sequence[LoadSpec], seed: int) ->
     Returns
     -------
     list of SimulationResult
+
+    Examples
+    --------
+    >>> from bayes_sd import LoadSpec, ServerSpec, StageCosts, TokenLaw
+    >>> costs = StageCosts(0.01, 1e-5, 0.02, 0.0, 1e-4, 0.0, 0.0, 0.0, 0.0, 0.0)
+    >>> server = ServerSpec(costs, prompt=TokenLaw(200, law="fixed"), output=TokenLaw(100, law="fixed"))
+    >>> one, many = simulate_ladder(server, [LoadSpec("closed", 1, 50), LoadSpec("closed", 32, 500)], seed=1)
+    >>> one.row()["mean_e2e_s"] < many.row()["mean_e2e_s"]
+    True
     """
     return [simulate_server(server, load, seed) for load in loads]
 
@@ -132,7 +141,7 @@ def simulate_ladder(server: ServerSpec, loads: Sequence[LoadSpec], seed: int) ->
 def _generator(load: LoadSpec, seed: int) -> np.random.Generator:
     if seed < 0:
         raise ConditionError(f"a seed of {seed}: it must not be negative")
-    # The load's own bits join the seed, so that a point keeps its random numbers in any ladder.
+    # The load is part of the seed, so that a load gives the same run whatever other loads are simulated.
     load_bits = int(np.float64(load.value).view(np.uint64))
     kind = ("closed", "poisson", "even").index(load.protocol)
     return np.random.default_rng(np.random.SeedSequence([seed, kind, load_bits]))

@@ -45,7 +45,7 @@ class TokenLaw:
     std: float = 0.0
     law: LengthLaw = "lognormal"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.law not in get_args(LengthLaw):
             raise ConditionError(f"unknown length law {self.law!r}: say {', '.join(get_args(LengthLaw))}")
         if not 1 <= self.mean <= MOST_TOKENS:
@@ -104,7 +104,7 @@ class Experts:
     skew: float = 0.0
     draws: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         routed_share(self.total, self.active)
         if not 0 <= self.independence <= 1:
             raise ConditionError(f"a routing independence of {self.independence:g}: it must lie in [0, 1]")
@@ -145,7 +145,7 @@ class ServerSpec:
     experts: Experts | None = None
     labels: dict[str, str] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for cost in fields(self.costs):
             value = getattr(self.costs, cost.name)
             if not (np.ndim(value) == 0 and 0 <= value <= MOST["s"]):
@@ -197,7 +197,7 @@ class LoadSpec:
     value: float
     n_requests: int = 2000
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checked_protocol(self.protocol)
         checked_load(self.value, "clients" if self.protocol == "closed" else "rate_rps")
         if self.protocol == "closed" and self.value != int(self.value):

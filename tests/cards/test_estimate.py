@@ -52,7 +52,8 @@ def test_expert_parameters_follow_exactly_from_the_counts(cards):
 
 def test_a_verifier_outside_the_listed_families(cards):
     # Qwen3-32B as published: 64 layers, hidden size 5,120, 8 cached heads of 128.
-    made = cards.verifier_from_row({"verifier": "Qwen3-32B", "verifier_params_b": 32.8})
+    made = cards.verifier_from_row({"verifier": "a 32B of no listed family", "verifier_params_b": 32.8})
+    assert made.estimated
     assert made.layers == pytest.approx(64, rel=0.4)
     assert made.hidden_size == pytest.approx(5120, rel=0.4)
     assert made.kv_elements_per_token == pytest.approx(2 * 64 * 8 * 128, rel=0.4)
@@ -105,3 +106,70 @@ def test_drafters_from_rows(cards):
     assert 0.5 < head.step_bytes() / known.step_bytes() < 2
     with pytest.raises(CardError, match="give drafter_params_b"):
         cards.drafter_from_row({**llama, "method": "draft_model", "drafter": "mine"})
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"verifier": "New-30B-A3B", "verifier_params_b": 30.0},
+        {"verifier": "New-8x7B", "verifier_params_b": 46.7},
+        {"verifier": "New-MoE", "verifier_params_b": 46.7},
+        {"verifier": "New", "verifier_params_b": 30.0, "is_moe": True},
+        {"verifier": "New", "verifier_params_b": 30.0, "is_moe": "1.0"},
+        {
+            "verifier": "New",
+            "verifier_params_b": 30.0,
+            "is_moe": 1.0,
+            "n_experts": 128.0,
+            "top_k_experts": 8.0,
+        },
+        {"verifier": "New", "verifier_params_b": 30.0, "verifier_active_params_b": 3.0},
+    ],
+)
+def test_a_mixture_of_which_only_the_size_is_told_is_refused(cards, row):
+    with pytest.raises(CardError) as caught:
+        cards.verifier_from_row(row)
+    for column in ("verifier_params_b", "verifier_active_params_b", "n_experts", "top_k_experts"):
+        assert column in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mixture_told_in_full_and_a_dense_model_are_taken(cards):
+    told = {
+        "verifier_params_b": 30.0,
+        "verifier_active_params_b": 3.0,
+        "n_experts": 128,
+        "top_k_experts": 8,
+        "is_moe": 1,
+    }
+    assert cards.verifier_from_row({"verifier": "New-30B-A3B", **told}).is_moe
+    assert not cards.verifier_from_row(
+        {"verifier": "New-30B", "verifier_params_b": 30.0, "is_moe": False}
+    ).is_moe
+    assert (
+        cards.verifier_from_row({"verifier": "Qwen3-30B-A3B", "is_moe": True}).n_experts == 128
+    )  # it has a card
+
+
+@pytest.mark.parametrize(
+    ("verifier", "drafter"),
+    [
+        ("DeepSeek-R1-0528", "DeepSeek-MTP"),
+        ("DeepSeek-V3.1-Terminus", "DeepSeek-MTP"),
+        ("Qwen3.5-397B-A17B-FP8", "Qwen3.5-397B-A17B-MTP"),
+        ("GLM-4.5-Air", "GLM-4.5-Air-MTP"),
+        ("MiniMax-M2", "MiniMax-M2-MTP"),
+    ],
+)
+def test_native_mtp_is_the_verifiers_own(cards, verifier, drafter):
+    found = cards.drafter_from_row({"verifier": verifier, "method": "mtp", "drafter": "native MTP"})
+    assert found.name == drafter
+    assert found.method == "mtp"
+    assert found.estimated == (verifier == "MiniMax-M2")
+
+
+def test_block_drafters_without_a_card_have_several_layers(cards):
+    row = {"verifier": "Qwen3-8B", "drafter": "mine"}
+    one, block = (cards.drafter_from_row({**row, "method": method}) for method in ("eagle", "dflash"))
+    assert 3 < block.params_b / one.params_b < 6
+    assert block.params_b == pytest.approx(cards.drafter("z-lab/Qwen3-8B-DFlash-b16").params_b, rel=0.25)

@@ -14,7 +14,9 @@ def cards():
 def test_every_name_in_the_shipped_tables_has_a_card(cards):
     import pandas as pd
 
-    for family in cards.families:
+    measured = [family for family in cards.families if (shipped("data") / f"{family}.csv").is_file()]
+    assert {"llama", "gpt-oss", "deepseek", "llamacpp-cpu"} <= set(measured)
+    for family in measured:
         table = pd.read_csv(shipped("data") / f"{family}.csv", dtype=str, keep_default_na=False)
         for name in table["hardware"].unique():
             cards.hardware(name)
@@ -120,5 +122,5 @@ def test_drafters_know_their_verifier_and_cost(cards):
 
 
 def test_families(cards):
-    assert set(cards.families) == {"llama", "gpt-oss", "deepseek", "llamacpp-cpu"}
+    assert {"llama", "gpt-oss", "deepseek", "llamacpp-cpu", "qwen3", "gemma"} <= set(cards.families)
     assert "Llama-3.3-70B-Instruct" in cards.families["llama"].verifiers

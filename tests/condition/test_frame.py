@@ -105,6 +105,44 @@ def test_the_load_may_be_left_out_where_it_is_replaced():
     ]
 
 
+def test_columns_of_any_dtype_are_read():
+    """Categories, nullable numbers and numbers written as text, as pandas reads them from elsewhere."""
+    frame = pd.DataFrame([NEEDED | {"tp": 2, "engine": "vllm-0.24.0", "arrivals": "poisson"}] * 2)
+    same = frame.astype({"tp": "Int64", "engine": "category", "arrivals": "category", "prompt_tokens": "str"})
+    same.loc[1, "tp"] = pd.NA
+    one, other = as_conditions(frame), as_conditions(same)
+    assert other["tp"].tolist() == [2, 1]
+    assert other["prompt_tokens"].tolist() == one["prompt_tokens"].tolist()
+    assert other[["engine", "arrivals"]].equals(
+        one[["engine", "arrivals"]].astype(other[["engine", "arrivals"]].dtypes)
+    )
+
+
+def test_a_row_of_a_table_is_a_condition():
+    assert as_conditions(pd.DataFrame([NEEDED] * 3).iloc[1])["load_value"].tolist() == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (None, "a NoneType is no table"),
+        ("conditions.csv", "a str is no table"),
+        (3, "a int is no table"),
+        ([1, 2], "a list is no table"),
+        (pd.DataFrame([NEEDED]).iloc[:0], "has no row"),
+        ([], "has no row"),
+        (
+            pd.DataFrame([NEEDED], columns=[*NEEDED, "tp"]).assign(tp=1).iloc[:, [*range(7), 6]],
+            "'tp' is there twice",
+        ),
+        (NEEDED | {"max_num_seq": 8}, "unknown column 'max_num_seq': did you mean 'max_num_seqs'"),
+    ],
+)
+def test_what_is_no_table_of_conditions_is_told(given, words):
+    with pytest.raises(ConditionError, match=words):
+        as_conditions(given)
+
+
 def test_checking_twice_changes_nothing():
     once = as_conditions(NEEDED | {"method": "eagle3", "k": 3})
     pd.testing.assert_frame_equal(once, as_conditions(once))

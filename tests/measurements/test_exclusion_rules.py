@@ -36,6 +36,12 @@ def test_sound_rows_stay(write):
             "past_saturation",
         ),  # 3.95 x 2 s = 7.9 in flight
         (RATE | {"achieved_rps": "", "max_num_seqs": "7"}, "past_saturation"),
+        (
+            RATE | {"achieved_rps": "3.9", "n_requests": "15"},
+            "too_short",
+        ),  # 15 / 4 / 2 s: under two latencies
+        ({"load_value": "64", "n_requests": "60"}, "burst"),
+        ({"load_value": "16", "n_requests": "30"}, "single_wave"),  # 4 x 2 s = 8 of 16 in flight
         ({"preemptions": "1", "load_value": "16"}, "preempted"),
     ],
 )
@@ -78,15 +84,43 @@ def test_prompt_lengths_come_from_the_same_workload(write):
     assert table["prompt_tokens"].isna().sum() == 2  # what was read stays as it was
 
 
+def test_an_open_loop_whose_cap_binds_is_used_as_the_closed_loop_it_was(write):
+    capped = RATE | {"load_value": "6", "client_cap": "8", "achieved_rps": "2", "mean_e2e_s": "3.94"}
+    kept, report = apply_rules(read_table(write(capped | {"arrivals": "poisson"}, {})))
+    assert list(kept["load_kind"]) == ["concurrency", "concurrency"]
+    assert list(kept["load_value"]) == [8, 8]
+    assert list(kept["arrivals"]) == ["even", "even"]
+    assert report.counts()["closed_in_truth"] == 1
+    assert "closed_in_truth" in str(report)
+
+
+def test_a_row_near_a_bound_is_kept_with_more_noise(write):
+    def noise(**cells):
+        kept, _ = apply_rules(read_table(write(RATE | {"n_requests": "4000"} | cells)))
+        return kept["load_noise"][0] if len(kept) else None
+
+    assert noise(achieved_rps="3.96") == 1.0
+    assert 1.0 < noise(achieved_rps="3.92") < noise(achieved_rps="3.89") < 3.0
+    assert noise(achieved_rps="3.8") is None
+    assert 1.0 < noise(achieved_rps="3.9", n_requests="30") < noise(achieved_rps="3.9", n_requests="20") < 3.0
+
+
 def test_the_shipped_tables_lose_what_their_sources_warn_of():
     kept, report = apply_rules(load_family("all"))
     assert report.counts() == {
         "prompt_tokens_from_workload": 92,
+        "closed_in_truth": 0,
+        "near_a_bound": 4,
         "no_latency": 0,
         "no_lengths": 8,
         "disaggregated": 51,
+        "replicas": 0,
+        "draft_tree": 0,
         "draft_length_unknown": 0,
         "past_saturation": 16,
+        "burst": 0,
+        "too_short": 0,
+        "single_wave": 0,
         "preempted": 16,
     }
     assert len(kept) == report.kept == 1568 - 91

@@ -6,8 +6,9 @@ import pytest
 
 from bayes_sd.forecast.latency import predict
 from bayes_sd.latency.roofline import roofline
-from bayes_sd.model.costs import prompt_growth
 from bayes_sd.model.deployments import deployment_of, rooflines
+from bayes_sd.model.latency import stage_costs
+from bayes_sd.model.term import Quantities
 
 
 def test_attention_of_a_long_prompt_is_counted_from_the_cards(cards):
@@ -31,8 +32,10 @@ def test_attention_weighs_most_where_few_parameters_are_active(cards):
 
 
 def test_a_prompt_token_costs_as_much_more_as_the_prompt_is_long():
-    part = {"prefill_attention": np.array([0.0, 1.0, 2.0])}
-    assert prompt_growth(part, 1e-5, 1000.0) == pytest.approx([1.0, 1.01, 1.02])
+    names = ("prefill_fixed", "prefill_token", "verify", "request", "token_share", "kv")
+    q = Quantities(dict.fromkeys(names, 1.0) | {"attention": np.array([0.0, 1e-5, 2e-5])})
+    costs = stage_costs(q, {}, {"prompt": 1000.0, "speculates": 0.0}, np)
+    assert costs.prefill_token_s == pytest.approx([1.0, 1.01, 1.02])
 
 
 def test_windowed_layers_take_cache_where_an_engine_keeps_their_context(cards):

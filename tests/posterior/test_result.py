@@ -87,6 +87,10 @@ def test_conditions_by_name(result, small_fit):
         ({"deployment": "no such thing"}, "no deployment"),
         ({"k": []}, "empty sequence"),
         ({"hardwear": "H100"}, "no column 'hardwear'"),
+        (
+            {"verifier": "DeepSeek-R1", "hardware": "H100"},
+            "^prompt_tokens is not given|^the trace has no drafter",
+        ),
     ],
 )
 def test_impossible_conditions_are_refused_by_name(result, asked, words):
@@ -112,6 +116,9 @@ def test_every_decision_takes_a_plain_condition(small_fit, a100):
     assert sd.tune(small_fit, base, loads=[1.0], draft_lengths=[0, 3], thin=10).sizes["alternative"] == 2
     assert sd.plan(small_fit, base, "p95<60s", 1.0).sizes["alternative"] == 2
     assert sd.Monitor(small_fit, base).k == row["k"]
+    assert sd.bands(small_fit, base | {"load_kind": "rate", "load_value": [0.5, 1.0]}).sizes["load"] > 1
+    with pytest.raises(sd.ConditionError, match="2 configurations"):
+        sd.bands(small_fit, base | {"load_kind": "rate", "load_value": 1.0, "k": [2, 3]})
 
 
 def test_a_missing_column_is_named_and_never_a_key_error(small_fit, plain):
@@ -158,6 +165,20 @@ def test_a_card_that_only_the_fit_knew_is_not_needed_again(small_fit, cards, pla
     assert np.array_equal(sd.predict(posterior, asked).latency_s, sd.predict(small_fit, plain).latency_s)
     with pytest.raises(sd.CardError, match="In-House-8B"):
         sd.predict(replace(posterior, about=about | {"cards": {}}), asked)
+
+
+def test_a_model_that_this_version_does_not_build_is_told_in_one_line(small_fit, tmp_path):
+    spec = small_fit.about["spec"] | {"draft_tree": "wide"}
+    path = sd.save(replace(small_fit, about=small_fit.about | {"spec": spec}), tmp_path / "other.nc")
+    with pytest.raises(sd.TraceError, match=r"format \d+.*draft_tree.*fit again") as raised:
+        sd.load(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_observations_say_their_units(small_fit):
+    observed = small_fit.tree["observed"]
+    assert observed["latency_s"].attrs["units"] == "s"
+    assert observed["prompt_tokens"].attrs["long_name"] == "mean prompt length"
 
 
 def test_a_card_that_changed_since_is_named_and_the_posteriors_own_is_used(

@@ -9,6 +9,7 @@ from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
 from bayes_sd.forecast.summary import summarise
 from bayes_sd.latency.service import Work, linear_coefficients
+from bayes_sd.posterior.formats import TERMS_BEFORE_4
 from bayes_sd.posterior.posterior import Posterior, load_posterior, save_posterior
 
 
@@ -107,19 +108,27 @@ def test_synthetic_text_is_harder_to_draft_for(small_fit, conditions, cards):
 
 
 def before_format_3(posterior):
-    """Take from a posterior what format 3 added, and give what it then should predict as."""
+    """Take from a posterior what formats 3 and 4 added, and give what it then should predict as."""
     nothing = posterior.tree["posterior"].to_dataset()
     nothing["load_misfit"] = 0.0 * nothing["load_misfit"]
     nothing["log_load_misfit_scale"] = 0.0 * nothing["log_load_misfit_scale"] - 50.0
     nothing["log_part"] = nothing["log_part"].where(nothing["part"] != "prefill_attention", -50.0)
     same, old = posterior.tree.copy(), posterior.tree.copy()
+    terms = [name for name in posterior.about["spec"]["terms"] if name in TERMS_BEFORE_4]
+    without = posterior.about | {"spec": posterior.about["spec"] | {"terms": terms}}
     same["posterior"] = xr.DataTree(nothing)
     kept = nothing.drop_vars(["load_misfit", "log_load_misfit_scale", "lengths"])
     old["posterior"] = xr.DataTree(kept.sel(part=kept["part"] != "prefill_attention"))
     priors = posterior.about["spec"]["priors"]
     part = {name: value for name, value in priors["part"].items() if name != "prefill_attention"}
     spec = posterior.about["spec"] | {"priors": priors | {"part": part}}
-    return old, posterior.about | {"spec": spec}, Posterior(same, posterior.about)
+    del spec["terms"]  # which files name since format 4
+    cells = [name for name in posterior.names("cell") if " | w:fp16 | " in name]
+    unnamed = [name.replace(" | w:fp16 | ", " | ") for name in cells]
+    kept = old["posterior"].to_dataset().sel(cell=cells).assign_coords(cell=unnamed)
+    old["posterior"] = xr.DataTree(kept)
+    about = posterior.about | {"spec": spec, "coords": posterior.about["coords"] | {"cell": unnamed}}
+    return old, about, Posterior(same, without)
 
 
 def test_a_file_of_format_2_still_predicts(small_fit, conditions, tmp_path):
@@ -127,7 +136,7 @@ def test_a_file_of_format_2_still_predicts(small_fit, conditions, tmp_path):
     tree, about, same = before_format_3(small_fit)
     saved = save_posterior(Posterior(tree, about | {"format_version": 2}), tmp_path / "old.nc")
     old = load_posterior(saved, accept_unconverged=True)
-    assert old.about["format_version"] == 3
+    assert old.about["format_version"] == 4
     assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
 
 
@@ -137,7 +146,7 @@ def test_a_file_of_format_1_still_predicts(small_fit, conditions, tmp_path):
     tree["posterior"] = xr.DataTree(tree["posterior"].to_dataset().drop_vars("acceptance_synthetic"))
     saved = save_posterior(Posterior(tree, about | {"format_version": 1}), tmp_path / "old.nc")
     old = load_posterior(saved, accept_unconverged=True)
-    assert old.about["format_version"] == 3
+    assert old.about["format_version"] == 4
     assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
     frame = conditions.assign(mean_accepted_len=np.nan, acceptance=np.nan, workload="random 1k-1k")
     assert np.isfinite(predict(old, frame).latency_s).all()

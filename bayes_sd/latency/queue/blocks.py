@@ -143,7 +143,7 @@ class BirthDeath:
         above = np.maximum(self.total - target, _TINY) * (1.0 - self.ratio)
         steps = np.log(np.maximum(above, _TINY) / np.maximum(self.weight_last, _TINY))
         steps = steps / np.log(np.maximum(self.ratio, _TINY)) - 1.0
-        # A hair off before rounding up: the target may be the exact mass of a state.
+        # Slightly less before rounding up: the target may be exactly the probability of a state.
         return self.last + np.maximum(np.ceil(steps - 1e-9), 1.0)
 
 
@@ -303,7 +303,7 @@ def _states_needed(service_s: np.ndarray, rate: np.ndarray, last: np.ndarray) ->
         first_weighty = 0
     rising = np.flatnonzero(weighty | (ratio.max(axis=1) >= 1.0))
     last_weighty = rising[-1] if len(rising) else -1
-    # Two strides more on either side: the ratio falls within a stride, so its end underrates the weight.
+    # Two strides more: ratios fall within a stride, so the weight at its end is too low an estimate.
     return int(max(first_weighty - 2, 0) * _STRIDE), int(min((last_weighty + 3) * _STRIDE, n_states))
 
 

@@ -112,6 +112,13 @@ def in_flight_law(
     ConditionError
         If the protocol is unknown, a cap below 1, a rate or client count not positive, a curve not finite
         latencies above 0, or a closed loop has more clients than the curve has points and no cap.
+
+    Examples
+    --------
+    >>> service_s = 1.0 + 0.1 * np.arange(1, 65)  # S(1), ..., S(64)
+    >>> law = in_flight_law(service_s, "poisson", 2.0)
+    >>> round(float(law.mean_latency_s), 3), bool(law.stable)
+    (1.375, True)
     """
     protocol = checked_protocol(protocol)
     service = np.asarray(service_s, dtype=float)
@@ -144,8 +151,8 @@ def in_flight_law(
         chunk = curve_of(rows)
         if not chunk.min() > 0:
             checked_service(chunk)
-        found = solve(chunk, loads[rows], caps[rows], factors[rows], result.levels, workspace)
-        for name, value in found.items():
+        law = solve(chunk, loads[rows], caps[rows], factors[rows], result.levels, workspace)
+        for name, value in law.items():
             target = getattr(result, name)
             target.reshape(loads.size, *target.shape[len(shape) :])[rows] = value
     return result
@@ -171,7 +178,7 @@ def _poisson(
     quantiles = np.empty((len(cap), len(levels)))
     for i, level in enumerate(levels):
         quantiles[:, i] = law.quantile(level)
-    found: dict[str, np.ndarray] = {
+    moments: dict[str, np.ndarray] = {
         "mean": mean,
         "sd": sd,
         "mean_running": running,
@@ -179,7 +186,7 @@ def _poisson(
         "quantiles": quantiles,
         "idle_probability": law.empty_probability,
     }
-    return _open_loop(found, rate, limit, cap)
+    return _open_loop(moments, rate, limit, cap)
 
 
 def _even(
@@ -204,7 +211,7 @@ def _even(
     sd = np.sqrt(share_above * (1.0 - share_above))
     levels_ = np.asarray(levels)
     quantiles = below[:, None] + (levels_ > 1.0 - share_above[:, None])
-    found: dict[str, np.ndarray] = {
+    moments: dict[str, np.ndarray] = {
         "mean": mean,
         "sd": sd,
         "mean_running": mean,
@@ -212,7 +219,7 @@ def _even(
         "quantiles": quantiles,
         "idle_probability": np.maximum(1.0 - mean, 0.0),
     }
-    return _open_loop(found, rate, limit, cap)
+    return _open_loop(moments, rate, limit, cap)
 
 
 def _closed(
@@ -246,7 +253,7 @@ def _closed(
 
 
 def _open_loop(
-    found: dict[str, np.ndarray], rate: np.ndarray, limit: np.ndarray, cap: np.ndarray
+    law: dict[str, np.ndarray], rate: np.ndarray, limit: np.ndarray, cap: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Overwrite rows past the stability limit, and add what follows from Little's law."""
     stable = rate < limit
@@ -259,12 +266,12 @@ def _open_loop(
         "idle_probability": 0.0,
     }
     for name, value in past.items():
-        keep = stable if found[name].ndim == 1 else stable[:, None]
-        found[name] = np.where(keep, found[name], value)
+        keep = stable if law[name].ndim == 1 else stable[:, None]
+        law[name] = np.where(keep, law[name], value)
     throughput = np.minimum(rate, limit)
-    return found | {
-        "mean_latency_s": found["mean"] / rate,
-        "quantiles_running": np.minimum(found["quantiles"], cap[:, None]),
+    return law | {
+        "mean_latency_s": law["mean"] / rate,
+        "quantiles_running": np.minimum(law["quantiles"], cap[:, None]),
         "throughput_rps": throughput,
         "limit_rps": limit,
         "utilisation": throughput / limit,

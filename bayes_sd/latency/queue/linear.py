@@ -62,6 +62,11 @@ def mean_latency_poisson_linear(
     -------
     array or tensor
         Mean latency [s].
+
+    Examples
+    --------
+    >>> float(mean_latency_poisson_linear(1.0, 0.1, 2.0))  # 1 s, 0.1 s for each request in flight, 2 requests/s
+    1.375
     """
     return _solve(lambda rate: (c1_s + c2_s) / (1.0 - rate * c2_s), c2_s, rate_rps, xp, beyond)
 

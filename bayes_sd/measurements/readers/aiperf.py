@@ -1,4 +1,4 @@
-"""Reads AIPerf's ``profile_export_aiperf.json``: one run, each metric with its unit.
+"""Reads AIPerf's ``profile_export_aiperf.json``, and GenAI-Perf's before it: one run, each metric with its unit.
 
 Acceptance is in it as counts if the server sends them with each answer (a histogram of accepted tokens per
 verify step).
@@ -12,21 +12,21 @@ from pathlib import Path
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.readers import acceptance_counts, little
 from bayes_sd.measurements.readers.jsonscan import members
+from bayes_sd.measurements.readers.members import number, positive, scaled, section
 from bayes_sd.measurements.readers.reading import (
     MS_PER_S,
     Cell,
     Reading,
     Unusable,
-    number,
+    gamma_hint,
     put_counts,
     put_latencies,
     put_tpot,
-    scaled,
-    section,
 )
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0}
 BULKY = frozenset({"error_summary", "warmup_metrics", "server_metrics"})
+POISSON_SMOOTHNESS = 1.0
 ARRIVALS = {"poisson": "poisson", "constant": "even"}
 
 
@@ -52,14 +52,15 @@ def read(path: Path) -> Iterator[Cell]:
 
 
 def _run(where: str, export: Mapping[str, object]) -> Cell:
-    succeeded = int(_avg(export, "request_count") or 0)
+    counted = _avg(export, "request_count", "completed_request_count")
+    succeeded = None if counted is None else int(counted)
     failed = int(_avg(export, "error_request_count") or 0)
-    if not succeeded:
+    if succeeded == 0 or (succeeded is None and _avg(export, "request_latency") is None):
         return Unusable(where, f"no request succeeded ({failed} failed)")
-    cell = Reading(where, f"aiperf {export.get('aiperf_version') or ''}".strip())
-    reason = _put_load(cell, section(export, "input_config"))
-    if reason:
-        return Unusable(where, reason, failed=False)
+    config = section(export, "input_config")
+    older = "aiperf_version" not in export and ("perf_analyzer" in config or "model_names" in config)
+    cell = Reading(where, "genai-perf" if older else f"aiperf {export.get('aiperf_version') or ''}".strip())
+    cell.no_load = _put_load(cell, config)
     cell.put("verifier", _model(section(export, "input_config")))
     cell.put("hardware", _gpu(section(export, "telemetry_data", "endpoints")))
     put_counts(cell, succeeded=succeeded, failed=failed)
@@ -84,14 +85,16 @@ def _run(where: str, export: Mapping[str, object]) -> Cell:
     # AIPerf's inter-token latency is (latency - ttft)/(output - 1) of each request: a time per token,
     # whatever its name.
     put_tpot(cell, scaled(_seconds(where, export, "inter_token_latency"), MS_PER_S))
+    cell.itl_ms = scaled(_seconds(where, export, "inter_chunk_latency"), MS_PER_S)
+    cell.generated_tokens = _avg(export, "usage_completion_tokens")
+    cell.put("cached_prompt_tokens", _avg(export, "usage_prompt_cache_read_tokens"))
     _put_acceptance(cell, export)
     little.stated(cell, _avg(export, "effective_concurrency"))
-    little.closed_loop(cell)
     return cell
 
 
-def _avg(export: Mapping[str, object], metric: str) -> float | None:
-    return number(section(export, metric), "avg")
+def _avg(export: Mapping[str, object], *metrics: str) -> float | None:
+    return next((v for m in metrics if (v := number(section(export, m), "avg")) is not None), None)
 
 
 def _seconds(where: str, export: Mapping[str, object], metric: str, statistic: str = "avg") -> float | None:
@@ -114,27 +117,31 @@ def _put_load(cell: Reading, config: Mapping[str, object]) -> str:
         phase: Mapping[str, object] = profiling[-1] if profiling else {}
         kind = phase.get("type")
     else:  # older AIPerf says it as GenAI-Perf did
-        phase = section(config, "loadgen")
-        rate = number(phase, "request_rate")
-        kind = str(phase.get("request_rate_mode") or "poisson") if rate is not None else "concurrency"
-        phase = {**phase, "rate": rate}
-    clients, rate = number(phase, "concurrency"), number(phase, "rate")
+        phase = section(config, "loadgen") or section(config, "perf_analyzer", "stimulus")
+        rate = positive(number(phase, "request_rate"))
+        pattern = phase.get("arrival_pattern") or phase.get("request_rate_mode") or "poisson"
+        kind = str(pattern) if rate is not None else "concurrency"
+        smoothness = number(phase, "arrival_smoothness", "smoothness", "request_rate_smoothness")
+        phase = {**phase, "rate": rate, "smoothness": smoothness}
+    clients, rate = positive(number(phase, "concurrency")), positive(number(phase, "rate"))
     if kind == "concurrency" and clients is not None:
         cell.put("load_kind", "concurrency")
         cell.put("load_value", clients)
         return ""
     if rate is None or kind not in (*ARRIVALS, "gamma"):
-        return f"load {kind!r} is neither a rate nor a number of clients: no steady load, left out"
+        return f"load {kind!r} is neither a rate nor a number of clients: no steady load"
     if phase.get("rate_ramp"):
-        return "the rate was ramped: no steady load, left out"
+        return "the rate was ramped: no steady load"
     cell.put("load_kind", "rate")
     cell.put("load_value", rate)
     cell.put("arrivals", ARRIVALS.get(kind))
     cell.put("client_cap", clients)
     if kind == "gamma":
-        cell.hints["arrivals"] = (
-            "gamma gaps are between the two: poisson if smoothness is about 1, even if large"
-        )
+        smoothness = number(phase, "smoothness", "arrival_smoothness")
+        if smoothness == POISSON_SMOOTHNESS:
+            cell.put("arrivals", "poisson")
+        else:
+            cell.hints["arrivals"] = gamma_hint("smoothness", smoothness or 0.5)
     return ""
 
 
@@ -142,7 +149,7 @@ def _model(config: Mapping[str, object]) -> object:
     items = section(config, "models").get("items")
     if isinstance(items, list) and len(items) == 1 and isinstance(items[0], dict):
         return items[0].get("name")
-    names = section(config, "endpoint").get("model_names")
+    names = section(config, "endpoint").get("model_names") or config.get("model_names")
     return names[0] if isinstance(names, list) and len(names) == 1 else None
 
 

@@ -1,4 +1,4 @@
-"""Reads GuideLLM reports (``benchmarks.json``, report version 2), several benchmarks a file.
+"""Reads GuideLLM reports (``benchmarks.json``, report versions 1 and 2), several benchmarks a file.
 
 Requests are read one by one where the report has them: GuideLLM's own summary leaves out requests that were
 cut off at the end, computes concurrency from the same completed requests as rate and latency, and spreads the
@@ -9,25 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers import acceptance_counts, little
+from bayes_sd.measurements.readers import acceptance_counts, contradictions, little
 from bayes_sd.measurements.readers.guidellm_file import STATUSES, Requests, read_report
+from bayes_sd.measurements.readers.members import number, positive, section
 from bayes_sd.measurements.readers.reading import (
     Cell,
     Reading,
     Unusable,
     check_units,
-    number,
     percentiles_s,
     put_counts,
     put_latencies,
     put_tpot,
-    section,
 )
 
-REPORT_VERSION = 2
+if TYPE_CHECKING:
+    import numpy as np
+
+REPORT_VERSIONS = (1, 2)
+"""Written by 0.3 to 0.5, and since. What is read of them stands under the same names in both."""
 ARRIVALS = {"constant": "even", "poisson": "poisson"}
+TOTALS = (
+    ("metrics", "request_totals"),
+    ("request_totals",),
+    ("scheduler_metrics", "requests_made"),
+    ("run_stats", "requests_made"),
+)
+"""Where versions of the report count their requests."""
 Lines = dict[str, list[int]]
 
 
@@ -51,11 +62,10 @@ def read(path: Path) -> Iterator[Cell]:
     """
     report, requests = read_report(path)
     metadata = section(report, "metadata")
-    if metadata.get("version") != REPORT_VERSION:
+    if metadata.get("version") not in REPORT_VERSIONS:
         raise DataError(
-            f"{path}: GuideLLM report version {metadata.get('version')}: only version {REPORT_VERSION} is "
-            "read; "
-            "write it with a newer GuideLLM"
+            f"{path}: GuideLLM report version {metadata.get('version')}: only versions 1 and 2 are read; write it with a "
+            "GuideLLM from 0.3 to 0.8"
         )
     benchmarks = report.get("benchmarks")
     if not isinstance(benchmarks, list) or not benchmarks:
@@ -67,18 +77,20 @@ def read(path: Path) -> Iterator[Cell]:
 def _benchmark(
     where: str, metadata: Mapping[str, object], benchmark: dict[str, object], requests: Requests
 ) -> Cell:
-    metrics, config = section(benchmark, "metrics"), section(benchmark, "config")
-    totals = section(metrics, "request_totals")
+    metrics = section(benchmark, "metrics")
+    # Until 0.3 the settings stood under args and worker, and the counts beside the metrics.
+    config = section(benchmark, "config") or section(benchmark, "args")
+    totals = next((found for place in TOTALS if (found := section(benchmark, *place))), {})
     succeeded, failed, cut_off = (
         int(number(totals, k) or 0) for k in ("successful", "errored", "incomplete")
     )
     if not succeeded:
         return Unusable(where, f"no request succeeded ({failed} failed, {cut_off} cut off)")
     cell = Reading(where, f"guidellm {metadata.get('guidellm_version') or ''}".strip())
-    reason = _put_load(cell, section(config, "strategy"))
-    if reason:
-        return Unusable(where, reason, failed=False)
+    cell.no_load = _put_load(cell, section(config, "strategy"))
     _put_served(cell, config)
+    if "verifier" not in cell.columns:
+        cell.put("verifier", section(benchmark, "worker").get("backend_model"))
     cell.put("duration_s", number(benchmark, "duration"))
     lines = _lines(benchmark)
     # A report made with a sample of the requests has a whole summary and only some of the lines.
@@ -94,8 +106,6 @@ def _benchmark(
     _put_rate(cell, metrics)
     if whole:
         _check_little(cell, requests, lines)
-    else:
-        little.closed_loop(cell)
     little.stated(cell, _mean(metrics, "request_concurrency"))
     return cell
 
@@ -107,15 +117,15 @@ def _put_load(cell: Reading, strategy: Mapping[str, object]) -> str:
         cell.put("load_kind", "rate")
         cell.put("load_value", number(strategy, "rate"))
         cell.put("arrivals", ARRIVALS[kind])
-        cell.put("client_cap", strategy.get("max_concurrency"))
+        cell.put("client_cap", positive(number(strategy, "max_concurrency")))
         return ""
     clients = {
         "synchronous": 1,
-        "concurrent": strategy.get("streams"),
-        "throughput": strategy.get("max_concurrency"),
+        "concurrent": positive(number(strategy, "streams")),
+        "throughput": positive(number(strategy, "max_concurrency")),
     }
     if clients.get(kind) is None:
-        return f"strategy {kind!r} is neither a rate nor a number of clients: no steady load, left out"
+        return f"strategy {kind!r} is neither a rate nor a number of clients: no steady load"
     cell.put("load_kind", "concurrency")
     cell.put("load_value", clients[kind])
     return ""
@@ -142,9 +152,13 @@ def _from_requests(cell: Reading, requests: Requests, lines: Lines, metrics: Map
     summary = _mean(metrics, "request_latency")
     if summary:
         check_units(cell.where, "mean latency", float(latency.mean()), summary, "s")
-    put_latencies(cell, mean_ttft_ms=_mean_known(requests.column("ttft_ms", done)), **percentiles_s(latency))
+    ttft = requests.column("ttft_ms", done)
+    contradictions.note_faulty_clocks(cell, "time to the first token", ttft)
+    put_latencies(cell, mean_ttft_ms=_mean_known(ttft[~(ttft < 0)]), **percentiles_s(latency))
     cell.derived.append("latencies from requests")
     output = requests.column("output", done)
+    if np.isfinite(output).all():
+        contradictions.note_empty_answers(cell, list(output), len(done))
     cell.put("prompt_tokens", _mean_known(requests.column("prompt", done)))
     cell.put("output_tokens", _mean_known(output))
     if np.isfinite(output).all():
@@ -236,7 +250,7 @@ def _mean(metrics: Mapping[str, object], name: str) -> float | None:
     return number(section(metrics, name, "successful"), "mean")
 
 
-def _mean_known(values) -> float | None:
+def _mean_known(values: np.ndarray) -> float | None:
     import numpy as np
 
     return float(np.nanmean(values)) if np.isfinite(values).any() else None

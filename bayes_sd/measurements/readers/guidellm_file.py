@@ -14,14 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers.jsonscan import (
-    CHUNK_BYTES,
-    MOST_VALUE_BYTES,
-    decode,
-    object_end,
-    open_binary,
-)
-from bayes_sd.measurements.readers.reading import section
+from bayes_sd.measurements.readers.jsonscan import CHUNK_BYTES, MOST_VALUE_BYTES, decode, object_end
+from bayes_sd.measurements.readers.members import section
+from bayes_sd.measurements.readers.packed import open_binary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,6 +32,7 @@ SEPARATORS = b" \t\r\n,"
 NAN = float("nan")
 FIELDS = ("start_s", "end_s", "ttft_ms", "prompt", "output", "iterations", "drafts", "drafted", "accepted")
 KEYS = ("request_start_time", "request_end_time", "time_to_first_token_ms", "prompt_tokens", "output_tokens")
+KEYS_OF_0_3 = ("start_time", "end_time")
 SPEC_KEYS = ("num_spec_steps", "num_draft_tokens", "num_accepted_draft_tokens")
 NO_SPEC = [None, None, None]
 STATUSES = ("successful", "incomplete", "errored")
@@ -69,6 +65,8 @@ class Requests:
         """
         line = len(self)
         values = [request.get(key) for key in KEYS]
+        if values[0] is None and values[1] is None:
+            values[:2] = [request.get(key) for key in KEYS_OF_0_3]
         values.append(section(request, "info", "timings").get("token_iterations"))
         spec = section(request, "response_metrics", "speculative_decoding")
         values += [spec.get(key) for key in SPEC_KEYS] if spec else NO_SPEC

@@ -10,25 +10,36 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers import little
 from bayes_sd.measurements.readers.jsonscan import members
+from bayes_sd.measurements.readers.members import number, positive, scaled, section
 from bayes_sd.measurements.readers.reading import (
     MS_PER_S,
     Cell,
     Reading,
     Unusable,
-    number,
     put_counts,
     put_latencies,
     put_tpot,
-    scaled,
-    section,
 )
 
 ARRIVALS_HINT = (
     "inference-perf spaces load types constant and poisson alike, with exponential gaps: poisson, unless a "
     "trace was replayed"
 )
+
+
+OF_THE_SERVER = frozenset(
+    {
+        "request_latency",
+        "time_to_first_token",
+        "queue_len",
+        "kv_cache_usage_percentage",
+        "num_preemptions_total",
+    }
+)
+"""Members that stand beside the counts in a stage's Prometheus metrics alone."""
+LATE = 0.1
+"""Delay of sending, in mean latencies, from which it is worth a note."""
 
 
 def read(path: Path) -> Iterator[Cell]:
@@ -54,6 +65,11 @@ def read(path: Path) -> Iterator[Cell]:
 
 def _stage(where: str, summary: Mapping[str, object]) -> Cell:
     done, failures = section(summary, "successes"), section(summary, "failures")
+    if "latency" not in done and not OF_THE_SERVER.isdisjoint(done):
+        raise DataError(
+            f"{where}: the server's Prometheus metrics of a stage, not what the client saw: give "
+            "stage_N_lifecycle_metrics.json beside it"
+        )
     succeeded, failed = int(number(done, "count") or 0), int(number(failures, "count") or 0)
     if not succeeded:
         return Unusable(where, f"no request succeeded ({failed} failed)")
@@ -73,6 +89,7 @@ def _stage(where: str, summary: Mapping[str, object]) -> Cell:
     cell.put("prompt_tokens", _mean(done, "prompt_tokens", "prompt_len"))
     # The server's count of output tokens is exact; output_len is the client's own tokenisation of the text.
     cell.put("output_tokens", _mean(done, "output_tokens", "output_len"))
+    cell.generated_tokens = _mean(done, "output_len") if "output_tokens" in done else None
     latency = section(done, "latency")
     whole = section(latency, "request_latency")
     put_latencies(
@@ -84,12 +101,13 @@ def _stage(where: str, summary: Mapping[str, object]) -> Cell:
         mean_ttft_ms=scaled(_mean(latency, "time_to_first_token"), MS_PER_S),
     )
     put_tpot(cell, scaled(_mean(latency, "time_per_output_token"), MS_PER_S))
-    little.closed_loop(cell)
+    cell.itl_ms = scaled(_mean(latency, "inter_token_latency"), MS_PER_S)
+    _put_client(cell, load)
     return cell
 
 
 def _put_load(cell: Reading, load: Mapping[str, object]) -> None:
-    clients, rate = number(load, "concurrency"), number(load, "requested_rate")
+    clients, rate = positive(number(load, "concurrency")), positive(number(load, "requested_rate"))
     if clients is not None:
         cell.put("load_kind", "concurrency")
         cell.put("load_value", clients)
@@ -102,6 +120,19 @@ def _put_load(cell: Reading, load: Mapping[str, object]) -> None:
             f"{cell.where}: no rate and no concurrency: a summary over several stages; name the "
             "stage_N_lifecycle_metrics.json files beside it"
         )
+
+
+def _put_client(cell: Reading, load: Mapping[str, object]) -> None:
+    """Take how well the client kept to its schedule: what it sends late is not in the latency."""
+    cell.sent_rps = positive(number(load, "achieved_rate"))
+    late, latency = number(section(load, "schedule_delay"), "mean"), cell.number("mean_e2e_s")
+    if late is not None and latency is not None and late > LATE * latency:
+        cell.notes.append(
+            f"requests were sent {late:.4g} s after their time on average (schedule_delay), which is not in the latency: "
+            f"at {cell.sent_rps or 0:.4g} of the asked {cell.number('load_value') or 0:.4g} requests/s the client's "
+            "workers were the limit"
+        )
+        cell.remarks.append(f"sent {late:.3g} s late on average")
 
 
 def _mean(record: Mapping[str, object], *names: str) -> float | None:

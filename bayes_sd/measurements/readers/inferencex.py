@@ -16,17 +16,9 @@ from pathlib import Path
 
 from bayes_sd.errors import DataError
 from bayes_sd.loading import bounded_lines, csv_line
-from bayes_sd.measurements.readers import little
-from bayes_sd.measurements.readers.jsonscan import open_binary
-from bayes_sd.measurements.readers.reading import (
-    MS_PER_S,
-    Cell,
-    Reading,
-    Unusable,
-    put_latencies,
-    put_tpot,
-    scaled,
-)
+from bayes_sd.measurements.readers.members import scaled
+from bayes_sd.measurements.readers.packed import open_binary
+from bayes_sd.measurements.readers.reading import MS_PER_S, Cell, Reading, Unusable, put_latencies, put_tpot
 
 NEEDED = ("Hardware Key", "Framework", "Precision", "TP", "Concurrency")
 STATISTICS = ("Mean", "Median", "P99")
@@ -181,6 +173,32 @@ def _row(where: str, row: Row, time_s: float) -> Cell:
     label = next(
         name.rpartition("(")[2].rstrip(")") for name in row if " E2E Latency (" in name or " TPOT (" in name
     )
+    return read_row(where, row, label, time_s)
+
+
+def read_row(where: str, row: Row, label: str, time_s: float) -> Cell:
+    """Read one cell of the dashboard.
+
+    Parameters
+    ----------
+    where : str
+        File and place, for messages.
+    row : mapping
+        Column of the CSV export to text.
+    label : str
+        Unit in the names of its time columns.
+    time_s : float
+        What that unit is in truth (s).
+
+    Returns
+    -------
+    Reading or Unusable
+
+    Raises
+    ------
+    DataError
+        If a cell is not what its header says.
+    """
 
     def seconds(what: str) -> float | None:
         return scaled(_number(where, row, f"{what} ({label})"), time_s)
@@ -201,7 +219,6 @@ def _row(where: str, row: Row, time_s: float) -> Cell:
     _put_lengths(cell, row, seconds("Mean TPOT"))
     put_tpot(cell)
     _put_rates(cell, row)
-    little.closed_loop(cell)
     return cell
 
 
@@ -213,7 +230,8 @@ def _put_served(cell: Reading, row: Row) -> None:
     cell.put("precision", row.get("Precision"))
     cell.put("tp", _number(where, row, "TP"))
     if "Spec Decoding" in row:
-        cell.put("method", METHODS.get(row["Spec Decoding"].casefold()))
+        named = row["Spec Decoding"].casefold()
+        cell.put("method", METHODS.get(named, named))
     options = []
     if row.get("Disaggregated", "").casefold() == "true":
         prefill, decode = row.get("Num Prefill Chips", ""), row.get("Num Decode Chips", "")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bayes_sd.errors import DataError
-from bayes_sd.loading import exists, open_input, parse_json
+from bayes_sd.loading import parse_json
+from bayes_sd.measurements.readers.packed import open_binary
 
 CHUNK_BYTES = 1 << 22
 MOST_VALUE_BYTES = 64 << 20
@@ -25,40 +26,6 @@ STEP = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}])', re.D
 SPACE = re.compile(rb"[ \t\r\n]*+")
 WORD = re.compile(rb"[^\s,\]}]++")
 OPEN, CLOSE, QUOTE = frozenset(b"[{"), frozenset(b"]}"), 0x22
-
-
-def open_binary(path: Path) -> BinaryIO:
-    """Open a benchmark file for reading.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    binary file
-        Positioned at its start, after a byte order mark if it has one.
-
-    Raises
-    ------
-    DataError
-        If it is missing, a folder, empty, or may not be read.
-    """
-    if exists(path) and not path.is_file():
-        raise DataError(
-            f"{path}: is a pipe or a device, and a benchmark file is read twice: write it to a file"
-        )
-    handle = open_input(path)
-    try:
-        start = handle.read(3)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    if not start:
-        handle.close()
-        raise DataError(f"{path}: the file is empty")
-    handle.seek(3 if start == b"\xef\xbb\xbf" else 0)
-    return handle
 
 
 def object_end(text: bytes, start: int = 0) -> int | None:
@@ -162,18 +129,58 @@ class Document:
         self._text.keep = None
         return decode(raw, f"{self._text.path}, key {self._key!r}")
 
+    def elements(self) -> Iterator[object]:
+        """Decode the elements of the key last given one by one, if it holds an array.
+
+        Yields
+        ------
+        object
+            As from :func:`decode`; nothing where the value is no array.
+
+        Raises
+        ------
+        DataError
+            If it is not JSON, or the file ends in it.
+        """
+        if self._text.peek() != b"[":
+            return
+        self._pending = False
+        yield from _elements(self._text, f"{self._text.path}, key {self._key!r}")
+
     def _pass_over(self) -> None:
         self._pending = False
-        text = self._text
-        first = text.peek()
-        if first in (b"{", b"["):
-            text.container()
-        elif text.whole(STRING if first == b'"' else WORD, closed=first == b'"') is None:
-            raise text.broken("a value")
+        self._text.pass_over()
+
+
+def _elements(text: _Text, where: str) -> Iterator[object]:
+    """Decode the elements of the array that comes next."""
+    for _ in _places(text):
+        text.keep = text.at
+        text.pass_over()
+        raw = bytes(text.buffer[text.keep : text.at])
+        text.keep = None
+        yield decode(raw, where)
+
+
+def _places(text: _Text) -> Iterator[None]:
+    """Stop before each element of the array that comes next; whoever asks must step over it."""
+    text.expect(b"[")
+    if text.peek() == b"]":
+        text.at += 1
+        return
+    while True:
+        text.peek()
+        yield
+        mark = text.peek()
+        text.at += 1
+        if mark == b"]":
+            return
+        if mark != b",":
+            raise text.broken("a comma or the end of the list")
 
 
 def documents(path: Path) -> Iterator[Document]:
-    """Give the top-level objects of a file one by one: one JSON text, JSON lines, or texts put end to end.
+    """Give the top-level objects of a file one by one: one JSON text, a list, JSON lines, or texts put end to end.
 
     Parameters
     ----------
@@ -192,8 +199,12 @@ def documents(path: Path) -> Iterator[Document]:
     """
     with open_binary(path) as handle:
         text = _Text(path, handle)
-        while text.peek(at_end_ok=True):
-            yield Document(text)
+        while start := text.peek(at_end_ok=True):
+            if start == b"[":
+                for _ in _places(text):
+                    yield Document(text)
+            else:
+                yield Document(text)
 
 
 def members(path: Path, drop: frozenset[str] = frozenset()) -> Iterator[dict[str, object]]:
@@ -275,6 +286,14 @@ class _Text:
                 return None
             if not self.more():
                 raise self.cut_short()
+
+    def pass_over(self) -> None:
+        """Step over one value."""
+        first = self.peek()
+        if first in (b"{", b"["):
+            self.container()
+        elif self.whole(STRING if first == b'"' else WORD, closed=first == b'"') is None:
+            raise self.broken("a value")
 
     def container(self) -> None:
         depth = 0

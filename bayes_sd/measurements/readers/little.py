@@ -73,12 +73,11 @@ def check(cell: Reading, starts_s: ArrayLike, ends_s: ArrayLike, completed: Arra
         "of the arrivals)" + ("; the run was not steady" if unsteady else "")
     )
     cell.remarks.append(f"Little {apart:+.1%}")
-    if cell.columns.get("load_kind") == "concurrency":
-        _fullness(cell, measured)
+    cell.in_flight = measured
 
 
 def stated(cell: Reading, concurrency: float | None) -> None:
-    """Report a concurrency that the tool computed from the same requests as rate and latency.
+    """Take a concurrency that the tool computed from the same requests as rate and latency, and say what it proves.
 
     Parameters
     ----------
@@ -88,6 +87,8 @@ def stated(cell: Reading, concurrency: float | None) -> None:
         Mean requests in flight as the file has it.
     """
     rate, latency = cell.number("achieved_rps"), cell.number("mean_e2e_s")
+    if cell.in_flight is None and concurrency is not None and concurrency > 0:
+        cell.in_flight = concurrency
     if concurrency is None or rate is None or latency is None or rate * latency <= 0:
         return
     apart = concurrency / (rate * latency) - 1
@@ -96,31 +97,3 @@ def stated(cell: Reading, concurrency: float | None) -> None:
         "holds by "
         "construction, since the tool computes all three from the same requests, and so proves nothing"
     )
-
-
-def closed_loop(cell: Reading) -> None:
-    """Compare rate times latency with the clients of a closed loop, which should all be in flight.
-
-    Parameters
-    ----------
-    cell : Reading
-        Must have its load, rate and latency; receives the note.
-    """
-    rate, latency = cell.number("achieved_rps"), cell.number("mean_e2e_s")
-    if cell.columns.get("load_kind") == "concurrency" and rate is not None and latency is not None:
-        _fullness(cell, rate * latency)
-
-
-def _fullness(cell: Reading, in_flight_mean: float) -> None:
-    clients = cell.number("load_value")
-    if clients is None:
-        return
-    share = in_flight_mean / clients
-    text = f"{in_flight_mean:.4g} of {clients:g} clients had a request in flight on average ({share:.1%})"
-    if share < 1 - STEADY:
-        text += "; the run is short, or its clients pause between requests: treat its load as lower"
-        cell.remarks.append(f"loop {share:.0%} full")
-    elif share > 1 + STEADY:
-        text += "; more than there were clients: rate, latency or load is not what the file says"
-        cell.remarks.append(f"loop {share:.0%} full")
-    cell.notes.append(text)

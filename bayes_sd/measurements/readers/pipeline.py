@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
-from bayes_sd.files import write_atomically
-from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.csvfile import guarded
-from bayes_sd.measurements.readers import acceptance_counts, prometheus, unsaid
+from bayes_sd.measurements.readers import contradictions, unsaid
+from bayes_sd.measurements.readers.counters import add_metrics
+from bayes_sd.measurements.readers.folder import expand
+from bayes_sd.measurements.readers.load import settle
+from bayes_sd.measurements.readers.members import plain
+from bayes_sd.measurements.readers.notes import FileResult, Group, Note, counted, grouped
 from bayes_sd.measurements.readers.reading import Cell, Reading, Unusable
+from bayes_sd.measurements.readers.rows import ask_for_missing, record, tabulate, write_table
 from bayes_sd.measurements.readers.tools import reader, recognise
-from bayes_sd.measurements.rowchecks import contradiction
-from bayes_sd.measurements.schema import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NUMERIC = ("number", "count", "flag")
-DURATION_SLACK = 1.01
-DIGITS = 10
+LATENCIES = frozenset({"mean_e2e_s", "p50_e2e_s"})
+"""A row needs one of them."""
+
+__all__ = ["IngestReport", "ingest", "tabulate", "write_table"]
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,41 @@ class IngestReport:
     table : DataFrame
         One row a benchmark, with those columns of the schema that any of them fills, in its order; NaN or ""
         where not known.
-    notes : list of str
-        What a reader of the table should know, one line each: what was computed, left out, or does not hold.
+    remarks : list of Note
+        What a reader of the table should know: what was computed, left out, or does not hold.
+    files : tuple of FileResult
+        What came of each file.
     """
 
     table: pd.DataFrame
-    notes: list[str]
+    remarks: list[Note]
+    files: tuple[FileResult, ...] = ()
+
+    @property
+    def notes(self) -> list[str]:
+        """The remarks, a line each."""
+        return [str(remark) for remark in self.remarks]
+
+    @property
+    def groups(self) -> list[Group]:
+        """The remarks, those that differ in their figures alone put together."""
+        return grouped(self.remarks)
+
+    def left_out(self) -> dict[str, int]:
+        """Count why files and benchmarks gave no row, the most frequent first."""
+        return counted(reason for file in self.files for reason in file.left_out)
+
+
+@dataclass
+class _Work:
+    """An ingest on its way: what is given for all files, and what has come of them."""
+
+    options: unsaid.Given
+    shared: unsaid.Given | None
+    skip_failed: bool
+    readings: list[Reading] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    files: list[FileResult] = field(default_factory=list)
 
 
 def ingest(
@@ -51,14 +80,16 @@ def ingest(
     meta_file: str | Path | None = None,
     metrics: Sequence[str | Path] = (),
     skip_failed: bool = False,
+    recursive: bool = False,
+    progress: Callable[[int, int, Path], None] = lambda done, total, path: None,
 ) -> IngestReport:
     """Read the files of benchmark tools into one measurement table.
 
     Parameters
     ----------
     paths : sequence of path-like
-        Files of GuideLLM, ``vllm bench serve``, SGLang ``bench_serving``, AIPerf, inference-perf or
-        InferenceX, in any mixture; each is recognised by its content.
+        Files of the tools in :data:`bayes_sd.measurements.readers.tools.MODULES`, in any mixture; each is recognised by
+        its content. With `recursive`, folders too.
     meta : mapping, optional
         Column to value, for what the files do not say. Names and units as in the schema.
     meta_file : path-like, optional
@@ -69,6 +100,11 @@ def ingest(
         given.
     skip_failed : bool
         Leave out a benchmark without a successful request, with a note, instead of refusing the file.
+    recursive : bool
+        Allow folders: every file in them is tried, and one that is no benchmark, or contradicts itself, is left out with
+        its reason instead of ending the ingest.
+    progress : callable
+        Called with files done, files in all, and the next file.
 
     Returns
     -------
@@ -80,99 +116,71 @@ def ingest(
         If a file cannot be read, is of no tool that is known, contradicts itself or what was given, or leaves
         something unsaid: the message names each missing column.
     """
-    files = [Path(path) for path in paths]
-    if not files:
+    if not paths:
         raise DataError("no benchmark file given")
+    files = expand([Path(path) for path in paths], recursive)
     options = unsaid.from_options(meta or {}, [Path(m) for m in metrics])
     shared = unsaid.from_toml(Path(meta_file)) if meta_file else None
     if len(files) > 1 and (options.metrics or (shared and shared.metrics)):
         raise DataError(
             "a server's metrics go with one benchmark file: ingest one by one, or name them in FILE.toml"
         )
-    readings: list[Reading] = []
-    notes: list[str] = []
-    for path in files:
-        own = unsaid.beside(path)
-        given = [options, *([unsaid.from_toml(own)] if own else []), *([shared] if shared else [])]
-        found = _read(path, skip_failed, notes)
-        _fill(found, given)
-        _add_metrics(found, next((g.metrics for g in given if g.metrics), ()))
-        readings += [cell for _, cell in found]
-    table = tabulate(readings)
-    notes += [f"{cell.where}: {note}" for cell in readings for note in cell.notes]
-    return IngestReport(table, notes)
+    work = _Work(options, shared, skip_failed)
+    for done, (path, found) in enumerate(files):
+        progress(done, len(files), path)
+        _try(work, path) if found else _take(work, path, skip_failed)
+    _refuse_nothing(work)
+    table = tabulate(work.readings)
+    remarks = [*work.notes, *(Note(cell.where, plain(note)) for cell in work.readings for note in cell.notes)]
+    return IngestReport(table, remarks, tuple(work.files))
 
 
-def tabulate(readings: Sequence[Reading]) -> pd.DataFrame:
-    """Put readings into a table, checked as the table's reader will check it.
-
-    Parameters
-    ----------
-    readings : sequence of Reading
-        With everything given filled in.
-
-    Returns
-    -------
-    DataFrame
-        As in :class:`IngestReport`.
-
-    Raises
-    ------
-    DataError
-        If a reading contradicts itself, or leaves something unsaid that a row needs.
-    """
-    records = [_record(cell) for cell in readings]
-    _ask_for_missing(readings)
-    return _table(records)
+def _try(work: _Work, path: Path) -> None:
+    """Read a file that was found in a folder; what is wrong with it is a reason to leave it out."""
+    try:
+        _take(work, path, skip_failed=True, alone=True)
+    except DataError as error:
+        reason = plain(str(error).removeprefix(str(path)).lstrip(":, "))
+        work.files.append(FileResult(path, left_out=(reason,)))
 
 
-def write_table(table: pd.DataFrame, path: str | Path) -> Path:
-    """Write a measurement table; what stood at `path` is replaced only by a whole new file.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As from :func:`ingest`.
-    path : path-like
-        A CSV file.
-
-    Returns
-    -------
-    Path
-        The file written.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-
-    def writer(beside: Path) -> None:
-        with beside.open("w", encoding="utf-8", newline="") as handle:
-            out = csv.writer(handle, lineterminator="\n")
-            out.writerow(table.columns)
-            for row in table.itertuples(index=False):
-                out.writerow(
-                    [guarded(_text(value)) if isinstance(value, str) else _text(value) for value in row]
-                )
-
-    return write_atomically(path, writer)
+def _take(work: _Work, path: Path, skip_failed: bool, alone: bool = False) -> None:
+    """Read a file; `alone`: check its rows here, so that an error is this file's own."""
+    own = unsaid.beside(path)
+    given = [
+        work.options,
+        *([unsaid.from_toml(own)] if own else []),
+        *([work.shared] if work.shared else []),
+    ]
+    tool = recognise(path)
+    reasons: list[Note] = []
+    found = _read(path, tool, skip_failed, reasons)
+    for index, cell in found:
+        unsaid.apply(cell, [(source.origin, source.values(index)) for source in given])
+    add_metrics([cell for _, cell in found], next((g.metrics for g in given if g.metrics), ()))
+    kept = _settled(path, [cell for _, cell in found], reasons)
+    if alone:
+        for cell in kept:
+            record(cell)
+        ask_for_missing(kept)
+    work.readings += kept
+    work.notes += reasons
+    work.files.append(FileResult(path, tool, len(kept), tuple(note.text for note in reasons)))
 
 
-def _read(path: Path, skip_failed: bool, notes: list[str]) -> list[tuple[int, Reading]]:
+def _read(path: Path, tool: str, skip_failed: bool, reasons: list[Note]) -> list[tuple[int, Reading]]:
     """Give the readings of a file, each with its place among all benchmarks of the file."""
-    cells: list[Cell] = list(reader(recognise(path))(path))
+    cells = [_with_latency(cell) for cell in reader(tool)(path)]
     found = []
     for index, cell in enumerate(cells):
         if isinstance(cell, Reading):
             found.append((index, cell))
         elif cell.failed and not skip_failed:
-            raise DataError(f"{cell.where}: {cell.reason}; --skip-failed leaves such benchmarks out")
+            raise DataError(f"{cell.where}: {plain(cell.reason)}; --skip-failed leaves such benchmarks out")
         else:
-            notes.append(f"{cell.where}: {cell.reason}")
+            reasons.append(Note(cell.where, plain(cell.reason)))
     if not found:
-        reasons = sorted({cell.reason for cell in cells if isinstance(cell, Unusable)})
-        raise DataError(f"{path}: no benchmark in it can be used: {'; '.join(reasons)}")
+        raise _nothing_left(path, [cell.reason for cell in cells if isinstance(cell, Unusable)])
     for index, cell in found:
         cell.put("measured_by", cell.tool)
         # Tools name their files alike in every run (stage_0_..., benchmarks.json): the folder tells them
@@ -182,115 +190,39 @@ def _read(path: Path, skip_failed: bool, notes: list[str]) -> list[tuple[int, Re
     return found
 
 
-def _fill(found: Sequence[tuple[int, Reading]], given: Sequence[unsaid.Given]) -> None:
-    for index, cell in found:
-        unsaid.apply(cell, [(source.origin, source.values(index)) for source in given])
+def _with_latency(cell: Cell) -> Cell:
+    if isinstance(cell, Unusable) or not LATENCIES.isdisjoint(cell.columns):
+        return cell
+    return Unusable(cell.where, "; ".join(["no end-to-end latency in the file", *cell.remarks]))
 
 
-def _add_metrics(found: Sequence[tuple[int, Reading]], files: Sequence[Path]) -> None:
-    """Add a server's acceptance counts to the benchmarks that have none and speculate."""
-    if not files:
+def _settled(path: Path, cells: Sequence[Reading], reasons: list[Note]) -> list[Reading]:
+    """Check what the benchmarks of a file say against their own figures; leave out those that give no row."""
+    contradictions.check_counters(cells)
+    kept = []
+    for cell in cells:
+        reason = settle(cell)
+        if reason:
+            reasons.append(Note(cell.where, plain(reason)))
+        else:
+            contradictions.check(cell)
+            kept.append(cell)
+    if not kept:
+        raise _nothing_left(path, [note.text for note in reasons])
+    return kept
+
+
+def _nothing_left(path: Path, reasons: Sequence[str]) -> DataError:
+    why = plain("; ".join(sorted(set(reasons)))) or "it holds none"
+    return DataError(f"{path}: no benchmark in it can be used: {why}")
+
+
+def _refuse_nothing(work: _Work) -> None:
+    if work.readings:
         return
-    counts, preemptions = prometheus.counts(files)
-    cells = [cell for _, cell in found if cell.columns.get("method") != "none"]
-    without = [cell for cell in cells if "n_drafts" not in cell.columns]
-    since = "since the server started" if len(files) == 1 else "between the two metrics files"
-    for place, cell in enumerate(without):
-        first = place == 0
-        k = cell.columns.get("k")
-        acceptance_counts.put(cell, counts, counted=first)
-        if isinstance(k, int | float) and counts.draft_length is not None and k != counts.draft_length:
-            raise DataError(
-                f"{cell.where}: k is {k:g}, but {files[-1]} counts {counts.draft_length} draft positions: "
-                "correct k or the file"
-            )
-        others = f", all {len(without)} benchmarks together" if len(without) > 1 else ""
-        cell.notes.append(f"acceptance is the server's count {since}{others}")
-        if others:
-            cell.remarks.append(
-                "acceptance of all benchmarks of the file" + (", counts here" if first else "")
-            )
-        elif preemptions is not None:
-            cell.put("preemptions", preemptions)
-    if len(without) < len(cells):
-        found[0][1].notes.append(
-            "the file has acceptance counts of its own: the metrics are not used for them"
-        )
-
-
-def _ask_for_missing(readings: Sequence[Reading]) -> None:
-    asked: dict[str, list[Reading]] = {}
-    for cell in readings:
-        for name in unsaid.missing(cell):
-            asked.setdefault(name, []).append(cell)
-    if not asked:
-        return
-    first = next(iter(asked.values()))[0]
-    names = ", ".join(f"{name} (--{name.replace('_', '-')})" for name in asked)
-    hints = {cells[0].hints[name]: name for name, cells in asked.items() if name in cells[0].hints}
-    remarks = "".join(f"; {name}: {hint}" for hint, name in hints.items())
-    places = {cell.where for cells in asked.values() for cell in cells}
-    others = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    reasons = counted(reason for file in work.files for reason in file.left_out)
+    first, count = next(iter(reasons.items()))
+    others = f"; and {len(reasons) - 1} other reasons" if len(reasons) > 1 else ""
     raise DataError(
-        f"{first.where}{others}: the file does not say {names}: give the options, or put them in FILE.toml "
-        f"beside it{remarks}"
+        f"{work.files[0].path.parent}: none of {len(work.files)} files gives a row; {count}: {first}{others}"
     )
-
-
-def _record(cell: Reading) -> dict[str, object]:
-    """Check a row as the table's reader will, so that what is written can be read."""
-    if cell.remarks:
-        stated = cell.columns.get("notes")
-        cell.put("notes", "; ".join([*([str(stated)] if stated else []), *cell.remarks]))
-    cell.put("derived", "; ".join(dict.fromkeys(cell.derived)))
-    record: dict[str, object] = {}
-    for column in COLUMNS:
-        value = cell.columns.get(column.name)
-        text = _text(value)
-        if not text:
-            continue
-        try:
-            record[column.name] = parse_cell(text, column)
-        except CellError as error:
-            raise DataError(f"{cell.where}: {column.name}: {error}") from error
-    wrong = contradiction({"method": "not said", "is_moe": float("n_experts" in record), **record})
-    if wrong:
-        raise DataError(f"{cell.where}: {wrong[0]}: {wrong[1]}")
-    _check_duration(cell)
-    return record
-
-
-def _check_duration(cell: Reading) -> None:
-    latency, duration = cell.number("mean_e2e_s"), cell.number("duration_s")
-    if latency is not None and duration is not None and latency > duration * DURATION_SLACK:
-        raise DataError(
-            f"{cell.where}: the units contradict each other: the mean latency {latency:.4g} s is longer "
-            "than the run of "
-            f"{duration:.4g} s; correct the file"
-        )
-
-
-def _table(records: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    import numpy as np
-    import pandas as pd
-
-    data = {}
-    for column in COLUMNS:
-        if any(column.name in record for record in records):
-            numeric = column.kind in NUMERIC
-            values = [record.get(column.name, np.nan if numeric else "") for record in records]
-            data[column.name] = pd.Series(values, dtype="float64" if numeric else "str")
-    return pd.DataFrame(data)
-
-
-def _text(value: object) -> str:
-    """Write a cell: numbers to ten digits, whole ones without a point."""
-    if value is None or (isinstance(value, float) and value != value):
-        return ""
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, int | float):
-        return f"{value:.{DIGITS}g}" if abs(value) < 10**DIGITS else f"{value:.0f}"
-    if isinstance(value, list):
-        return json.dumps(value)
-    return " ".join(str(value).split())

@@ -4,18 +4,33 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.loading import read_text
+from bayes_sd.loading import read_bytes
 from bayes_sd.measurements.readers.acceptance_counts import Counts, whole_length
+from bayes_sd.measurements.readers.packed import packed_as
 
 DRAFTS = "vllm:spec_decode_num_drafts"
 DRAFTED = "vllm:spec_decode_num_draft_tokens"
 ACCEPTED = "vllm:spec_decode_num_accepted_tokens"
 PER_POSITION = "vllm:spec_decode_num_accepted_tokens_per_pos"
+EMITTED = "vllm:spec_decode_num_emitted_tokens"
+"""Tokens committed by cycles of vLLM's first engine, which counted no drafts: each commits one more than it accepts."""
 PREEMPTIONS = "vllm:num_preemptions"
-WANTED = frozenset({DRAFTS, DRAFTED, ACCEPTED, PER_POSITION, PREEMPTIONS})
+CACHE = (
+    ("vllm:prefix_cache_hits", "vllm:prefix_cache_queries"),
+    ("vllm:gpu_prefix_cache_hits", "vllm:gpu_prefix_cache_queries"),
+    ("sglang:cached_tokens", "sglang:prompt_tokens"),
+)
+"""Prompt tokens found in a prefix cache, and prompt tokens looked up, as engines count them."""
+GENERATED = ("vllm:generation_tokens", "sglang:generation_tokens")
+WANTED = frozenset(
+    {DRAFTS, DRAFTED, ACCEPTED, PER_POSITION, EMITTED, PREEMPTIONS, *GENERATED}
+    | {name for pair in CACHE for name in pair}
+)
+BEFORE_V1 = "counters of vLLM before 0.9, which has no number of drafts: it is emitted less accepted tokens"
 
 SAMPLE = re.compile(r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?")
 POSITION = re.compile(r'position="(\d{1,4})"')
@@ -26,14 +41,38 @@ MAX_BYTES = 16 << 20
 Counters = dict[tuple[str, int], float]
 
 
+@dataclass(frozen=True)
+class ServerRun:
+    """What a server counted over a run.
+
+    Attributes
+    ----------
+    counts : Counts or None
+        Of speculation, summed over the engines of the server; None where it has none.
+    preemptions : int or None
+        Requests put back; None where the server does not count them.
+    cached_share : float or None
+        Prompt tokens found in the prefix cache, over those looked up.
+    generated : float or None
+        Output tokens of all requests.
+    note : str
+        How a count was put together, where the server does not state it.
+    """
+
+    counts: Counts | None
+    preemptions: int | None
+    cached_share: float | None = None
+    generated: float | None = None
+    note: str = ""
+
+
 def counts(files: Sequence[Path]) -> tuple[Counts, int | None]:
     """Read acceptance counts.
 
     Parameters
     ----------
     files : sequence of Path
-        One text (counts since the server started), or two: before and after, of which the difference is
-        taken.
+        As for :func:`server_run`.
 
     Returns
     -------
@@ -45,7 +84,38 @@ def counts(files: Sequence[Path]) -> tuple[Counts, int | None]:
     Raises
     ------
     DataError
-        If a file is no such text, has no speculation in it, or the second is older than the first.
+        As :func:`server_run`, and if there is no speculation in it.
+    """
+    run = server_run(files)
+    if run.counts is None:
+        raise no_speculation(files)
+    return run.counts, run.preemptions
+
+
+def no_speculation(files: Sequence[Path]) -> DataError:
+    """Give the error for metrics without counters of speculation."""
+    return DataError(
+        f"{files[-1]}: no counters {DRAFTS}: the server does not speculate, or is not vLLM's; leave --metrics out"
+    )
+
+
+def server_run(files: Sequence[Path]) -> ServerRun:
+    """Read what a server counted.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        One text (counts since the server started), or two: before and after, of which the difference is
+        taken.
+
+    Returns
+    -------
+    ServerRun
+
+    Raises
+    ------
+    DataError
+        If a file is no such text, the second is older than the first, or a server that speculates drafted nothing.
     """
     if len(files) not in (1, 2):
         raise DataError(f"{len(files)} metrics files given: one, or two (before and after)")
@@ -56,21 +126,37 @@ def counts(files: Sequence[Path]) -> tuple[Counts, int | None]:
             f"{files[-1]}: counts are lower than in {files[0]}: the server was restarted between, or the "
             "files are swapped"
         )
-    if (DRAFTED, 0) not in change or (DRAFTS, 0) not in change:
-        raise DataError(
-            f"{files[-1]}: no counters {DRAFTS}: the server does not speculate, or is not vLLM's; leave "
-            "--metrics out"
-        )
-    drafts, drafted, accepted = (int(change.get((name, 0), 0)) for name in (DRAFTS, DRAFTED, ACCEPTED))
-    if not drafts:
-        raise DataError(f"{files[-1]}: nothing was drafted; take the metrics after the benchmark has run")
+    preempted = change.get((PREEMPTIONS, 0))
+    counted, note = _speculation(files[-1], change)
+    return ServerRun(
+        counted,
+        None if preempted is None else int(preempted),
+        _cached_share(change),
+        next((change[name, 0] for name in GENERATED if (name, 0) in change), None),
+        note,
+    )
+
+
+def _cached_share(change: Counters) -> float | None:
+    for hits, queries in CACHE:
+        asked = change.get((queries, 0), 0.0)
+        if asked > 0 and (hits, 0) in change:
+            return min(change[hits, 0] / asked, 1.0)
+    return None
+
+
+def _speculation(path: Path, change: Counters) -> tuple[Counts | None, str]:
+    if (DRAFTED, 0) not in change or ((DRAFTS, 0) not in change and (EMITTED, 0) not in change):
+        return None, ""
+    drafted, accepted = (int(change.get((name, 0), 0)) for name in (DRAFTED, ACCEPTED))
+    stated = (DRAFTS, 0) in change
+    drafts = int(change[DRAFTS, 0] if stated else change[EMITTED, 0] - accepted)
+    if drafts <= 0:
+        raise DataError(f"{path}: nothing was drafted; take the metrics after the benchmark has run")
     positions = sorted(position for name, position in change if name == PER_POSITION)
     per_position = tuple(int(change[PER_POSITION, position]) for position in positions)
     length = len(per_position) or whole_length(drafts, drafted)
-    preempted = change.get((PREEMPTIONS, 0))
-    return Counts(drafts, drafted, accepted, per_position, length), None if preempted is None else int(
-        preempted
-    )
+    return Counts(drafts, drafted, accepted, per_position, length), "" if stated else BEFORE_V1
 
 
 def read(path: Path) -> Counters:
@@ -159,4 +245,11 @@ def lines_of(path: Path) -> list[str]:
     DataError
         If the file is missing, a folder, too large, or not text.
     """
-    return [line.strip() for line in read_text(path, most=MAX_BYTES).split("\n")]
+    content = read_bytes(path, most=MAX_BYTES)
+    packed = packed_as(content[:4])
+    if packed:
+        raise DataError(f"{path}: {packed}")
+    try:
+        return [line.strip() for line in content.decode("utf-8-sig").split("\n")]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not text; give what the server answers at /metrics") from error

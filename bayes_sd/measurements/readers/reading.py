@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bayes_sd.errors import DataError
+from bayes_sd.measurements.readers.members import finite, positive
 
 MS_PER_S = 1000.0
 UNIT_SLIP = 20.0
 """Two figures of one quantity this far apart are in different units; no spread of requests does that."""
-BURST = "no rate and no number of clients: every request was sent at once, no steady load, left out"
+BURST = "no rate and no number of clients: every request was sent at once, a burst and no steady load"
 DEFINITION_GAP = 0.10
 """Relative gap between a tool's own time per token and the one stored that is worth a note."""
 
@@ -36,6 +37,17 @@ class Reading:
         Short forms that go into the row's own `notes`.
     hints : dict
         Column to a remark on how to find its value, shown when it is missing.
+    no_load : str
+        Why the file gives no steady load; empty where it does.
+    sent, sent_rps, in_flight : float or None
+        Requests sent whatever became of them, the rate at which the client sent them, and mean requests in flight as
+        the tool measured it.
+    own_tpot_ms, itl_ms : float or None
+        The tool's own mean time per further token, and mean time between chunks of its stream (ms).
+    generated_tokens : float or None
+        A second count of a request's mean output, by another counter than `output_tokens`.
+    overruled : bool
+        Whether the load was given and the file says another.
     """
 
     where: str
@@ -45,6 +57,14 @@ class Reading:
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     hints: dict[str, str] = field(default_factory=dict)
+    no_load: str = ""
+    sent: float | None = None
+    sent_rps: float | None = None
+    in_flight: float | None = None
+    own_tpot_ms: float | None = None
+    itl_ms: float | None = None
+    generated_tokens: float | None = None
+    overruled: bool = False
 
     def put(self, name: str, value: object, formula: str = "") -> None:
         """Set a column, unless the value is not known.
@@ -66,8 +86,7 @@ class Reading:
 
     def number(self, name: str) -> float | None:
         """Give a numeric column, or None where it is not known."""
-        value = self.columns.get(name)
-        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        return finite(self.columns.get(name))
 
 
 @dataclass(frozen=True)
@@ -91,84 +110,26 @@ class Unusable:
 Cell = Reading | Unusable
 
 
-def number(record: Mapping[str, object], *keys: str) -> float | None:
-    """Give the first of `keys` that holds a finite number.
+def gamma_hint(name: str, shape: float) -> str:
+    """Say what gamma-distributed gaps between arrivals are, where a table has even and Poisson ones alone.
 
     Parameters
     ----------
-    record : mapping
-        A decoded JSON object.
-    *keys : str
-        Looked at in turn.
+    name : str
+        What the tool calls the shape.
+    shape : float
+        Of the gamma distribution: 1 is Poisson, larger is more even.
 
     Returns
     -------
-    float or None
+    str
     """
-    for key in keys:
-        value = record.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
-    return None
-
-
-def numbers(where: str, record: Mapping[str, object], key: str) -> list[float]:
-    """Give a list of numbers, one for each request; empty where there is none.
-
-    Parameters
-    ----------
-    where : str
-        File and place, for messages.
-    record : mapping
-        A decoded JSON object.
-    key : str
-        The list's name.
-
-    Returns
-    -------
-    list of float, (request,)
-
-    Raises
-    ------
-    DataError
-        If something else is in it.
-    """
-    values = record.get(key)
-    if not isinstance(values, list):
-        return []
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
-        raise DataError(f"{where}: {key} holds something else than numbers; write the file again")
-    return [float(v) for v in values]
-
-
-def section(record: Mapping[str, object], *path: str) -> Mapping[str, object]:
-    """Give a nested object, empty where it is missing or null.
-
-    Parameters
-    ----------
-    record : mapping
-        A decoded JSON object.
-    *path : str
-        Keys from the outside in.
-
-    Returns
-    -------
-    mapping
-    """
-    inner: object = record
-    for key in path:
-        inner = inner.get(key) if isinstance(inner, dict) else None
-    return inner if isinstance(inner, dict) else {}
-
-
-def positive(value: float | None) -> float | None:
-    """Give a value above zero, else None: tools write 0 for a time that they did not take."""
-    return value if value is not None and value > 0 else None
-
-
-def scaled(value: float | None, factor: float) -> float | None:
-    """Multiply a value that may not be known."""
-    return None if value is None else value * factor
+    if shape < 1:
+        return (
+            f"{name} {shape:g} is burstier than Poisson (gaps of a gamma with shape {shape:g}), so neither even nor poisson "
+            "is right; measure it again with Poisson arrivals"
+        )
+    return f"{name} {shape:g} (gaps of a gamma) is between the two: even if large, poisson if about 1"
 
 
 def put_latencies(
@@ -191,11 +152,25 @@ def put_latencies(
     mean_ttft_ms : float or None
         Mean time to the first token (ms).
     """
-    cell.put("mean_e2e_s", positive(mean_e2e_s))
-    cell.put("p50_e2e_s", positive(p50_e2e_s))
-    cell.put("p95_e2e_s", positive(p95_e2e_s))
-    cell.put("p99_e2e_s", positive(p99_e2e_s))
-    cell.put("mean_ttft_ms", positive(mean_ttft_ms))
+    times = {
+        "mean_e2e_s": mean_e2e_s,
+        "p50_e2e_s": p50_e2e_s,
+        "p95_e2e_s": p95_e2e_s,
+        "p99_e2e_s": p99_e2e_s,
+        "mean_ttft_ms": mean_ttft_ms,
+    }
+    for name, value in times.items():
+        if value is not None and value < 0:
+            cell.notes.append(
+                f"{name} is {value:.4g} in the file, which is not a time (a clock of some requests was set wrong or "
+                "never): left blank"
+            )
+            cell.remarks.append(f"{name} not a time in the file")
+        elif value == 0:
+            cell.notes.append(
+                f"{name} is 0 in the file: it was not taken (nothing was streamed?), left blank"
+            )
+        cell.put(name, positive(value))
 
 
 def put_tpot(cell: Reading, own_ms: float | None = None) -> None:
@@ -218,6 +193,7 @@ def put_tpot(cell: Reading, own_ms: float | None = None) -> None:
     DataError
         If the two differ so much that the units cannot be what the file says.
     """
+    cell.own_tpot_ms = own_ms
     e2e, ttft, output = (cell.number(n) for n in ("mean_e2e_s", "mean_ttft_ms", "output_tokens"))
     if e2e is None or ttft is None or output is None or output <= 1 or e2e * MS_PER_S <= ttft:
         return
@@ -260,7 +236,7 @@ def check_units(where: str, what: str, ours: float, theirs: float, unit: str) ->
 
 
 def put_counts(
-    cell: Reading, *, succeeded: int, failed: int | None, cut_off: int = 0, failed_word: str = "failed"
+    cell: Reading, *, succeeded: int | None, failed: int | None, cut_off: int = 0, failed_word: str = "failed"
 ) -> None:
     """Store how many requests there were, and say how many do not count.
 
@@ -269,13 +245,17 @@ def put_counts(
     cell : Reading
         Receives the column and the notes.
     succeeded, cut_off : int
-        Requests completed, and requests still running when the measurement stopped.
+        Requests completed (None where the file does not say), and requests still running when the measurement stopped.
     failed : int or None
         Requests that failed; None where the file does not say.
     failed_word : str
         What the tool calls them.
     """
+    if succeeded is None:
+        cell.notes.append("the file does not say how many requests succeeded")
+        return
     cell.put("n_requests", succeeded)
+    cell.sent = succeeded + (failed or 0) + cut_off
     if failed is None:
         cell.notes.append("the file does not say how many requests failed")
     elif failed:

@@ -1,8 +1,7 @@
 """Reads what SGLang's ``bench_serving`` appends to its JSON lines file: one result a line.
 
-The tool also records the server's own settings, from which tensor-parallel size, drafter and draft length are
-taken. Its acceptance length is a mean over the server's life (tokens committed per cycle, the verifier's own
-included), not a count.
+The tool also records the server's own settings (:mod:`~bayes_sd.measurements.readers.sglang_server`). Its acceptance
+length is a mean over the server's life (tokens committed per cycle, the verifier's own included), not a count.
 """
 
 from __future__ import annotations
@@ -10,33 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from bayes_sd.measurements.readers import little
+from bayes_sd.measurements.readers import contradictions, little
 from bayes_sd.measurements.readers.jsonscan import members
+from bayes_sd.measurements.readers.members import number, numbers, positive, scaled, section
 from bayes_sd.measurements.readers.reading import (
     BURST,
     MS_PER_S,
     Cell,
     Reading,
     Unusable,
-    number,
-    numbers,
-    positive,
     put_counts,
     put_latencies,
     put_tpot,
-    scaled,
-    section,
 )
+from bayes_sd.measurements.readers.sglang_server import put_server
 
 BULKY = frozenset({"itls", "generated_texts", "cached_tokens_details"})
-METHODS = {
-    "EAGLE": "eagle",
-    "EAGLE3": "eagle3",
-    "NEXTN": "mtp",
-    "STANDALONE": "draft_model",
-    "NGRAM": "ngram",
-}
-DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
 
 
 def read(path: Path) -> Iterator[Cell]:
@@ -66,10 +54,8 @@ def _result(where: str, result: Mapping[str, object]) -> Cell:
     if not succeeded:
         return Unusable(where, "no request succeeded")
     cell = Reading(where, "sglang bench_serving")
-    reason = _put_load(cell, result)
-    if reason:
-        return Unusable(where, reason, failed=False)
-    _put_server(cell, section(result, "server_info"))
+    cell.no_load = _put_load(cell, result)
+    put_server(cell, section(result, "server_info"))
     _put_workload(cell, result)
     put_counts(cell, succeeded=succeeded, failed=_failed(result))
     cell.put("duration_s", number(result, "duration"))
@@ -87,6 +73,8 @@ def _result(where: str, result: Mapping[str, object]) -> Cell:
         mean_ttft_ms=number(result, "mean_ttft_ms"),
     )
     put_tpot(cell, number(result, "mean_tpot_ms"))
+    cell.itl_ms = number(result, "mean_itl_ms")
+    cell.generated_tokens = scaled(positive(number(result, "total_output_tokens_retokenized")), 1 / succeeded)
     _put_output_spread(cell, result, succeeded)
     length = number(result, "accept_length")
     if length is not None and cell.columns.get("method") != "none":
@@ -96,14 +84,13 @@ def _result(where: str, result: Mapping[str, object]) -> Cell:
             "included; the file has no counts"
         )
     little.stated(cell, number(result, "concurrency"))
-    little.closed_loop(cell)
     return cell
 
 
 def _put_load(cell: Reading, result: Mapping[str, object]) -> str:
     if result.get("request_rate") == "trace":
-        return "the requests replayed a trace: no steady load, left out"
-    rate, clients = number(result, "request_rate"), number(result, "max_concurrency")
+        return "the requests replayed a trace: no steady load"
+    rate, clients = positive(number(result, "request_rate")), positive(number(result, "max_concurrency"))
     if rate is not None:
         cell.put("load_kind", "rate")
         cell.put("load_value", rate)
@@ -115,40 +102,6 @@ def _put_load(cell: Reading, result: Mapping[str, object]) -> str:
     cell.put("load_kind", "concurrency")
     cell.put("load_value", clients)
     return ""
-
-
-def _put_server(cell: Reading, server: Mapping[str, object]) -> None:
-    if not server:
-        return
-    version = server.get("version")
-    cell.put("engine", f"sglang-{version}" if version else None)
-    cell.put("verifier", server.get("model_path"))
-    cell.put("tp", server.get("tp_size"))
-    cell.put("max_num_seqs", number(server, "max_running_requests"))
-    cell.put("precision", _precision(server))
-    if "speculative_algorithm" not in server:
-        return
-    algorithm = server["speculative_algorithm"]
-    if algorithm is None:
-        cell.put("method", "none")
-        return
-    cell.put("method", METHODS.get(str(algorithm).upper()))
-    cell.put("drafter", server.get("speculative_draft_model_path"))
-    if server.get("speculative_eagle_topk") == 1:
-        cell.put("k", number(server, "speculative_num_steps"))
-    else:
-        cell.hints["k"] = "the server drafts a tree or an n-gram, for which it states no draft length"
-
-
-def _precision(server: Mapping[str, object]) -> str | None:
-    """Give number formats as the table writes them, where the settings name them ("auto" does not)."""
-    weights = server.get("quantization") or DTYPES.get(str(server.get("dtype")))
-    if not weights:
-        return None
-    cache = str(server.get("kv_cache_dtype") or "auto")
-    if cache == "auto":
-        return str(weights)
-    return f"w:{weights} kv:{'fp8' if cache.startswith('fp8') else cache}"
 
 
 def _put_workload(cell: Reading, result: Mapping[str, object]) -> None:
@@ -165,7 +118,9 @@ def _failed(result: Mapping[str, object]) -> int | None:
 
 
 def _put_output_spread(cell: Reading, result: Mapping[str, object], succeeded: int) -> None:
-    lengths = [n for n in numbers(cell.where, result, "output_lens") if n > 0]
+    every = numbers(cell.where, result, "output_lens")
+    lengths = [n for n in every if n > 0]
+    contradictions.note_empty_answers(cell, every, succeeded)
     if len(lengths) == succeeded:
         import numpy as np
 

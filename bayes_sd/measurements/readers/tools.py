@@ -9,7 +9,8 @@ from typing import cast
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.readers.inferencex import NEEDED, header
-from bayes_sd.measurements.readers.jsonscan import documents, open_binary
+from bayes_sd.measurements.readers.jsonscan import documents
+from bayes_sd.measurements.readers.packed import open_binary
 from bayes_sd.measurements.readers.reading import Cell
 
 MODULES = {
@@ -19,6 +20,9 @@ MODULES = {
     "aiperf": "aiperf",
     "inference-perf": "inference_perf",
     "inferencex": "inferencex",
+    "inferencex-api": "inferencex_json",
+    "llm-d-benchmark": "llmd",
+    "llmperf": "llmperf",
 }
 """Tool to the module of this package that reads its files."""
 
@@ -27,11 +31,61 @@ SIGNATURES: tuple[tuple[str, frozenset[str]], ...] = (
     ("guidellm", frozenset({"metadata", "benchmarks"})),
     ("sglang-bench-serving", frozenset({"sharegpt_output_len", "request_rate", "completed"})),
     ("vllm-bench-serve", frozenset({"tokenizer_id", "num_prompts", "completed"})),
+    ("vllm-bench-serve", frozenset({"max_concurrency", "request_throughput", "completed", "mean_ttft_ms"})),
     ("aiperf", frozenset({"aiperf_version"})),
     ("aiperf", frozenset({"request_latency", "request_throughput", "input_config"})),
     ("inference-perf", frozenset({"load_summary", "successes", "failures"})),
+    ("inferencex-api", frozenset({"framework", "precision", "conc", "isl", "metrics"})),
+    ("llm-d-benchmark", frozenset({"scenario", "metrics", "version"})),
+    ("llm-d-benchmark", frozenset({"scenario", "results", "version"})),
+    ("llmperf", frozenset({"num_concurrent_requests", "results_end_to_end_latency_s_mean"})),
 )
 KNOWN = ", ".join(MODULES)
+# Keys of files that are known and not read, with what they are and what to give instead.
+OTHERS: tuple[tuple[frozenset[str], str], ...] = (
+    (
+        frozenset({"avg_latency", "latencies", "percentiles"}),
+        "what `vllm bench latency` writes: whole batches without arrivals; measure with `vllm bench serve`",
+    ),
+    (
+        frozenset({"elapsed_time", "num_requests", "requests_per_second"}),
+        "what `vllm bench throughput` writes: an offline batch has no latency; measure with `vllm bench serve`",
+    ),
+    (
+        frozenset({"build_commit", "n_prompt", "n_gen"}),
+        "what llama-bench writes: the speed of one sequence without a server; measure the server with `bayes_sd measure`",
+    ),
+    (
+        frozenset({"last_batch_size", "overall_throughput"}),
+        "what SGLang's offline batch benchmark writes; measure with bench_serving",
+    ),
+    (
+        frozenset({"benchmark", "metric", "model"}),
+        "vLLM's results in PyTorch's benchmark format: give the tool's own .json beside it",
+    ),
+    (
+        frozenset({"experiments", "version"}),
+        "GenAI-Perf's single requests: give profile_export_genai_perf.json beside it",
+    ),
+    (
+        frozenset({"metadata", "metrics", "error"}),
+        "AIPerf's single requests: give profile_export_aiperf.json beside it",
+    ),
+    (
+        frozenset({"ttft_s", "end_to_end_latency_s"}),
+        "LLMPerf's single requests: give the *_summary.json beside it",
+    ),
+    (
+        frozenset({"status", "data"}),
+        "a Prometheus query's answer: give the benchmark's report, and the server's /metrics text as --metrics",
+    ),
+)
+YAML_STARTS = (b"version:", b"scenario:", b"metrics:", b"run:", b"results:", b"---")
+LLAMA_BENCH_STARTS = (b"build_commit,", b"| model ")
+OLD_GUIDELLM = (
+    "a GuideLLM report from before 0.3 (it has no metadata): write it again with a newer GuideLLM, whose report says its "
+    "version"
+)
 
 
 def recognise(path: str | Path) -> str:
@@ -45,8 +99,7 @@ def recognise(path: str | Path) -> str:
     Returns
     -------
     str
-        ``guidellm``, ``vllm-bench-serve``, ``sglang-bench-serving``, ``aiperf``, ``inference-perf`` or
-        ``inferencex``.
+        A key of :data:`MODULES`.
 
     Raises
     ------
@@ -55,15 +108,17 @@ def recognise(path: str | Path) -> str:
     """
     path = Path(path)
     start = _start(path)
-    if start.startswith(b"{"):
-        return _by_keys(path)
+    if start.startswith((b"{", b"[")):
+        return _by_keys(path, listed=start.startswith(b"["))
     names = header(path)
     if names and set(NEEDED) <= set(names):
         return "inferencex"
     if start.startswith((b"# HELP", b"# TYPE")):
         raise DataError(f"{path}: a server's metrics, not a benchmark: give it as --metrics {path}")
-    if start.startswith(b"["):
-        raise DataError(f"{path}: a JSON list, perhaps of single requests: give the tool's report ({KNOWN})")
+    if start.startswith(YAML_STARTS):
+        return "llm-d-benchmark"
+    if start.startswith(LLAMA_BENCH_STARTS):
+        raise DataError(f"{path}: {OTHERS[2][1]}")
     raise DataError(f"{path}: not the file of a benchmark tool that is known ({KNOWN})")
 
 
@@ -89,7 +144,7 @@ def _start(path: Path) -> bytes:
         return handle.read(4096).lstrip()
 
 
-def _by_keys(path: Path) -> str:
+def _by_keys(path: Path, listed: bool) -> str:
     seen: set[str] = set()
     for document in documents(path):
         for key in document:
@@ -98,7 +153,13 @@ def _by_keys(path: Path) -> str:
                 if key in signature and signature <= seen:
                     return tool
         break
+    for signature, what in OTHERS:
+        if signature <= seen:
+            raise DataError(f"{path}: {what}")
+    if "benchmarks" in seen:
+        raise DataError(f"{path}: {OLD_GUIDELLM}")
     some = ", ".join(sorted(seen)[:5]) or "none"
+    kind = "a JSON list, perhaps of single requests: give the tool's report; " if listed else ""
     raise DataError(
-        f"{path}: not the file of a benchmark tool that is known ({KNOWN}); its first keys are {some}"
+        f"{path}: {kind}not the file of a benchmark tool that is known ({KNOWN}); its first keys are {some}"
     )

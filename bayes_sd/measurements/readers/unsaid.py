@@ -36,8 +36,10 @@ SPECULATING_ONLY = frozenset(
     {"drafter", "drafter_params_b", "k", "acceptance", "mean_accepted_len"}
     | {"n_drafts", "n_draft_tokens", "n_accepted_tokens", "accepted_per_position"}
 )
-WITHOUT_DRAFTER = frozenset({"ngram", "suffix", "mtp"})
-"""Methods that draft without a model of their own."""
+WITH_DRAFTER = frozenset({"eagle", "eagle3", "draft_model", "medusa", "mlp_speculator", "p_eagle"})
+"""Methods that draft with a model of their own, which must be named; a method that is not known may have none."""
+OVERRULING = ("load_kind", "load_value")
+"""Columns whose values as given go before the file's: a tool writes down the load it was asked for, not what came."""
 NEEDED = (
     "hardware",
     "tp",
@@ -170,8 +172,15 @@ def apply(cell: Reading, given: Sequence[tuple[str, Mapping[str, object]]]) -> N
     DataError
         If a number differs from the one that the file has.
     """
-    stated = dict(cell.columns)
     taken: set[str] = set()
+    for name in OVERRULING:
+        for origin, values in given:
+            if name in values and name not in taken:
+                taken.add(name)
+                _overrule(cell, name, values[name], origin)
+    if cell.overruled and "load_kind" in taken and "load_value" not in taken:
+        cell.columns.pop("load_value", None)  # clients are no rate: it is asked for
+    stated = dict(cell.columns)
     for origin, values in given:
         for name, value in values.items():
             if name not in taken and _belongs(name, stated):
@@ -198,7 +207,7 @@ def missing(cell: Reading) -> list[str]:
     drafted = not SPECULATING_ONLY.isdisjoint(cell.columns)
     method = cell.columns.get("method", "not said" if drafted else "none")
     if method != "none":
-        needed += ["k"] if method in WITHOUT_DRAFTER else ["drafter", "k"]
+        needed += ["drafter", "k"] if method in WITH_DRAFTER or method == "not said" else ["k"]
     return [name for name in needed if name not in cell.columns]
 
 
@@ -226,6 +235,20 @@ def _take(cell: Reading, stated: Mapping[str, object], name: str, value: object,
             f"{cell.where}: {name} is {_shown(known)} in the file but {_shown(value)} in {origin}: remove "
             "the one that is wrong"
         )
+
+
+def _overrule(cell: Reading, name: str, value: object, origin: str) -> None:
+    """Take a load as given, and note what the file says instead."""
+    known = cell.columns.get(name)
+    cell.columns[name] = value
+    if known is None or _agree(known, value, exact=True):
+        return
+    cell.overruled = True
+    cell.notes.append(f"{name} is {_shown(value)} by {origin}; the file says {_shown(known)}")
+    cell.remarks.append(f"{name} as given, {_shown(known)} in the file")
+    if name == "load_kind" and value == "concurrency":
+        for column in OPEN_LOOP_ONLY:
+            cell.columns.pop(column, None)
 
 
 def _shown(value: object) -> str:

@@ -1,33 +1,32 @@
 """Reads what ``vllm bench serve --save-result`` writes: one JSON object, or several with ``--append-result``.
 
-InferenceX's per-run results and other tools that grew out of vLLM's benchmark script have the same members.
+``vllm bench sweep`` puts them into a list and adds the swept settings as members of their own. InferenceX's per-run
+results and other tools that grew out of vLLM's benchmark script have the same members.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.readers import acceptance_counts, little
-from bayes_sd.measurements.readers.jsonscan import members
+from bayes_sd.measurements.readers import acceptance_counts, contradictions, little
+from bayes_sd.measurements.readers.jsonscan import documents, members
+from bayes_sd.measurements.readers.members import number, numbers, positive, scaled
 from bayes_sd.measurements.readers.reading import (
     BURST,
     MS_PER_S,
     Cell,
     Reading,
     Unusable,
-    number,
-    numbers,
+    gamma_hint,
     percentiles_s,
-    positive,
     put_counts,
     put_latencies,
     put_tpot,
-    scaled,
 )
-from bayes_sd.measurements.schema import BY_NAME
+from bayes_sd.measurements.readers.vllm_stated import put_stated, varied
 
 # One number for every token, or one text for every request: nothing of them is stored.
 BULKY = frozenset({"itls", "generated_texts"})
@@ -54,19 +53,57 @@ def read(path: Path) -> Iterator[Cell]:
     DataError
         If the file contradicts itself, or is not JSON.
     """
-    for index, result in enumerate(members(path, BULKY), start=1):
-        yield _result(f"{path}, result {index}", result)
+    results = list(members(path, BULKY))
+    swept = varied(results)
+    alone = {index for index, result in enumerate(results) if _lacks_latency(result)}
+    times = _decode_times(path, alone) if alone else {}
+    for index, result in enumerate(results):
+        found = {**result, "latencies": times.get(index)} if index in alone else result
+        yield _result(f"{path}, result {index + 1}", found, swept)
 
 
-def _result(where: str, result: Mapping[str, object]) -> Cell:
+def _lacks_latency(result: Mapping[str, object]) -> bool:
+    """Tell whether only the times of its single requests say how long they took."""
+    if number(result, "mean_e2el_ms") is not None or isinstance(result.get("latencies"), list):
+        return False
+    return isinstance(result.get("ttfts"), list) and bool(result.get("ttfts"))
+
+
+def _decode_times(path: Path, wanted: set[int]) -> dict[int, list[float] | None]:
+    """Give each request's latency, time to the first token and the sum of what followed; None where it is not there.
+
+    The gaps between chunks are a number for every token, and so are read one request at a time.
+    """
+    found: dict[int, list[float] | None] = {}
+    for index, document in enumerate(documents(path)):
+        ttfts: object = None
+        gaps: list[float] | None = None
+        for key in document:
+            if index in wanted and key == "ttfts":
+                ttfts = document.value()
+            elif index in wanted and key == "itls":
+                gaps = [_total(gap) for gap in document.elements()]
+        if isinstance(ttfts, list) and gaps is not None and len(gaps) == len(ttfts):
+            whole = [_total([first]) + rest for first, rest in zip(ttfts, gaps, strict=True)]
+            found[index] = whole if all(math.isfinite(time) for time in whole) else None
+    return found
+
+
+def _total(gaps: object) -> float:
+    """Add up times; not a number where something else is among them. Runs for every token, so the loop is sum's own."""
+    try:
+        return float(sum(gaps)) if isinstance(gaps, list) else math.nan
+    except (TypeError, OverflowError):
+        return math.nan
+
+
+def _result(where: str, result: Mapping[str, object], swept: frozenset[str]) -> Cell:
     succeeded, failed = int(number(result, "completed") or 0), _failed(result)
     if not succeeded:
         return Unusable(where, f"no request succeeded ({failed if failed is not None else 'all'} failed)")
     cell = Reading(where, "vllm bench serve")
-    reason = _put_load(cell, result)
-    if reason:
-        return Unusable(where, reason, failed=False)
-    _put_stated(cell, result)
+    cell.no_load = _put_load(cell, result)
+    put_stated(cell, result, swept)
     put_counts(cell, succeeded=succeeded, failed=failed)
     duration = number(result, "duration")
     cell.put("duration_s", duration)
@@ -75,12 +112,23 @@ def _result(where: str, result: Mapping[str, object]) -> Cell:
     _put_lengths(cell, result, succeeded)
     _put_latencies(cell, result, failed)
     own_tpot = number(result, "mean_tpot_ms")
+    if "mean_e2e_s" not in cell.columns and not (own_tpot or 0.0) > 0:
+        return Unusable(where, _no_latency(cell, own_tpot))
     _put_missing_latency(cell, own_tpot)
     put_tpot(cell, own_tpot)
+    cell.itl_ms = number(result, "mean_itl_ms")
     _put_acceptance(cell, result)
-    if not _check_little(cell, result, failed):
-        little.closed_loop(cell)
+    _check_little(cell, result, failed)
     return cell
+
+
+def _no_latency(cell: Reading, tpot_ms: float | None) -> str:
+    ttft = cell.columns.get("mean_ttft_ms", 0)
+    streamed = "nothing was streamed" if tpot_ms == 0 else "nothing to put it together from"
+    return (
+        f"no end-to-end latency in the file, and TTFT {ttft:g} ms and TPOT {tpot_ms or 0:g} ms give none ({streamed}): "
+        "run it again with --percentile-metrics ttft,tpot,itl,e2el"
+    )
 
 
 def _failed(result: Mapping[str, object]) -> int | None:
@@ -93,8 +141,9 @@ def _failed(result: Mapping[str, object]) -> int | None:
 def _put_load(cell: Reading, result: Mapping[str, object]) -> str:
     """Set the load columns; give the reason if the run was no steady load."""
     if result.get("ramp_up_strategy"):
-        return f"the rate was ramped up ({result['ramp_up_strategy']}): no steady load, left out"
-    rate, clients = number(result, "request_rate"), number(result, "max_concurrency")
+        return f"the rate was ramped up ({result['ramp_up_strategy']}): no steady load"
+    # The tool takes a cap of 0 as none.
+    rate, clients = positive(number(result, "request_rate")), positive(number(result, "max_concurrency"))
     if rate is not None:
         cell.put("load_kind", "rate")
         cell.put("load_value", rate)
@@ -112,29 +161,16 @@ def _put_arrivals(cell: Reading, burstiness: float | None) -> None:
     if burstiness == POISSON_BURSTINESS:
         cell.put("arrivals", "poisson")
     elif burstiness is not None:
-        cell.hints["arrivals"] = (
-            f"burstiness {burstiness:g} is between the two: even if large, poisson if about 1"
-        )
-
-
-def _put_stated(cell: Reading, result: Mapping[str, object]) -> None:
-    """Take what the file says of the deployment: the model, and columns given as --metadata NAME=VALUE."""
-    cell.put("verifier", result.get("model_id"))
-    for name, value in result.items():
-        column = BY_NAME.get(name)
-        if column is None or column.condition == "result" or not isinstance(value, str) or not value.strip():
-            continue
-        try:
-            cell.put(name, parse_cell(value.strip(), column))
-        except CellError as error:
-            raise DataError(f"{cell.where}: metadata {name}: {error}") from error
+        cell.hints["arrivals"] = gamma_hint("burstiness", burstiness)
 
 
 def _put_lengths(cell: Reading, result: Mapping[str, object], succeeded: int) -> None:
     for name, total in (("prompt_tokens", "total_input_tokens"), ("output_tokens", "total_output_tokens")):
         tokens = positive(number(result, total))
         cell.put(name, scaled(tokens, 1 / succeeded))
-    lengths = [n for n in numbers(cell.where, result, "output_lens") if n > 0]
+    every = numbers(cell.where, result, "output_lens")
+    lengths = [n for n in every if n > 0]
+    contradictions.note_empty_answers(cell, every, succeeded)
     if len(lengths) == succeeded:
         import numpy as np
 
@@ -144,6 +180,10 @@ def _put_lengths(cell: Reading, result: Mapping[str, object], succeeded: int) ->
 def _put_latencies(cell: Reading, result: Mapping[str, object], failed: int | None) -> None:
     known: dict[str, float | None]
     latencies = _successful(cell.where, result, "latencies", failed)
+    contradictions.note_faulty_clocks(cell, "latency", latencies)
+    contradictions.note_faulty_clocks(
+        cell, "time to the first token", _successful(cell.where, result, "ttfts", failed)
+    )
     if latencies:
         known = {**percentiles_s(latencies)}
         mean = sum(latencies) / len(latencies)
@@ -153,7 +193,8 @@ def _put_latencies(cell: Reading, result: Mapping[str, object], failed: int | No
                 f"{cell.where}: mean_e2el_ms is {stated * MS_PER_S:.4g}, but the mean of its latencies is "
                 f"{mean * MS_PER_S:.4g} ms: the units contradict each other; correct the file"
             )
-        cell.derived.append("e2e from latencies")
+        made = "latencies" if "mean_e2el_ms" in result or "ttfts" not in result else "ttfts + itls"
+        cell.derived.append(f"e2e from {made}")
     else:
         # The 50th percentile is written only where it was asked for, the median always.
         known = {
@@ -197,18 +238,17 @@ def _put_acceptance(cell: Reading, result: Mapping[str, object]) -> None:
         cell.put("mean_accepted_len", length)
 
 
-def _check_little(cell: Reading, result: Mapping[str, object], failed: int | None) -> bool:
-    """Check Little's law where the file has the requests' times; say whether it has."""
+def _check_little(cell: Reading, result: Mapping[str, object], failed: int | None) -> None:
+    """Check Little's law where the file has the requests' times."""
     starts, latencies = (numbers(cell.where, result, name) for name in ("start_times", "latencies"))
     if not starts or len(starts) != len(latencies):
-        return False
+        return
     errors = result.get("errors")
     ok = [not e for e in errors] if isinstance(errors, list) and len(errors) == len(starts) else None
     if ok is None and failed:
-        return False
+        return
     ends = [start + latency for start, latency in zip(starts, latencies, strict=True)]
     little.check(cell, starts, ends, ok if ok is not None else [True] * len(starts))
-    return True
 
 
 def _successful(where: str, result: Mapping[str, object], name: str, failed: int | None) -> list[float]:

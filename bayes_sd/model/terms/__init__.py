@@ -1,8 +1,10 @@
 """The terms of the model, one a file, in the order in which they contribute."""
 
-from bayes_sd.model.term import Term
+from bayes_sd.model.spec import ModelSpec
+from bayes_sd.model.term import Coords, Term
 from bayes_sd.model.terms.acceptance import Acceptance
 from bayes_sd.model.terms.cache import Cache
+from bayes_sd.model.terms.cycle import Cycle
 from bayes_sd.model.terms.drafting import Drafting
 from bayes_sd.model.terms.error import Error
 from bayes_sd.model.terms.experts import Experts
@@ -16,6 +18,7 @@ TERMS: tuple[Term, ...] = (
     Misfit(),
     Acceptance(),
     Drafting(),
+    Cycle(),
     Cache(),
     Experts(),
     Kernel(),
@@ -23,4 +26,9 @@ TERMS: tuple[Term, ...] = (
     Error(),
 )
 
-__all__ = ["TERMS"]
+__all__ = ["TERMS", "active_terms"]
+
+
+def active_terms(spec: ModelSpec, coords: Coords) -> list[Term]:
+    """List the terms that a spec has and that have something to say of the levels at hand."""
+    return [term for term in TERMS if spec.has(term.name) and term.active(spec, coords)]

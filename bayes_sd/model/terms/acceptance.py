@@ -2,20 +2,26 @@
 
     logit α_j = level[cell] + slope·log(k/4) + profile_j[method],    E = 1 + Σ_{j≤k} Π_{i≤j} α_i
 
-A cell is (verifier, drafter, workload). Rows that state E are noisy measurements of their cell's level, and use their own E
-for latency; rows that state none use the cell's.
+A cell is (verifier, drafter, format of the verifier's weights, workload): quantised weights choose other tokens than those
+that a drafter was trained on, and how much that matters differs by workload. Rows that state E are noisy measurements of
+their cell's level, and use their own E for latency; rows that state none use the cell's.
 """
 
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.latency.acceptance import committed_by_positions
+from bayes_sd.model.names import cell_name
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Quantities, Term, Unknown, Values
+from bayes_sd.model.term import Coords, Labelled, Quantities, Term, Unknown, Values, in_a_row
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
+
 
 REFERENCE_DRAFT_LENGTH = 4.0
 """Draft length [tokens] at which an acceptance cell's level is stated."""
@@ -33,9 +39,24 @@ class Acceptance(Term):
 
     name = "acceptance"
 
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the drafter, the acceptance cell and the format of the verifier's weights."""
+        drafter = labelled.drafter
+        cell = cell_name(labelled.row, labelled.deployment, drafter) if drafter else ""
+        return {"drafter": drafter, "cell": cell, "weights": labelled.deployment.weights if drafter else ""}
+
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row speculates."""
         return bool(coords["cell"])
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give the drafter, weights and kind of text of each cell, and how far drafters differ."""
+        return {
+            "drafter_sd": float(spec.priors["acceptance"]["drafter_sd"]),
+            "cell_drafter": design.cell_drafter,
+            "cell_weights": design.of_cells("weights"),
+            "cell_synthetic": design.cell_synthetic.astype(float),
+        }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare levels of drafters and cells [log odds] and their spreads."""
@@ -48,7 +69,14 @@ class Acceptance(Term):
                 centre=lambda u, f, xp: u["acceptance_level"][..., None],
                 spread=lambda u, f, xp: f["drafter_sd"],
             ),
-            Unknown("log_acceptance_scale", (), np.log(prior["workload_sd"]), SCALE_LOG_SD),
+            Unknown(
+                "log_acceptance_scale",
+                (),
+                np.log(prior["workload_sd"]),
+                SCALE_LOG_SD,
+                spread_of="acceptance_cell",
+            ),
+            Unknown("acceptance_format", ("weights",), 0.0, prior["format_sd"]),
             Unknown("acceptance_synthetic", (), prior["synthetic_mean"], prior["synthetic_sd"]),
             Unknown(
                 "acceptance_cell",
@@ -64,13 +92,14 @@ class Acceptance(Term):
         """Give the tokens per cycle: as stated, or those of the cell for rows that state none."""
         level = cell_level(u, f["latent_cell"], f["latent_doublings"])
         latent = committed_by_positions(level, f["latent_profile"], f["latent_positions"], xp)
-        q.committed = xp.concatenate([latent, f["stated"]], axis=-1)[..., f["point_committed"]]
+        q.committed = in_a_row([latent, f["stated"]], xp)[..., f["point_committed"]]
 
 
 def cell_centre(u: Values, f: Values, xp: ModuleType) -> Any:
-    """Level that a cell's drafter has, less what made-up text costs."""
+    """Level that a cell's drafter has, with what the format of the weights and made-up text change."""
     synthetic = u["acceptance_synthetic"][..., None] * f["cell_synthetic"]
-    return u["acceptance_drafter"][..., f["cell_drafter"]] + synthetic
+    weights = u["acceptance_format"][..., f["cell_weights"]]
+    return u["acceptance_drafter"][..., f["cell_drafter"]] + weights + synthetic
 
 
 def cell_level(u: Values, cell: Any, length_doublings: Any) -> Any:

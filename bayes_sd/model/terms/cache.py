@@ -68,7 +68,5 @@ class Cache(Term):
         ]
 
     def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
-        """Give the requests that run: in a closed loop no more than the cache holds."""
-        factor = q.looked_up["cache_engine"] * q.looked_up["cache_stack_factor"]
-        running = smooth_minimum(factor * f["nominal_held"], f["offered"])
-        q.in_flight = xp.where(f["limited"], running, f["offered"])
+        """Give the requests that the cache holds."""
+        q.held = q.looked_up["cache_engine"] * q.looked_up["cache_stack_factor"] * f["nominal_held"]

@@ -5,10 +5,15 @@ All are Student-t on the log scale (the share of decoding on its own scale), wit
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Term, Unknown
+from bayes_sd.model.term import Coords, Labelled, Term, Unknown, Values
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
 
 
 def similar_groups(draws: np.ndarray, names: list[str], wanted: str, rng: np.random.Generator) -> np.ndarray:
@@ -36,6 +41,14 @@ class Error(Term):
     """Noise of measurements."""
 
     name = "error"
+
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the source and hardware of a row."""
+        return {"noise": f"{labelled.row.get('source', '')} | {labelled.deployment.hardware}"}
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give the degrees of freedom."""
+        return {"tails": float(spec.priors["noise"]["tails"])}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare log noise scales."""

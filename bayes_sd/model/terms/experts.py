@@ -13,15 +13,31 @@ experts and the rest take of it.
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.latency.coverage import FIT_NODES, covered_share, log_missed
-from bayes_sd.latency.expert_load import load_from_curve, surface_at_skew
+from bayes_sd.latency.coverage import FIT_NODES, covered_share, log_missed, normal_quantile, routed_share
+from bayes_sd.latency.expert_load import busiest_surface, load_from_curve, surface_at_skew
 from bayes_sd.latency.service import busiest_wait
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Quantities, Term, Unknown, Values, logit, rows_of, sigmoid, softplus
+from bayes_sd.model.term import (
+    Coords,
+    Quantities,
+    Term,
+    Unknown,
+    Values,
+    as_table,
+    in_a_row,
+    logit,
+    rows_of,
+    sigmoid,
+    softplus,
+)
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
+
 
 TYPICAL_TOKENS = 24.0
 """Tokens in a step for which the coordinates state its fixed cost: between light and heavy load of the shipped tables."""
@@ -36,6 +52,20 @@ class Experts(Term):
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether some verifier has routed experts whose coverage the spec models."""
         return bool(coords["sparse_verifier"]) and spec.moe == "coverage"
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give the shape of each verifier's expert layers, and which deployment is of which."""
+        sparse = design.deployment_sparse
+        first = [int(np.flatnonzero(sparse == i)[0]) for i in range(len(design.coords["sparse_verifier"]))]
+        total, active = (design.levels.roofline[n][first] for n in ("n_experts", "top_k_experts"))
+        surfaces = [busiest_surface(int(m), int(a)) for m, a in zip(total, active, strict=True)]
+        return {
+            "expert_threshold": normal_quantile(routed_share(total, active)),
+            "expert_most": total / active,
+            "busiest_surface": np.stack(surfaces) if surfaces else np.empty((0, 0, 0)),
+            "deployment_sparse": (sparse >= 0).astype(float),
+            "deployment_verifier": np.maximum(sparse, 0),
+        }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare ψ, the verifiers' skews and the share of the work that waits."""
@@ -59,18 +89,18 @@ class Experts(Term):
             ),
         ]
 
-    def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
+    def at_load(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
         """Give coverage and wait at each point, nothing covered and no wait for dense verifiers."""
         spread = 1.0 + sigmoid(u["logit_routing"], xp)[..., None] * f["size_further"]
-        tokens = q.in_flight[f["size_point"]] * spread
-        skew = xp.exp(u["log_popularity_skew"])
-        missed = log_missed(f["expert_threshold"], skew, xp, FIT_NODES)
-        covered = covered_share(missed[f["size_verifier"]], tokens, xp, FIT_NODES)
-        curve = surface_at_skew(skew, f["busiest_surface"], xp)
-        busiest = load_from_curve(tokens, curve[f["size_verifier"]], f["size_most"], xp)
-        wait = busiest_wait(sigmoid(u["logit_busiest_share"], xp), busiest)
-        q.covered = xp.join(0, covered, np.zeros(1))[f["point_size"]]
-        q.wait = xp.join(0, wait, np.ones(1))[f["point_size"]]
+        tokens = q.in_flight[..., f["size_point"]] * spread
+        verifier = f["size_verifier"]
+        missed, curve = popularity(u["log_popularity_skew"], f, xp)
+        share = sigmoid(u["logit_busiest_share"], xp)[..., None]
+        covered, wait = step_load(
+            tokens, (missed[..., verifier, :], curve[..., verifier, :]), f["size_most"], share, xp
+        )
+        q.covered = in_a_row([covered, np.zeros(1)], xp)[..., f["point_size"]]
+        q.wait = in_a_row([wait, np.ones(1)], xp)[..., f["point_size"]]
 
     def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
         """Turn total and ratio of a step's fixed cost at typical load into its two summands."""
@@ -80,8 +110,7 @@ class Experts(Term):
         total, ratio, sparse = rows["verify"], rows["expert"], f["deployment_sparse"]
         rows["verify"] = total - sparse * softplus(ratio, xp)
         rows["expert"] = xp.where(sparse > 0, total - softplus(-ratio, xp) - covered[..., None, :], ratio)
-        joined = [rows[name] for name in active]
-        x["log_cost"] = np.concatenate(joined, axis=-2) if xp is np else xp.join(0, *joined)
+        x["log_cost"] = as_table([rows[name] for name in active], xp)
         return 0.0
 
     def to_coordinates(self, u: Values, f: Values) -> None:
@@ -93,6 +122,56 @@ class Experts(Term):
         cost[verify] = np.where(sparse, np.logaddexp(rest, routed), rest)
         cost[expert] = np.where(sparse, routed - rest, cost[expert])
         u["log_cost"] = cost
+
+
+def popularity(log_skew: Any, f: Values, xp: ModuleType = np) -> tuple[Any, Any]:
+    """Tabulate the popularity law of each verifier at its skew.
+
+    Parameters
+    ----------
+    log_skew : array, shape (..., verifier)
+    f : dict
+        ``expert_threshold``, shape (verifier,), and ``busiest_surface``.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    missed : array, shape (..., verifier, node)
+        From :func:`~bayes_sd.latency.coverage.log_missed`.
+    curve : array, shape (..., verifier, degree)
+        From :func:`~bayes_sd.latency.expert_load.surface_at_skew`.
+    """
+    skew = xp.exp(log_skew)
+    missed = log_missed(f["expert_threshold"], skew, xp, FIT_NODES)
+    return missed, surface_at_skew(skew, f["busiest_surface"], xp)
+
+
+def step_load(
+    tokens: Any, law: tuple[Any, Any], most: Any, share: Any, xp: ModuleType = np
+) -> tuple[Any, Any]:
+    """Compute the share of experts that steps touch, and their wait for the busiest one.
+
+    Parameters
+    ----------
+    tokens : array, shape (..., step)
+        T [tokens].
+    law : (array, array)
+        From :func:`popularity`, at each step's verifier.
+    most : array
+        M/m, the largest load there is.
+    share : array
+        Part of the work per token that waits, in [0, 1].
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    covered, wait : array, shape (..., step)
+    """
+    missed, curve = law
+    covered = covered_share(missed, tokens, xp, FIT_NODES)
+    return covered, busiest_wait(share, load_from_curve(tokens, curve, most, xp))
 
 
 def typical_log_coverage(log_skew: Any, f: Values, xp: ModuleType) -> Any:

@@ -8,12 +8,16 @@ The curve is linear between knots one doubling apart (:mod:`bayes_sd.latency.ker
 from __future__ import annotations
 
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayes_sd.latency.kernel import knot_factor
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.term import Coords, PerLevel, Quantities, Term, Unknown, Values
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
 
 
 class Kernel(Term):
@@ -26,17 +30,23 @@ class Kernel(Term):
         """Say whether the spec has kernel curves."""
         return spec.kernel
 
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give the matrix that correlates knots."""
+        return {"knot_factor": knot_factor(spec.priors["kernel"]["length_doublings"])}
+
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare the scale of all curves and their independent normals."""
         prior = spec.priors["kernel"]
         return [
-            Unknown("log_kernel_scale", (), np.log(prior["scale_median"]), prior["scale_log_sd"]),
+            Unknown(
+                "log_kernel_scale",
+                (),
+                np.log(prior["scale_median"]),
+                prior["scale_log_sd"],
+                spread_of="kernel_raw",
+            ),
             Unknown("kernel_raw", ("stack", "knot"), 0.0, 1.0),
         ]
-
-    def facts(self, spec: ModelSpec) -> Values:
-        """Give the matrix that correlates knots."""
-        return {"knot_factor": knot_factor(spec.priors["kernel"]["length_doublings"])}
 
     def curves(self, u: Values, f: Values, xp: ModuleType):
         """Compute the log deviation at the knots, shape (..., stack, knot)."""
@@ -49,7 +59,7 @@ class Kernel(Term):
         flat = curves.reshape((*curves.shape[:-2], -1))[..., None, :]
         return [PerLevel("left_knot", ("left",), flat), PerLevel("right_knot", ("right",), flat)]
 
-    def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
+    def at_load(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
         """Interpolate between the knots on either side of a point."""
         weight = f["knot_weight"]
         q.kernel_factor = xp.exp(q.looked_up["left"] * (1.0 - weight) + q.looked_up["right"] * weight)

@@ -9,11 +9,16 @@ with and without speculation. Both scales are learned, so that unseen lengths ge
 from __future__ import annotations
 
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.model.names import lengths_name, shape_name
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Quantities, Term, Unknown, Values, one_row
+from bayes_sd.model.term import Coords, Labelled, PerLevel, Quantities, Term, Unknown, Values, one_row
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
 
 
 class Misfit(Term):
@@ -21,25 +26,51 @@ class Misfit(Term):
 
     name = "misfit"
 
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the shape and the lengths of a row."""
+        row, deployment = labelled.row, labelled.deployment
+        return {
+            "shape": shape_name(row, deployment, labelled.drafter),
+            "lengths": lengths_name(row, deployment),
+        }
+
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give the centres of misfits."""
+        coords = design.coords
+        return {
+            "no_misfit": np.zeros(len(coords["shape"])),
+            "no_load_misfit": np.zeros(len(coords["lengths"])),
+        }
+
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare scales and misfits [log]."""
         prior = spec.priors["misfit"]
         return [
-            Unknown("log_misfit_scale", (), np.log(prior["scale_median"]), prior["scale_log_sd"]),
+            Unknown(
+                "log_misfit_scale",
+                (),
+                np.log(prior["scale_median"]),
+                prior["scale_log_sd"],
+                spread_of="misfit",
+            ),
             Unknown(
                 "misfit",
                 ("shape",),
                 centre=lambda u, f, xp: f["no_misfit"],
-                spread=lambda u, f, xp: xp.exp(u["log_misfit_scale"]),
+                spread=lambda u, f, xp: xp.exp(u["log_misfit_scale"])[..., None],
             ),
             Unknown(
-                "log_load_misfit_scale", (), np.log(prior["load_scale_median"]), prior["load_scale_log_sd"]
+                "log_load_misfit_scale",
+                (),
+                np.log(prior["load_scale_median"]),
+                prior["load_scale_log_sd"],
+                spread_of="load_misfit",
             ),
             Unknown(
                 "load_misfit",
                 ("lengths",),
                 centre=lambda u, f, xp: f["no_load_misfit"],
-                spread=lambda u, f, xp: xp.exp(u["log_load_misfit_scale"]),
+                spread=lambda u, f, xp: xp.exp(u["log_load_misfit_scale"])[..., None],
             ),
         ]
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 from types import ModuleType
 
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, logit, one_row, sigmoid
+from bayes_sd.model.term import Coords, Labelled, PerLevel, Term, Unknown, Values, logit, one_row, sigmoid
 
 
 class Overlap(Term):
     """Share of others' prefills before the first token."""
 
     name = "overlap"
+
+    def levels_of(self, labelled: Labelled) -> dict[str, str]:
+        """Name the source of a row."""
+        return {"source": str(labelled.row.get("source", ""))}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare the share's log odds."""

@@ -16,12 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from bayes_sd.model.spec import COEFFICIENTS, KINDS, PARTS, ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, rows_of, sigmoid, softplus
+from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, as_table, rows_of, sigmoid, softplus
+
+if TYPE_CHECKING:
+    from bayes_sd.model.arranged import Design
+
 
 TINY_S = 1e-12
 NO_POOLING_LOG_SD = 1.5
@@ -121,6 +125,17 @@ class Stages(Term):
     name = "stages"
     moved = ("log_part", "log_cost")
 
+    def facts(self, design: Design, spec: ModelSpec) -> Values:
+        """Give rooflines, levels and the spread of each level's effect."""
+        levels = design.levels
+        active = active_coefficients(bool((levels.roofline["n_experts"] > 0).any()))
+        return {
+            "ideal": ideal_table(levels.roofline, levels.log2_tp),
+            "log2_tp": levels.log2_tp.astype(float),
+            "member": levels.member,
+            "effect_scale": effect_scales(active, spec)[:, levels.kind],
+        }
+
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare parts, slopes, effects and the deployments' costs [log s]."""
         part, spread = spec.priors["part"], spec.priors["spread"]
@@ -128,14 +143,23 @@ class Stages(Term):
         widths = [spread[c]["deployment"] for c in active]
         found = [
             Unknown(
-                "log_part", ("part",), np.log([part[n]["median"] for n in PARTS]), [part[n]["log_sd"] for n in PARTS]
+                "log_part",
+                ("part",),
+                np.log([part[n]["median"] for n in PARTS]),
+                [part[n]["log_sd"] for n in PARTS],
             )
         ]
         if spec.pooled:
             found += [
                 Unknown("tp_slope", ("coefficient",), 0.0, [spread[c]["tp_slope"] for c in active]),
                 Unknown("effect", ("coefficient", "level"), effect_means(active, coords["level"], spec), 1.0),
-                Unknown("log_deployment_scale", ("coefficient",), np.log(widths), spread["scale_log_sd"]),
+                Unknown(
+                    "log_deployment_scale",
+                    ("coefficient",),
+                    np.log(widths),
+                    spread["scale_log_sd"],
+                    spread_of="log_cost",
+                ),
             ]
         centre, scale = (pooled_centre, pooled_spread) if spec.pooled else (plain_centre, plain_spread)
         return [*found, Unknown("log_cost", ("coefficient", "deployment"), centre=centre, spread=scale)]
@@ -148,8 +172,7 @@ class Stages(Term):
         sums = part_sums(u["log_part"], f["ideal"], ("request", TOKENS, ATTENTION), xp)
         request, tokens, attention = rows_of(sums, 3, xp)
         pieces = [xp.exp(u["log_cost"]), tokens / request, attention]
-        table = np.concatenate(pieces, axis=-2) if xp is np else xp.join(0, *pieces)
-        return [PerLevel("deployment", (*f["coefficients"], "token_share", ATTENTION), table)]
+        return [PerLevel("deployment", (*f["coefficients"], "token_share", ATTENTION), as_table(pieces, xp))]
 
     def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
         """Turn totals and shares of a typical request's slope into costs; a launch is moved together with all-reduces."""
@@ -168,8 +191,7 @@ class Stages(Term):
             "kv": decode + log_cache - f["typical_log_context"],
         }
         rows |= {name: xp.where(f["summed"], value, rows[name]) for name, value in new.items()}
-        joined = [rows[name] for name in active]
-        x["log_cost"] = np.concatenate(joined, axis=-2) if xp is np else xp.join(0, *joined)
+        x["log_cost"] = as_table([rows[name] for name in active], xp)
         volume = log_rate - log_cache - log_rest - softplus(-DECODING_SHARPNESS * share, xp) - log_share
         return xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
 
@@ -196,7 +218,9 @@ class Stages(Term):
 
 def pooled_centre(u: Values, f: Values, xp: ModuleType) -> Any:
     """Expected log cost of each coefficient and deployment, effects of all its levels included."""
-    shift = u["tp_slope"][..., :, None] * f["log2_tp"] + xp.matmul(u["effect"] * f["effect_scale"], f["member"].T)
+    shift = u["tp_slope"][..., :, None] * f["log2_tp"] + xp.matmul(
+        u["effect"] * f["effect_scale"], f["member"].T
+    )
     return plain_centre(u, f, xp) + shift
 
 
@@ -215,7 +239,7 @@ def plain_spread(u: Values, f: Values, xp: ModuleType) -> float:
     return NO_POOLING_LOG_SD
 
 
-def effect_scales(coefficients: list[str], spec: ModelSpec) -> np.ndarray:
+def effect_scales(coefficients: Sequence[str], spec: ModelSpec) -> np.ndarray:
     """Spread of each kind of effect on each coefficient, shape (coefficient, kind)."""
     return np.array([[spec.priors["spread"][c][kind] for kind in KINDS] for c in coefficients])
 

@@ -66,7 +66,7 @@ def test_errored_requests_are_reported(save, served):
     [
         ({"type_": "synchronous"}, ("concurrency", 1)),
         ({"type_": "concurrent", "streams": 8}, ("concurrency", 8)),
-        ({"type_": "throughput", "max_concurrency": 64}, ("concurrency", 64)),
+        ({"type_": "throughput", "max_concurrency": 16}, ("concurrency", 16)),
         ({"type_": "poisson", "rate": 2.5, "max_concurrency": None}, ("rate", 2.5)),
         ({"type_": "constant", "rate": 2.5}, ("rate", 2.5)),
     ],
@@ -159,7 +159,7 @@ def test_ttft_above_latency_is_refused(save, served):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"metadata": {"version": 1}}, "report version 1"),
+        ({"metadata": {"version": 3}}, "report version 3"),
         ({"benchmarks": []}, "no benchmarks"),
         ({"benchmarks": {}}, "no benchmarks"),
     ],

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers import ingest
+from bayes_sd.measurements import apply_rules, read_table
+from bayes_sd.measurements.readers import ingest, write_table
 
 HARDWARE = {"hardware": "H100-SXM-80GB"}
 
@@ -63,9 +64,8 @@ def test_its_concurrency_is_called_an_identity(fixtures):
     ("server", "asked"),
     [
         (None, ["tp", "engine", "verifier", "precision", "method"]),
-        ({"speculative_eagle_topk": 8}, ["k"]),
+        ({"speculative_eagle_topk": None, "speculative_num_steps": None}, ["k"]),
         ({"dtype": "auto"}, ["precision"]),
-        ({"speculative_algorithm": "SOMETHING_NEW"}, ["method"]),
     ],
 )
 def test_what_the_server_does_not_tell_is_asked_for(fixtures, save, server, asked):
@@ -75,6 +75,38 @@ def test_what_the_server_does_not_tell_is_asked_for(fixtures, save, server, aske
         ingest([save(result)], HARDWARE)
     for name in asked:
         assert f"{name} (--{name})" in str(raised.value)
+
+
+def with_server(fixtures, **changes):
+    result = lines(fixtures / "sglang.jsonl")[0]
+    result["server_info"].update(changes)
+    return result
+
+
+def test_an_algorithm_that_is_not_known_is_a_level_of_its_own(fixtures, save):
+    result = with_server(fixtures, speculative_algorithm="SOMETHING_NEW")
+    assert ingest([save(result)], HARDWARE).table["method"][0] == "something_new"
+
+
+def test_a_tree_of_drafts(fixtures, save):
+    tree = with_server(fixtures, speculative_eagle_topk=8, speculative_num_draft_tokens=32)
+    path = save(tree)
+    row = ingest([path], HARDWARE).table.iloc[0]
+    assert (row["k"], row["draft_passes"], row["verify_tokens"]) == (4, 4, 32)
+    table = read_table(write_table(ingest([path], HARDWARE).table, path.with_name("t.csv")))
+    assert apply_rules(table)[1].counts()["draft_tree"] == 1
+
+
+def test_attention_parallel_replicas_are_one_deployment(fixtures, save):
+    result = with_server(fixtures, tp_size=8, dp_size=8, ep_size=8, nnodes=2, enable_dp_attention=True)
+    path = save(result)
+    report = ingest([path], HARDWARE)
+    row = report.table.iloc[0]
+    assert (row["tp"], row["dp"], row["ep"], row["nodes"]) == (8, 8, 8, 2)
+    assert "n_gpu" not in report.table
+    assert row["engine_options"] == "dp attention8, ep8, nodes2"
+    table = read_table(write_table(report.table, path.with_name("t.csv")))
+    assert apply_rules(table)[1].counts()["replicas"] == 0
 
 
 def test_a_server_without_speculation(fixtures, save):

@@ -82,8 +82,6 @@ def test_a_name_of_ones_own_replaces_the_files_with_a_note(save, served):
     ("given", "says"),
     [
         ({"k": 3}, "k is 2 in the file but 3 in the options"),
-        ({"load_value": 2}, "load_value is 1 in the file but 2"),
-        ({"load_kind": "concurrency"}, "load_kind is 'rate' in the file"),
         ({"prompt_tokens": 500}, "prompt_tokens is 100 in the file but 500"),
         ({"arrivals": "even"}, "arrivals is 'poisson' in the file"),
     ],
@@ -91,6 +89,32 @@ def test_a_name_of_ones_own_replaces_the_files_with_a_note(save, served):
 def test_a_number_that_the_file_has_otherwise(save, drafted, given, says):
     with pytest.raises(DataError, match=says):
         ingest([save(vllm_result(**SPECULATION))], {**drafted, **given})
+
+
+def test_a_load_that_is_given_goes_before_the_files_with_a_note(save, served):
+    report = ingest([save(vllm_result())], {**served, "load_kind": "concurrency", "load_value": 2})
+    row = report.table.iloc[0]
+    assert (row["load_kind"], row["load_value"]) == ("concurrency", 2)
+    assert "arrivals" not in report.table
+    assert any("load_kind is 'concurrency' by the options; the file says 'rate'" in n for n in report.notes)
+    assert "load_value as given, 1 in the file" in row["notes"]
+
+
+def test_another_kind_of_load_needs_its_value(save, served):
+    with pytest.raises(DataError, match=r"load_value \(--load-value\)"):
+        ingest([save(vllm_result())], {**served, "load_kind": "concurrency"})
+
+
+def test_a_burst_is_read_where_its_load_is_given(save, served):
+    burst = save(vllm_result(request_rate="inf"))
+    report = ingest([burst], {**served, "load_kind": "concurrency", "load_value": 2})
+    assert report.table["load_value"][0] == 2
+    assert any("the file itself says: no rate and no number of clients" in note for note in report.notes)
+
+
+def test_a_method_of_tomorrow_is_a_level_of_its_own(save, served):
+    table = ingest([save(vllm_result())], {**served, "method": "Hydra-Draft", "k": 3}).table
+    assert table["method"][0] == "hydra_draft"
 
 
 def test_a_nominal_length_near_the_measured_one_gives_way(save, served):
@@ -103,7 +127,7 @@ def test_a_nominal_length_near_the_measured_one_gives_way(save, served):
     [
         ({"hardwere": "x"}, "did you mean 'hardware'"),
         ({"mean_e2e_s": 1}, "it cannot be given"),
-        ({"method": "eagle9"}, "method: 'eagle9' is not one of"),
+        ({"method": "3 eagles"}, "method: '3 eagles' is not one of"),
         ({"tp": "two"}, "tp: 'two' is not a number"),
         ({"tp": 0}, "tp: "),
         ({"hardware": " "}, "hardware is blank"),

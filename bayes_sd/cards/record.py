@@ -1,0 +1,68 @@
+"""One row or condition in canonical words, with what was understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bayes_sd.cards.canonical import read_engine, split_count, split_format
+from bayes_sd.cards.stated import NUMBERS, spelled_hardware
+
+
+def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Put a row's names into canonical words.
+
+    Parameters
+    ----------
+    record : mapping
+        Column name to value; None, NaN, "" and a missing column mean not known. Needs no card.
+
+    Returns
+    -------
+    values : dict
+        The row with four things settled: a format at the end of the verifier's name goes to a blank ``precision``; an
+        engine's image is its family and version; a number of GPUs before or behind the hardware goes to a blank
+        ``n_gpu`` and ``tp``; hardware's own numbers (``memory_gb`` ...) stand in its name.
+    words : list of str
+        What was understood in other words than it was written, a sentence each.
+
+    Raises
+    ------
+    CardError
+        If hardware is stated by numbers that are out of range.
+    """
+    values, words = dict(record), []
+    name = _text(values.get("verifier"))
+    base, weights = split_format(name)
+    if weights is not None:
+        stated = _text(values.get("precision"))
+        values["verifier"] = base
+        values["precision"] = stated or weights
+        beside = f"; its precision is stated as {stated}" if stated and stated != weights else ""
+        words.append(f"verifier {name!r} is {base} with weights in {weights}{beside}")
+    engine = _text(values.get("engine"))
+    label = read_engine(engine).label if engine else ""
+    if label != engine:
+        values["engine"] = label
+        words.append(f"engine {engine!r} is {label}")
+    gpu, count = split_count(_text(values.get("hardware")))
+    if count is not None:
+        said = _text(values.get("hardware"))
+        values["hardware"] = gpu
+        unstated = [name for name in ("n_gpu", "tp") if values.get(name) in (None, "")]
+        values |= dict.fromkeys(unstated, float(count))
+        words.append(
+            f"hardware {said!r} is {gpu}" + (f" with {' and '.join(unstated)} of {count}" if unstated else "")
+        )
+    if any(n in values for n in NUMBERS):
+        numbers = {n: values.pop(n) for n in NUMBERS if n in values}
+        hardware = _text(values.get("hardware"))
+        spelled = spelled_hardware(hardware, numbers)
+        if spelled != hardware:
+            values["hardware"] = spelled
+            words.append(f"hardware {hardware!r} with its stated numbers is {spelled}")
+    return values, words
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""

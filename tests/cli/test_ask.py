@@ -1,0 +1,63 @@
+"""``ask``: a condition in one line, answered."""
+
+import json
+import sys
+
+import pytest
+
+from bayes_sd.cli import main
+
+QUESTION = "Llama-3.1-8B fp16 on A100 vllm-0.24.0 eagle3 k=3 at 2 req/s, 200 in 150 out"
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["bayes_sd", *map(str, args)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_a_question_is_understood_and_answered(call, small_trace):
+    code, out, err = call("ask", small_trace, QUESTION)
+    assert code == 0, err
+    flat = " ".join(out.split())
+    for words in (
+        "Understood:",
+        "verifier=Llama-3.1-8B",
+        "load_value=2",
+        "P(faster)",
+        "Draft length:",
+        "is best with probability",
+    ):
+        assert words in flat
+
+
+def test_words_need_no_quotes_and_clients_are_a_closed_loop(call, small_trace):
+    words = ["Llama-3.1-8B", "on", "A100", "8", "clients", "200", "in", "150", "out"]
+    code, out, err = call("ask", small_trace, *words, "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert said["load_axis"] == "in-flight"
+    assert said["assumed"]
+    assert {row["k"] for row in said["draft_lengths"]} == set(range(9))
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("Llama-3.1-8B on A100", "names no load"),
+        ("Llama-3.1-8B on A100 at 0 req/s", "must be above 0"),
+        ("Llama-3.1-8B on a toaster at 2 req/s", "'toaster' is not understood"),
+        ("Llama-3.1-8B k=3 k=4 at 2 req/s", "says k twice"),
+    ],
+)
+def test_bad_questions_are_one_line_and_exit_2(call, small_trace, question, says):
+    code, _, err = call("ask", small_trace, question)
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
