@@ -87,20 +87,25 @@ def coordinate_facts(design: Design, spec: ModelSpec, knots: np.ndarray) -> Valu
 
 
 def _pair_facts(design: Design, spec: ModelSpec) -> Values:
-    """Draft length, and where no row states an acceptance the cell, that a pair's coordinate goes by."""
+    """What a pair's coordinate goes by: draft length, expected seconds of drafting, host, and cell if no row states E."""
     rows, n = design.rows, len(design.coords["pair"])
     length = np.array([rows["k"][rows["pair"] == i].mean() for i in range(n)])
-    cell, latent = np.zeros(n, dtype=int), np.zeros(n)
+    cell, host, latent = np.zeros(n, dtype=int), np.zeros(n, dtype=int), np.zeros(n)
     for i in range(n):
         own = rows["pair"] == i
-        cell[i] = rows["cell"][own][0]
+        cell[i], host[i] = rows["cell"][own][0], rows["host"][own][0]
         latent[i] = float(np.isnan(rows["committed"][own]).all())
     positions = int(max(length.max(initial=1.0), 1.0))
+    prior = spec.priors["draft"]
+    step_s = prior["fixed_median"] * design.pair_roofline_s + prior["fixed_launch_s"]
+    slower = np.exp(prior["cache_format_mean"] * design.pair_small_cache)
     profile = design.cell_profile[cell] * (spec.acceptance == "position")
     return {
         "pair_length": length,
         "pair_latent": latent,
         "pair_cell": cell,
+        "pair_host": host,
+        "pair_expected_s": step_s * slower * (length + prior["extra_steps_median"]),
         "pair_doublings": doublings(length),
         "pair_profile": extended_profile(profile, positions),
         "pair_positions": counted_positions(np.floor(length), positions),

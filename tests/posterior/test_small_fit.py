@@ -9,6 +9,7 @@ from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
 from bayes_sd.forecast.summary import summarise
 from bayes_sd.latency.service import Work, linear_coefficients
+from bayes_sd.posterior.formats import TERMS_BEFORE_4
 from bayes_sd.posterior.posterior import Posterior, load_posterior, save_posterior
 
 
@@ -107,12 +108,14 @@ def test_synthetic_text_is_harder_to_draft_for(small_fit, conditions, cards):
 
 
 def before_format_3(posterior):
-    """Take from a posterior what format 3 added, and give what it then should predict as."""
+    """Take from a posterior what formats 3 and 4 added, and give what it then should predict as."""
     nothing = posterior.tree["posterior"].to_dataset()
     nothing["load_misfit"] = 0.0 * nothing["load_misfit"]
     nothing["log_load_misfit_scale"] = 0.0 * nothing["log_load_misfit_scale"] - 50.0
     nothing["log_part"] = nothing["log_part"].where(nothing["part"] != "prefill_attention", -50.0)
     same, old = posterior.tree.copy(), posterior.tree.copy()
+    terms = [name for name in posterior.about["spec"]["terms"] if name in TERMS_BEFORE_4]
+    without = posterior.about | {"spec": posterior.about["spec"] | {"terms": terms}}
     same["posterior"] = xr.DataTree(nothing)
     kept = nothing.drop_vars(["load_misfit", "log_load_misfit_scale", "lengths"])
     old["posterior"] = xr.DataTree(kept.sel(part=kept["part"] != "prefill_attention"))
@@ -120,7 +123,12 @@ def before_format_3(posterior):
     part = {name: value for name, value in priors["part"].items() if name != "prefill_attention"}
     spec = posterior.about["spec"] | {"priors": priors | {"part": part}}
     del spec["terms"]  # which files name since format 4
-    return old, posterior.about | {"spec": spec}, Posterior(same, posterior.about)
+    cells = [name for name in posterior.names("cell") if " | w:fp16 | " in name]
+    unnamed = [name.replace(" | w:fp16 | ", " | ") for name in cells]
+    kept = old["posterior"].to_dataset().sel(cell=cells).assign_coords(cell=unnamed)
+    old["posterior"] = xr.DataTree(kept)
+    about = posterior.about | {"spec": spec, "coords": posterior.about["coords"] | {"cell": unnamed}}
+    return old, about, Posterior(same, without)
 
 
 def test_a_file_of_format_2_still_predicts(small_fit, conditions, tmp_path):

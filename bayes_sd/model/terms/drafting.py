@@ -89,18 +89,25 @@ class Drafting(Term):
 
     def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
         """Turn the cost of a typical cycle into that of a draft step."""
-        steps = f["pair_length"] + xp.exp(x["log_draft_extra_steps"])[..., None]
-        log_committed = _log_committed(x, f, xp)
-        x["log_draft_cost"] = (
-            x["log_draft_cost"] - xp.log(steps) + BY_COMMITTED * f["pair_latent"] * log_committed
-        )
+        x["log_draft_cost"] = x["log_draft_cost"] - _moved(x, f, xp)
         return 0.0
 
     def to_coordinates(self, u: Values, f: Values) -> None:
         """Invert :meth:`to_natural`."""
-        steps = f["pair_length"] + np.exp(u["log_draft_extra_steps"])
-        move = np.log(steps) - BY_COMMITTED * f["pair_latent"] * _log_committed(u, f, np)
-        u["log_draft_cost"] = u["log_draft_cost"] + move
+        u["log_draft_cost"] = u["log_draft_cost"] + _moved(u, f, np)
+
+
+def _moved(u: Values, f: Values, xp: ModuleType) -> Any:
+    """Log of a pair's typical cycle over its draft step, and over a power of the tokens that it commits.
+
+    The host's cost of a cycle counts beside the drafting that is expected: where that is right, drafting and host move so that
+    the cycle stays as long as its rows say.
+    """
+    log_cycle = xp.log(f["pair_length"] + xp.exp(u["log_draft_extra_steps"])[..., None])
+    if "log_cycle_cost" in u:
+        host = xp.exp(u["log_cycle_cost"])[..., f["pair_host"]]
+        log_cycle = log_cycle + xp.log1p(host / f["pair_expected_s"])
+    return log_cycle - BY_COMMITTED * f["pair_latent"] * _log_committed(u, f, xp)
 
 
 def _log_committed(u: Values, f: Values, xp: ModuleType) -> Any:
