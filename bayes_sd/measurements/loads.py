@@ -23,9 +23,10 @@ missing then is the run's beginning and end."""
 LEAST_FULL, FULL = 0.75, 0.90
 """Share of a closed loop's clients in flight under which its load is surely not what it says, and above which it is."""
 OVERFULL = 1.10
-TOO_SHORT, LONG_ENOUGH = 2.0, 5.0
+TOO_SHORT, LONG_ENOUGH = 1.0, 5.0
 """Length of an open loop's sending, in latencies. Until one latency has passed less is in flight than in steady state,
-so a run of T latencies lacks about 1/(2T) of its load: a quarter at two, a tenth at five."""
+so a run of T latencies lacks about 1/(2T) of its load: half at one, when the last request is sent before the first comes
+back, a tenth at five."""
 SINGLE_WAVE, FEW_WAVES = 2.0, 5.0
 """Requests a client below which most of a closed loop started at once, and below which its drain may be most of it."""
 CAP_ERRORS = 2.0
@@ -220,8 +221,9 @@ def _long_enough(load: Load, ratio: float | None, running: float) -> Verdict:
         if length < LONG_ENOUGH:
             said = f"{sent:.4g} requests at {load.value:.4g}/s are {length:.2g} latencies long"
             if length < TOO_SHORT:
-                what = "a burst" if length < 1.0 else "too short"
-                return Verdict("short", f"{said}: {what}, it ended before it was steady")
+                return Verdict(
+                    "short", f"{said}: too short, the last was sent before the first came back, as in a burst"
+                )
             if _between(length, LONG_ENOUGH, TOO_SHORT) > doubt:
                 doubt = _between(length, LONG_ENOUGH, TOO_SHORT)
                 reason = (

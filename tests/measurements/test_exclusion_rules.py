@@ -37,9 +37,9 @@ def test_sound_rows_stay(write):
         ),  # 3.95 x 2 s = 7.9 in flight
         (RATE | {"achieved_rps": "", "max_num_seqs": "7"}, "past_saturation"),
         (
-            RATE | {"achieved_rps": "3.9", "n_requests": "15"},
+            RATE | {"achieved_rps": "3.9", "n_requests": "7"},
             "too_short",
-        ),  # 15 / 4 / 2 s: under two latencies
+        ),  # 7 / 4 / 2 s: under one latency
         ({"load_value": "64", "n_requests": "60"}, "burst"),
         ({"load_value": "16", "n_requests": "30"}, "single_wave"),  # 4 x 2 s = 8 of 16 in flight
         ({"preemptions": "1", "load_value": "16"}, "preempted"),
