@@ -129,7 +129,7 @@ def _window(
     means = {
         name: change[f"{name}_sum"] / change[f"{name}_count"]
         for name in SUMMARIES
-        if change.get(f"{name}_count")
+        if change.get(f"{name}_count") and f"{name}_sum" in change
     }
     columns = {
         "latency_s": LATENCY,

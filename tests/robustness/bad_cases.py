@@ -7,7 +7,7 @@ import io
 import random
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +119,21 @@ def replaced_numbers(text: str, seed: int) -> str:
     return text[: place.start()] + rng.choice(NUMBERS) + text[place.end() :]
 
 
-def spread(total: int) -> Iterator[int]:
-    """Give seeds of a run of cases."""
-    yield from range(total)
+def faults(
+    ran: Iterable[tuple[object, Ran]], output: Path, kept: dict[str, bytes] | None = None
+) -> list[str]:
+    """Collect what went wrong in many cases; files other than `output` must be those of `kept`."""
+    found = []
+    for label, one in ran:
+        fault = one.fault()
+        if not fault and kept is not None:
+            now = contents(output.parent)
+            changed = {
+                name
+                for name in now.keys() | kept.keys()
+                if name != output.name and now.get(name) != kept.get(name)
+            }
+            fault = f"changed {changed}" if changed else ""
+        if fault:
+            found.append(f"{label!r:.150}: {fault}")
+    return found

@@ -1,0 +1,137 @@
+"""Cards, servers to simulate, metrics, windows and benchmark files: damaged, or with bad numbers in them."""
+
+from pathlib import Path
+
+import pytest
+from bad_cases import VALUES, faults, mutated, replaced_numbers, run
+
+from bayes_sd.files import shipped
+
+SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
+SLOW = pytest.mark.slow
+SERVER = """
+[costs]
+verify_fixed_s = 0.01
+token_s = 0.001
+draft_fixed_s = 0.001
+[requests]
+prompt_tokens = 50
+output_tokens = 20
+output_tokens_std = 5
+[speculation]
+k = 3
+acceptance = 0.7
+[engine]
+max_num_seqs = 16
+prefill_budget = 512
+[experts]
+total = 64
+active = 4
+skew = 0.5
+"""
+METRICS = """
+process_start_time_seconds 1.7e9
+vllm:e2e_request_latency_seconds_sum{engine="0"} 120.5
+vllm:e2e_request_latency_seconds_count{engine="0"} 40
+vllm:request_queue_time_seconds_sum{engine="0"} 2.5
+vllm:request_queue_time_seconds_count{engine="0"} 40
+vllm:spec_decode_num_drafts_total{engine="0"} 900
+vllm:spec_decode_num_draft_tokens_total{engine="0"} 2700
+vllm:spec_decode_num_accepted_tokens_total{engine="0"} 1500
+vllm:spec_decode_num_accepted_tokens_per_pos_total{engine="0",position="0"} 700
+"""
+WINDOWS = "latency_s,rate_rps,accepted_len,requests\n3.0,1.0,2.5,100\n3.1,1.0,2.4,100\n"
+
+
+def damaged(text, total):
+    """Give damaged versions of a text."""
+    for seed in range(total):
+        if seed % 2:
+            yield seed, replaced_numbers(text, seed).encode("utf-8", "surrogatepass")
+        else:
+            yield seed, mutated(text.encode(), seed)
+
+
+@pytest.mark.parametrize("total", [120, pytest.param(2000, marks=SLOW)])
+@pytest.mark.parametrize("name", ["hardware.toml", "llama.toml"])
+def test_cards(tmp_path, name, total):
+    text = (shipped("models") / name).read_text()
+
+    def ran():
+        for seed, content in damaged(text, total):
+            (tmp_path / "own.toml").write_bytes(content)
+            yield (
+                seed,
+                run(
+                    ["predict", "none.nc", "--conditions", "c.csv", "--output", "o.csv", "--models", tmp_path]
+                ),
+            )
+
+    assert faults(ran(), tmp_path / "o.csv") == []
+
+
+@pytest.mark.parametrize("total", [150, pytest.param(2000, marks=SLOW)])
+def test_servers_to_simulate(tmp_path, total):
+    def ran():
+        for seed, content in damaged(SERVER, total):
+            (tmp_path / "server.toml").write_bytes(content)
+            options = ["--output", tmp_path / "o.csv", "--concurrency", "2", "--n-requests", "10"]
+            yield seed, run(["simulate", tmp_path / "server.toml", *options])
+
+    assert faults(ran(), tmp_path / "o.csv") == []
+
+
+@pytest.mark.parametrize("total", [200, pytest.param(3000, marks=SLOW)])
+def test_metrics(tmp_path, total):
+    def ran():
+        for seed, content in damaged(METRICS, total):
+            (tmp_path / "scrape.prom").write_bytes(content)
+            yield seed, run(["monitor", "none.nc", "--metrics", tmp_path / "scrape.prom", "--interval", "60"])
+
+    assert faults(ran(), tmp_path / "o.csv") == []
+
+
+@pytest.mark.parametrize("total", [25, pytest.param(1000, marks=SLOW)])
+def test_windows(tmp_path, small_trace, total):
+    def ran():
+        for seed, content in damaged(WINDOWS, total):
+            yield seed, run(["monitor", small_trace], content.decode("utf-8", "replace"))
+        for value in VALUES[:: 12 if total < 100 else 1]:
+            yield (
+                value,
+                run(["monitor", small_trace, "--json"], '{"latency_s": 3, "in_flight": ' + value + "}\n"),
+            )
+
+    assert faults(ran(), tmp_path / "o.csv") == []
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no samples of benchmark files here")
+@pytest.mark.parametrize("total", [60, pytest.param(1500, marks=SLOW)])
+def test_benchmark_files(tmp_path, total):
+    files = [path for path in sorted(SAMPLES.rglob("*")) if path.suffix in (".json", ".jsonl", ".csv")]
+
+    def ran():
+        for seed in range(total):
+            source = files[seed % len(files)]
+            path = tmp_path / f"bench{source.suffix}"
+            text = source.read_text()
+            path.write_bytes(
+                replaced_numbers(text, seed).encode("utf-8", "surrogatepass")
+                if seed % 2
+                else mutated(text.encode(), seed)
+            )
+            options = [
+                "--hardware",
+                "H100",
+                "--engine",
+                "e",
+                "--verifier",
+                "V",
+                "--precision",
+                "fp16",
+                "--method",
+                "none",
+            ]
+            yield (source.name, seed), run(["ingest", path, "--output", tmp_path / "o.csv", *options])
+
+    assert faults(ran(), tmp_path / "o.csv") == []
