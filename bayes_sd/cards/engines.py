@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +16,7 @@ from bayes_sd.cards.canonical import EngineName, read_engine
 from bayes_sd.cards.names import suggest
 from bayes_sd.errors import CardError
 from bayes_sd.files import shipped
+from bayes_sd.loading import load_toml
 
 FILE = "engines.toml"
 Known = Literal["exact", "earlier", "unknown"]
@@ -164,12 +164,7 @@ def load_engines(extra_dir: Path | None = None) -> Engines:
 
 
 def _read(file: Path) -> dict[str, Engine]:
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CardError(f"{file}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CardError(f"{file}: not valid TOML: {error}") from error
+    content = load_toml(file, CardError)
     unknown = next((section for section in content if section != "engine"), None)
     entries = content.get("engine", {})
     if unknown is not None or not all(isinstance(e, dict) for e in entries.values()):

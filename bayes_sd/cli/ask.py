@@ -4,7 +4,9 @@ from typing import Literal
 
 import click
 
+from bayes_sd.cards.sentence import read_sentence, restate
 from bayes_sd.cli.condition import trace_options
+from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.errors import ConditionError
 
@@ -16,7 +18,7 @@ from bayes_sd.errors import ConditionError
     "--ci",
     default=0.9,
     show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=PROBABILITY,
     help="Probability of the intervals.",
 )
 @click.option(
@@ -34,7 +36,6 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json)
     """
     import json
 
-    from bayes_sd.cards.sentence import read_sentence, restate
     from bayes_sd.cli.decisions import print_speedup
     from bayes_sd.condition import Question, base_condition
     from bayes_sd.decide.speedup import speedup

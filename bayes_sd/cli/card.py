@@ -1,11 +1,13 @@
 """``card``: a verifier's or drafter's card, counted from its checkpoint's files."""
 
+import os
 from pathlib import Path
 
 import click
 
 from bayes_sd.errors import CardError, OutputError
 from bayes_sd.files import write_atomically
+from bayes_sd.loading import parse_json
 
 
 @click.command()
@@ -51,7 +53,7 @@ def card(checkpoint, index, output, force, as_json, **asked):
     """
     import json
 
-    if output is not None and output.exists() and not force:
+    if output is not None and os.path.exists(output) and not force:
         raise OutputError(f"{output} is there already: name another file, or replace it with --force")
     made, checked = _derive(checkpoint, index, asked)
     cards = [made.card, *([made.beside] if made.beside is not None else [])]
@@ -104,7 +106,7 @@ def _family(name: str) -> str:
 
 def _name(checkpoint: Path, config) -> str:
     said = config.outer.get("_name_or_path")
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    folder = checkpoint if os.path.isdir(checkpoint) else checkpoint.parent
     found = said if isinstance(said, str) and said else folder.name
     if not found:
         raise CardError(f"{checkpoint}: nothing says the model's name: give it with --name")
@@ -112,15 +114,13 @@ def _name(checkpoint: Path, config) -> str:
 
 
 def _fields(pairs: tuple[str, ...]) -> dict[str, object]:
-    import json
-
     given: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name.strip():
             raise CardError(f"--set {pair!r}: write it as FIELD=VALUE")
         try:
-            given[name.strip()] = json.loads(value)
+            given[name.strip()] = parse_json(value, name, ValueError)
         except ValueError:
             given[name.strip()] = value.strip()
     return given

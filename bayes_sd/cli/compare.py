@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cards import load_cards
 from bayes_sd.cli.numbers import MOST_DRAWS
 from bayes_sd.errors import TraceError
 
@@ -31,7 +32,6 @@ def compare(traces, draws, models, accept_unconverged, as_json):
     """
     import json
 
-    from bayes_sd.cards import load_cards
     from bayes_sd.check.compare import compare as run
     from bayes_sd.posterior.posterior import load_posterior
 

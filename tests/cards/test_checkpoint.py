@@ -305,7 +305,7 @@ def test_fields_of_ones_own_go_before_the_files(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("{", "not JSON"), ("[1]", "not a JSON object"), ("\ufeff{", "not JSON"), ("[" * 100000, "not")],
+    [("{", "not valid JSON"), ("[1]", "not a JSON object"), ("\ufeff{", "not valid JSON"), ("[" * 100000, "nested")],
 )  # fmt: skip
 def test_files_that_are_no_config(tmp_path, text, says):
     (tmp_path / "config.json").write_text(text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bayes_sd.errors import CardError
+from bayes_sd.loading import parse_json, read_text
 
 PARTS = ("text_config", "llm_config", "language_config", "thinker_config", "transformer_layer_config")
 """Where a checkpoint that also sees or hears (or a speculator) keeps its language model's fields."""
@@ -206,24 +207,13 @@ def read_config(path: str | Path, given: Mapping[str, Any] | None = None) -> Con
         If there is no such file, or it is not a JSON object.
     """
     file = Path(path)
-    file = file / "config.json" if file.is_dir() else file
+    file = file / "config.json" if os.path.isdir(file) else file
     return config_of(read_json(file), str(file), given)
 
 
 def read_json(file: Path) -> dict[str, Any]:
     """Read a JSON object, or say in one line why there is none."""
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CardError(f"{file}: no such file") from error
-    except OSError as error:
-        raise CardError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CardError(f"{file}: not UTF-8 text: give a checkpoint's config.json") from error
-    except json.JSONDecodeError as error:
-        raise CardError(f"{file}: not JSON: {error.msg} in line {error.lineno}") from error
-    except RecursionError as error:
-        raise CardError(f"{file}: not a config.json: it is nested too deeply") from error
+    content = parse_json(read_text(file, CardError), str(file), CardError)
     if not isinstance(content, dict):
         raise CardError(f"{file}: not a JSON object: give a checkpoint's config.json")
     return content
