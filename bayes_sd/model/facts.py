@@ -99,13 +99,16 @@ def _pair_facts(design: Design, spec: ModelSpec) -> Values:
     prior = spec.priors["draft"]
     step_s = prior["fixed_median"] * design.pair_roofline_s + prior["fixed_launch_s"]
     slower = np.exp(prior["cache_format_mean"] * design.pair_small_cache)
+    expected_s = step_s * slower * (length + prior["extra_steps_median"])
     profile = design.cell_profile[cell] * (spec.acceptance == "position")
     return {
         "pair_length": length,
         "pair_latent": latent,
         "pair_cell": cell,
         "pair_host": host,
-        "pair_expected_s": step_s * slower * (length + prior["extra_steps_median"]),
+        "host_log_expected": np.log(
+            [expected_s[host == i].mean() for i in range(len(design.coords["host"]))]
+        ),
         "pair_doublings": doublings(length),
         "pair_profile": extended_profile(profile, positions),
         "pair_positions": counted_positions(np.floor(length), positions),

@@ -193,6 +193,11 @@ def softplus(x: Any, xp: ModuleType = np) -> Any:
     return np.logaddexp(0.0, x) if xp is np else xp.softplus(x)
 
 
+def inverse_softplus(y: np.ndarray) -> np.ndarray:
+    """Give log(exp(y) − 1), for large and small y."""
+    return y + np.log(-np.expm1(-y))
+
+
 def logit(share: Any) -> Any:
     """Give the log odds of a share, plain numbers."""
     return np.log(share) - np.log1p(-np.asarray(share, dtype=float))

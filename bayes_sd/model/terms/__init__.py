@@ -1,4 +1,4 @@
-"""The terms of the model, one a file, in the order in which they contribute."""
+"""The terms of the model, one a file, in the order in which they contribute, and in which coordinates become unknowns."""
 
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.term import Coords, Term
@@ -17,8 +17,8 @@ TERMS: tuple[Term, ...] = (
     Stages(),
     Misfit(),
     Acceptance(),
-    Drafting(),
     Cycle(),
+    Drafting(),
     Cache(),
     Experts(),
     Kernel(),

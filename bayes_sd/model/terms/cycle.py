@@ -1,30 +1,45 @@
 """What a speculative cycle costs the host and a plain step does not, by engine and method.
 
-    step += [k > 0]·exp(log_cycle_cost[host]),    log_cycle_cost[host] ~ Normal(cycle_level, host spread)
+    step += [k > 0]·exp(log_cycle_cost[host])
 
 Launching a drafter outside captured graphs, its own sampling and metadata, and scheduling that cannot overlap with the GPU
 take about as long whatever the model: a small part of a step of 20 ms, as much as the whole of one of 1 ms. A server
 without speculation pays nothing.
+
+Coordinates. Latency is linear in a cost that is a good part of a cycle, and says nothing of one that is a small part: the
+cost is moved linearly above a part of the expected drafting, and as its logarithm below.
 """
 
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Labelled, PerLevel, Quantities, Term, Unknown, Values, one_row
+from bayes_sd.model.term import (
+    Coords,
+    Labelled,
+    PerLevel,
+    Quantities,
+    Term,
+    Unknown,
+    Values,
+    inverse_softplus,
+    one_row,
+    softplus,
+)
 
-if TYPE_CHECKING:
-    from bayes_sd.model.arranged import Design
+SHARPNESS = 8.0
+"""One over the part of a host's expected drafting below which its cost is moved as a logarithm."""
 
 
 class Cycle(Term):
     """Host's fixed cost of a speculative cycle."""
 
     name = "cycle"
+    moved = ("log_cycle_cost",)
 
     def levels_of(self, labelled: Labelled) -> dict[str, str]:
         """Name the engine and method of a speculating row."""
@@ -35,23 +50,10 @@ class Cycle(Term):
         """Say whether any row speculates."""
         return bool(coords["host"])
 
-    def facts(self, design: Design, spec: ModelSpec) -> Values:
-        """Give the spread of hosts, a number: two or three hosts do not tell one."""
-        n = len(design.coords["host"])
-        return {"no_host": np.zeros(n), "host_sd": np.full(n, spec.priors["cycle"]["host_log_sd"])}
-
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
-        """Declare the level and each host's cost [log s per cycle]."""
+        """Declare each host's cost [log s per cycle]; the two or three of a table say nothing of a common level."""
         prior = spec.priors["cycle"]
-        return [
-            Unknown("cycle_level", (), np.log(prior["median_s"]), prior["log_sd"]),
-            Unknown(
-                "log_cycle_cost",
-                ("host",),
-                centre=lambda u, f, xp: u["cycle_level"][..., None] + f["no_host"],
-                spread=lambda u, f, xp: f["host_sd"],
-            ),
-        ]
+        return [Unknown("log_cycle_cost", ("host",), np.log(prior["median_s"]), prior["log_sd"])]
 
     def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
         """Give the seconds per cycle of each host."""
@@ -60,3 +62,16 @@ class Cycle(Term):
     def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
         """Add the cost to the cycles of those that speculate."""
         q.cycle_s = q.cycle_s + f["speculates"] * q.looked_up["cycle"]
+
+    def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
+        """Turn the coordinate into the log cost."""
+        steep = SHARPNESS * x["log_cycle_cost"]
+        soft = softplus(steep, xp)
+        x["log_cycle_cost"] = f["host_log_expected"] + xp.log(soft / SHARPNESS)
+        volume = np.log(SHARPNESS) - softplus(-steep, xp) - xp.log(soft)
+        return xp.sum(volume, axis=-1)
+
+    def to_coordinates(self, u: Values, f: Values) -> None:
+        """Invert :meth:`to_natural`."""
+        share = np.exp(u["log_cycle_cost"] - f["host_log_expected"])
+        u["log_cycle_cost"] = inverse_softplus(SHARPNESS * share) / SHARPNESS

@@ -5,8 +5,9 @@
 
 A cycle has fixed work of `draft_extra_steps` draft steps.
 
-Coordinates. A pair's rows inform the cost of its whole cycle, k + extra steps; where no row states an acceptance only the
-ratio of the cycle's cost and the tokens that it commits shows in latency, so the cost is moved over a power of these.
+Coordinates. A pair's rows inform the cost of its whole cycle, draft steps, extra steps and the host's part together: that is
+moved, and what the host leaves of it is drafting. Where no row states an acceptance only the ratio of the cycle's cost and
+the tokens that it commits shows in latency, so the cost is moved over a power of these.
 """
 
 from __future__ import annotations
@@ -18,13 +19,26 @@ import numpy as np
 
 from bayes_sd.latency.acceptance import committed_by_positions
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, Labelled, PerLevel, Term, Unknown, Values, as_table, one_row
+from bayes_sd.model.term import (
+    Coords,
+    Labelled,
+    PerLevel,
+    Term,
+    Unknown,
+    Values,
+    as_table,
+    inverse_softplus,
+    one_row,
+    softplus,
+)
 from bayes_sd.model.terms.acceptance import SCALE_LOG_SD, cell_level
 
 if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
 
 
+SHARPNESS = 4.0
+"""How abruptly a cycle that is shorter than the host's part leaves nothing for drafting [1/log s]."""
 BY_COMMITTED = 2.0
 """Power of the tokens per cycle by which the draft cost may grow at one latency: 2 where drafting is half of a cycle."""
 
@@ -88,26 +102,31 @@ class Drafting(Term):
         return [PerLevel("pair", ("draft_fixed", "draft_share"), xp.exp(as_table(rows, xp)))]
 
     def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
-        """Turn the cost of a typical cycle into that of a draft step."""
-        x["log_draft_cost"] = x["log_draft_cost"] - _moved(x, f, xp)
-        return 0.0
+        """Turn the cost of a typical cycle, the host's part included, into that of a draft step."""
+        log_cycle = x["log_draft_cost"] + BY_COMMITTED * f["pair_latent"] * _log_committed(x, f, xp)
+        volume: Any = 0.0
+        if "log_cycle_cost" in x:
+            log_host = x["log_cycle_cost"][..., f["pair_host"]]
+            steep = SHARPNESS * (log_cycle - log_host)
+            soft = softplus(steep, xp) / SHARPNESS
+            log_beside = xp.log(xp.expm1(soft))
+            log_cycle = log_host + log_beside
+            volume = xp.sum(soft - softplus(-steep, xp) - log_beside, axis=-1)
+        x["log_draft_cost"] = log_cycle - _log_steps(x, f, xp)
+        return volume
 
     def to_coordinates(self, u: Values, f: Values) -> None:
         """Invert :meth:`to_natural`."""
-        u["log_draft_cost"] = u["log_draft_cost"] + _moved(u, f, np)
+        log_cycle = u["log_draft_cost"] + _log_steps(u, f, np)
+        if "log_cycle_cost" in u:
+            log_host = u["log_cycle_cost"][..., f["pair_host"]]
+            soft = np.logaddexp(0.0, log_cycle - log_host)
+            log_cycle = log_host + inverse_softplus(SHARPNESS * soft) / SHARPNESS
+        u["log_draft_cost"] = log_cycle - BY_COMMITTED * f["pair_latent"] * _log_committed(u, f, np)
 
 
-def _moved(u: Values, f: Values, xp: ModuleType) -> Any:
-    """Log of a pair's typical cycle over its draft step, and over a power of the tokens that it commits.
-
-    The host's cost of a cycle counts beside the drafting that is expected: where that is right, drafting and host move so that
-    the cycle stays as long as its rows say.
-    """
-    log_cycle = xp.log(f["pair_length"] + xp.exp(u["log_draft_extra_steps"])[..., None])
-    if "log_cycle_cost" in u:
-        host = xp.exp(u["log_cycle_cost"])[..., f["pair_host"]]
-        log_cycle = log_cycle + xp.log1p(host / f["pair_expected_s"])
-    return log_cycle - BY_COMMITTED * f["pair_latent"] * _log_committed(u, f, xp)
+def _log_steps(u: Values, f: Values, xp: ModuleType) -> Any:
+    return xp.log(f["pair_length"] + xp.exp(u["log_draft_extra_steps"])[..., None])
 
 
 def _log_committed(u: Values, f: Values, xp: ModuleType) -> Any:

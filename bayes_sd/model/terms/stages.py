@@ -21,7 +21,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from bayes_sd.model.spec import COEFFICIENTS, KINDS, PARTS, ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Term, Unknown, Values, as_table, rows_of, sigmoid, softplus
+from bayes_sd.model.term import (
+    Coords,
+    PerLevel,
+    Term,
+    Unknown,
+    Values,
+    as_table,
+    inverse_softplus,
+    rows_of,
+    sigmoid,
+    softplus,
+)
 
 if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
@@ -278,11 +289,6 @@ def cache_coordinate(share: np.ndarray) -> np.ndarray:
     """Invert the share of :func:`cache_share`."""
     c = CACHE_SHARPNESS
     return (np.log(np.expm1(c * share)) - np.log1p(-np.exp(c * (share - 1.0)))) / c
-
-
-def inverse_softplus(y: np.ndarray) -> np.ndarray:
-    """Give log(exp(y) − 1), for large and small y."""
-    return y + np.log(-np.expm1(-y))
 
 
 def _unit(name: str) -> np.ndarray:
