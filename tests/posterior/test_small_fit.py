@@ -127,7 +127,12 @@ def before_format_3(posterior):
     unnamed = [name.replace(" | w:fp16 | ", " | ") for name in cells]
     kept = old["posterior"].to_dataset().sel(cell=cells).assign_coords(cell=unnamed)
     old["posterior"] = xr.DataTree(kept)
-    about = posterior.about | {"spec": spec, "coords": posterior.about["coords"] | {"cell": unnamed}}
+    drafters = dict(zip(posterior.names("cell"), posterior.about["cell_drafter"], strict=True))
+    about = posterior.about | {
+        "spec": spec,
+        "coords": posterior.about["coords"] | {"cell": unnamed},
+        "cell_drafter": [drafters[name] for name in cells],
+    }
     return old, about, Posterior(same, without)
 
 
