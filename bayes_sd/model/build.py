@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.errors import ModelError
 from bayes_sd.model.facts import coordinate_facts, level_facts, model_coords
 from bayes_sd.model.latency import (
     contribute,
@@ -22,6 +23,7 @@ from bayes_sd.model.rowfacts import left_knots, level_of_points, point_facts, ro
 from bayes_sd.model.term import PerLevel, Term, Unknown, Values
 from bayes_sd.model.terms import active_terms
 from bayes_sd.model.terms.acceptance import cell_level
+from bayes_sd.model.unseen import INNER
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -198,6 +200,12 @@ def _random_variable(unknown: Unknown, u: Values, f: Values) -> Any:
         return pm.Normal(unknown.name, unknown.mean, unknown.sd, dims=unknown.dims or None)
     # Without a size of its own: centre and spread have the shape, and the density needs no broadcasting to it.
     variable = pm.Normal.dist(unknown.centre(u, f, pt), unknown.spread(u, f, pt))
+    stuck = [d for d, n in zip(unknown.dims, variable.type.shape, strict=True) if n == 1 and d not in INNER]
+    if stuck:
+        raise ModelError(
+            f"term of {unknown.name}: centre and spread have one value for all of {', '.join(stuck)}; "
+            "add a fact with a value for each, zeros if need be"
+        )
     return pm.modelcontext(None).register_rv(variable, unknown.name, dims=unknown.dims)
 
 

@@ -35,8 +35,8 @@ class Compiled:
     ----------
     function : callable
         From coordinates and facts to (log density, gradient); releases Python's lock while it runs.
-    facts : list of str
-        Names of the arrays that it takes, in order.
+    facts : dict of str to str
+        Names of the arrays that it takes, in order, and their number types.
     layout : list of (dim, names)
         Order of what is looked up for points.
     nodes : int
@@ -44,7 +44,7 @@ class Compiled:
     """
 
     function: Callable[..., tuple[Any, np.ndarray]]
-    facts: list[str]
+    facts: dict[str, str]
     layout: Layout
     nodes: int
 
@@ -151,11 +151,12 @@ def make_target(inputs: Inputs) -> Target:
     arrays |= inputs.lookup(compiled.layout)
     mean, sd = plain_priors(inputs)
     arrays |= dict(zip(PLAIN, (mean, sd[np.isfinite(sd)]), strict=True)) | _widths(inputs)
-    return Target(inputs, compiled, tuple(_typed(arrays[n]) for n in compiled.facts), sd)
-
-
-def _typed(value: Any) -> np.ndarray:
-    return np.require(value, requirements="C")
+    return Target(
+        inputs,
+        compiled,
+        tuple(np.require(arrays[name], kind, "C") for name, kind in compiled.facts.items()),
+        sd,
+    )
 
 
 def ordered(inputs: Inputs) -> list[Unknown]:
@@ -216,7 +217,12 @@ def compile_density(built: Built) -> Compiled:
     used = set(ancestors(graph))
     named = {name: variable for name, variable in named.items() if variable in used}
     function = pytensor.function([x, *named.values()], graph, mode=_mode())
-    return Compiled(function.vm.jit_fn, list(named), built.layout, len(function.maker.fgraph.apply_nodes))
+    return Compiled(
+        function.vm.jit_fn,
+        {name: variable.dtype for name, variable in named.items()},
+        built.layout,
+        len(function.maker.fgraph.apply_nodes),
+    )
 
 
 def _merged(value: Any) -> Any:

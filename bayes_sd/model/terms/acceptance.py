@@ -52,6 +52,7 @@ class Acceptance(Term):
     def facts(self, design: Design, spec: ModelSpec) -> Values:
         """Give the drafter, weights and kind of text of each cell, and how far drafters differ."""
         return {
+            "no_drafter": np.zeros(len(design.coords["drafter"])),
             "drafter_sd": float(spec.priors["acceptance"]["drafter_sd"]),
             "cell_drafter": design.cell_drafter,
             "cell_weights": design.of_cells("weights"),
@@ -66,7 +67,7 @@ class Acceptance(Term):
             Unknown(
                 "acceptance_drafter",
                 ("drafter",),
-                centre=lambda u, f, xp: u["acceptance_level"][..., None],
+                centre=lambda u, f, xp: u["acceptance_level"][..., None] + f["no_drafter"],
                 spread=lambda u, f, xp: f["drafter_sd"],
             ),
             Unknown(
