@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 NONE_LOG = -50.0
 """Logarithm of what a file of an older format takes as nothing."""
-NO_ATTENTION = {"median": 0.0, "log_sd": 1.0, "words": "Not in the model that was fitted."}
+NO_ATTENTION = {
+    "median": float(np.exp(NONE_LOG)),
+    "log_sd": 1.0,
+    "words": "Not in the model that was fitted.",
+}
 NEW_DRAWS = {2: "acceptance_synthetic", 3: "load_misfit"}
 """Format to draws that files have since then, whichever terms a model has since format 4."""
 NO_FORMAT_SD = 1e-9
