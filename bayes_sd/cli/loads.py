@@ -26,9 +26,9 @@ class Loads(click.ParamType):
             return value
         try:
             if ":" not in value:
-                return tuple(numbers(value, "--loads", 0, MOST))
+                return tuple(numbers(value, "--loads", -MOST, MOST))
             low, high, count = (float(part) for part in value.split(":"))
-            if not (0 < low <= MOST and 0 < high <= MOST and 1 <= count <= MOST_LOADS):
+            if not (-MOST <= low <= MOST and 0 < high <= MOST and 1 <= count <= MOST_LOADS):
                 raise ValueError
             if count != int(count) or (count > 1 and high <= low):
                 raise ValueError

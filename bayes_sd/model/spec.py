@@ -123,7 +123,11 @@ def _override(tables: dict[str, Any], own: dict[str, Any], file: Path, where: st
 
 
 def _read(file: Path) -> dict[str, Any]:
-    return load_toml(file, ModelError)
+    try:
+        return load_toml(file, ModelError)
+    except ModelError as error:
+        words = str(error).removeprefix(f"{file}: ")
+        raise ModelError(f"{file}: priors cannot be read ({words}); mend the file or leave it out") from error
 
 
 def read_priors(path: Path | None = None) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def test_speedup_at_zero_load_is_one_over_the_ratio_of_c1(small_fit, base, cards
 def straight(prepared):
     costs = replace(
         prepared.costs,
-        kernel=np.zeros_like(prepared.costs.kernel),
+        curves=np.zeros_like(prepared.costs.curves),
         misfit=np.zeros_like(prepared.costs.misfit),
     )
     return replace(prepared, costs=costs)

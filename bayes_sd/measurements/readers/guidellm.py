@@ -199,7 +199,7 @@ def _put_acceptance(cell: Reading, requests: Requests, done: list[int]) -> None:
     import numpy as np
 
     drafts, drafted, accepted = (requests.column(name, done) for name in ("drafts", "drafted", "accepted"))
-    if np.isfinite(drafts).all() and drafts.sum() > 0:
+    if np.isfinite([drafts, drafted, accepted]).all() and drafts.sum() > 0:
         histogram: dict[str, int] = {}
         for line in done:
             for j, cycles in enumerate(requests.histograms.get(line, ())):
