@@ -1,6 +1,14 @@
 """Shared fixtures: cards, the shipped observations, and one small fit that many tests read."""
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# The same examples on every CI run: what a random one finds belongs into a commit of its own, not into another one's way.
+settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")

@@ -63,6 +63,10 @@ def evaluate(posterior: Draws, spec: ModelSpec, design: Design, normals: Standar
     points = Points(np.arange(n), rows["load"], n, 0, 0, 0)
     f = level_facts(design, spec) | point_facts(design, points) | latent_facts(design, spec)
     f |= {"coefficients": coords["coefficient"], "n_stack": len(coords["stack"])}
+    latent = np.flatnonzero(np.isnan(rows["committed"]))
+    if len(latent):
+        cells = [coords["cell"][rows["cell"][i]] for i in latent]
+        f["latent_run"] = np.stack([normals.normal("acceptance run", cell) for cell in cells], axis=-1)
     terms = active_terms(spec, coords)
     unknowns = [unknown for term in terms for unknown in term.unknowns(spec, coords)]
     u = draw_unknowns(unknowns, posterior, coords, f, normals)

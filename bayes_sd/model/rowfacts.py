@@ -155,6 +155,7 @@ def latent_facts(design: Design, spec: ModelSpec) -> Values:
     latent = np.flatnonzero(np.isnan(rows["committed"]))
     positions = int(max(rows["k"][latent].max(initial=1.0), 1.0))
     return {
+        "latent_run": np.zeros(len(latent)),
         "latent_cell": np.maximum(rows["cell"][latent], 0),
         "latent_doublings": doublings(rows["k"][latent]),
         "latent_profile": extended_profile(profile[latent], positions),

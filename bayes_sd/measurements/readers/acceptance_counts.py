@@ -106,9 +106,12 @@ def from_histogram(where: str, histogram: Mapping[str, int], drafted: int, accep
     Raises
     ------
     DataError
-        If histogram and totals contradict each other.
+        If the histogram has other than whole numbers, or contradicts the totals.
     """
-    cycles = {int(j): int(n) for j, n in histogram.items()}
+    try:
+        cycles = {int(j): int(n) for j, n in histogram.items()}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{where}: the acceptance histogram is not one of whole numbers") from error
     drafts = sum(cycles.values())
     if sum(j * n for j, n in cycles.items()) != accepted:
         raise DataError(f"{where}: the acceptance histogram does not add up to {accepted} accepted tokens")

@@ -90,8 +90,12 @@ class Acceptance(Term):
         ]
 
     def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
-        """Give the tokens per cycle: as stated, or those of the cell for rows that state none."""
-        level = cell_level(u, f["latent_cell"], f["latent_doublings"])
+        """Give the tokens per cycle: as stated, or those of the cell for rows that state none.
+
+        A prediction is of a run, which has luck of its own (`latent_run`, standard normals); a fit takes its rows' cell as it is.
+        """
+        run = f["latent_run"] * xp.exp(u["log_acceptance_run"])[..., None]
+        level = cell_level(u, f["latent_cell"], f["latent_doublings"]) + run
         latent = committed_by_positions(level, f["latent_profile"], f["latent_positions"], xp)
         q.committed = in_a_row([latent, f["stated"]], xp)[..., f["point_committed"]]
 
