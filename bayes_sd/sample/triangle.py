@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-compiled = njit(cache=True, nogil=True, error_model="numpy")
+# Python's lock is kept: a solve takes some twenty microseconds, and giving the lock up and waiting for it again takes longer.
+compiled = njit(cache=True, error_model="numpy")
 
 
 @compiled
