@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib import import_module
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,8 +53,6 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     KeyboardInterrupt
         If interrupted; nothing is returned then.
     """
-    # nutpie brings plotting libraries along, which take as long to import as the mode takes to find.
-    Thread(target=import_module, args=("nutpie",), daemon=True).start()
     target = make_target(model_inputs(design, spec))
     if settings.target_accept is None:
         bends = (design.deployment_sparse >= 0).any()
