@@ -10,6 +10,7 @@ import numpy as np
 from bayes_sd.acceptance.model import LOOKUP
 from bayes_sd.acceptance.tables import pair_name
 from bayes_sd.errors import ConditionError
+from bayes_sd.model.term import logit, sigmoid
 
 if TYPE_CHECKING:
     from bayes_sd.acceptance.posterior import AcceptancePosterior
@@ -285,16 +286,6 @@ class Draws:
         at = own["position"].to_numpy(dtype=int) - 1
         reached[at], accepted[at] = own["n_reached"], own["n_accepted"]
         return reached, accepted, int(own["draft_length"].max())
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Give the inverse of the log odds."""
-    return 1.0 / (1.0 + np.exp(-x))
-
-
-def logit(p: np.ndarray) -> np.ndarray:
-    """Give the log odds."""
-    return np.log(p) - np.log1p(-p)
 
 
 def _index(names: list[str], name: str) -> int | None:

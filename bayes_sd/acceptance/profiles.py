@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.acceptance.predict import Curves, Draws, Workload, logit, sigmoid
+from bayes_sd.acceptance.predict import Curves, Draws, Workload
 from bayes_sd.cards.profiles import POSITIONS, Profile, Profiles, profiles_text
 from bayes_sd.errors import ConvergenceError
 from bayes_sd.files import write_atomically
 from bayes_sd.latency.acceptance import alpha_iid_from_committed
+from bayes_sd.model.term import logit, sigmoid
 
 if TYPE_CHECKING:
     from bayes_sd.acceptance.posterior import AcceptancePosterior

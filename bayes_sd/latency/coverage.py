@@ -60,8 +60,12 @@ def effective_tokens(in_flight: Any, k: Any, psi: Any = 1.0, routed: str = "k+1"
     array or tensor
         T in tokens per step.
     """
-    further = k if routed == "k+1" else np.maximum(k - 1.0, 0.0)
-    return in_flight * (1.0 + psi * further)
+    return in_flight * (1.0 + psi * further_tokens(k, routed))
+
+
+def further_tokens(k: Any, routed: str = "k+1") -> Any:
+    """Count the tokens of a request that a verify step routes beside its first, arguments as in :func:`effective_tokens`."""
+    return k if routed == "k+1" else np.maximum(k - 1.0, 0.0)
 
 
 def coverage(tokens: Any, n_experts: Any, n_active: Any, xp: ModuleType = np) -> Any:

@@ -59,7 +59,7 @@ class Design:
         ``open_loop, poisson`` flags.
     coords : dict of str to list
         Names along each dim.
-    pair_roofline_s, pair_deployment, pair_drafter : array, shape (pair,)
+    pair_roofline_s : array, shape (pair,)
     pair_parameter_share : array, shape (pair,)
         Parameters that a draft step works through for a token, in units of the verifier's.
     pair_small_cache : bool array, shape (pair,)
@@ -80,7 +80,6 @@ class Design:
     rows: dict[str, np.ndarray]
     coords: dict[str, list[Any]]
     pair_roofline_s: np.ndarray
-    pair_drafter: np.ndarray
     pair_parameter_share: np.ndarray
     pair_small_cache: np.ndarray
     deployment_sparse: np.ndarray

@@ -20,10 +20,9 @@ from bayes_sd.model.latency import (
 )
 from bayes_sd.model.points import place_points
 from bayes_sd.model.rowfacts import left_knots, level_of_points, point_facts, row_facts, size_facts
-from bayes_sd.model.term import PerLevel, Term, Unknown, Values
+from bayes_sd.model.term import INNER, PerLevel, Term, Unknown, Values
 from bayes_sd.model.terms import active_terms
 from bayes_sd.model.terms.acceptance import cell_level
-from bayes_sd.model.unseen import INNER
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -188,7 +187,7 @@ def assemble(inputs: Inputs) -> Built:
         log_latency = log_means(service_s, q.in_flight, f, pt)
         if "poisson" in inputs.structure:
             log_latency = pt.join(0, log_latency, log_poisson_means(service_s, f, pt))
-        _observe(log_latency + u["misfit"][f["row_shape"]], service_s, first_s, u, f, inputs)
+        _observe(log_latency + u["misfit"][f["row_shape"]], service_s, first_s, u, f)
     return Built(model, inputs, f, layout, (service_s, first_s))
 
 
@@ -209,7 +208,7 @@ def _random_variable(unknown: Unknown, u: Values, f: Values) -> Any:
     return pm.modelcontext(None).register_rv(variable, unknown.name, dims=unknown.dims)
 
 
-def _observe(log_latency: Any, service_s: Any, first_s: Any, u: Values, f: Values, inputs: Inputs) -> None:
+def _observe(log_latency: Any, service_s: Any, first_s: Any, u: Values, f: Values) -> None:
     import pymc as pm
     import pytensor.tensor as pt
 

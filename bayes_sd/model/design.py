@@ -142,7 +142,6 @@ def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) ->
         rows=rows,
         coords=coords,
         pair_roofline_s=np.array([drafter_roofline_s(each[i], deployments[i], cards) for i in pair]),
-        pair_drafter=rows["drafter"][pair],
         pair_parameter_share=np.array([parameter_share(each[i], cards) for i in pair]),
         pair_small_cache=np.array([cache_is_small(deployments[i], cards) for i in pair], dtype=bool),
         deployment_sparse=sparse,

@@ -16,6 +16,7 @@ from bayes_sd.model.spec import KINDS, PARTS
 from bayes_sd.model.term import Values
 from bayes_sd.model.terms import TERMS
 from bayes_sd.model.terms.acceptance import doublings
+from bayes_sd.model.terms.drafting import ideal_step_s
 from bayes_sd.model.terms.stages import active_coefficients
 
 if TYPE_CHECKING:
@@ -97,9 +98,8 @@ def _pair_facts(design: Design, spec: ModelSpec) -> Values:
         latent[i] = float(np.isnan(rows["committed"][own]).all())
     positions = int(max(length.max(initial=1.0), 1.0))
     prior = spec.priors["draft"]
-    step_s = prior["fixed_median"] * design.pair_roofline_s + prior["fixed_launch_s"]
     slower = np.exp(prior["cache_format_mean"] * design.pair_small_cache)
-    expected_s = step_s * slower * (length + prior["extra_steps_median"])
+    expected_s = ideal_step_s(design.pair_roofline_s, spec) * slower * (length + prior["extra_steps_median"])
     profile = design.cell_profile[cell] * (spec.acceptance == "position")
     return {
         "pair_length": length,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.latency.acceptance import counted_positions, extended_profile
+from bayes_sd.latency.coverage import further_tokens
 from bayes_sd.latency.kernel import KNOTS, knot_position
 from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
 from bayes_sd.model.stated import acceptance_logit
@@ -84,11 +85,10 @@ def size_facts(design: Design, points: Points, facts: Values, routed: str) -> Va
     at = np.flatnonzero(verifier >= 0)
     point_size = np.full(len(row), len(first))
     point_size[at] = which.ravel()
-    further = k if routed == "k+1" else np.maximum(k - 1.0, 0.0)
     chosen = at[first]
     return {
         "size_point": chosen,
-        "size_further": further[chosen],
+        "size_further": further_tokens(k[chosen], routed),
         "size_verifier": verifier[chosen],
         "size_most": facts["expert_most"][verifier[chosen]],
         "point_size": point_size,

@@ -25,6 +25,8 @@ Values = dict[str, Any]
 """Unknowns, facts or quantities by name."""
 Coords = Mapping[str, list[Any]]
 """Names along each dim."""
+INNER = ("part", "knot", "coefficient")
+"""Dims inside an unknown, whose length the structure fixes; along the others are levels, of which another table has others."""
 
 
 @dataclass(frozen=True)

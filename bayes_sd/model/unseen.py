@@ -8,10 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bayes_sd.model.term import Coords, Unknown, Values
-
-INNER = ("part", "knot", "coefficient")
-"""Dims inside an unknown; along the others are levels that may be new."""
+from bayes_sd.model.term import INNER, Coords, Unknown, Values
 
 
 class Draws(Protocol):

@@ -16,13 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.model.build import Built, Inputs, Layout, assemble
-from bayes_sd.model.term import Unknown, Values
+from bayes_sd.model.term import INNER, Unknown, Values
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
 
-FIXED = ("part", "knot", "coefficient")
-"""Dims whose length the structure fixes."""
 PLAIN = ("prior_mean", "prior_sd")
 _COMPILED: dict[tuple, Compiled] = {}
 
@@ -252,7 +250,7 @@ def log_density(built: Built, x: TensorVariable, inputs: Values) -> TensorVariab
     for unknown in unknowns:
         if unknown.name in moved and unknown.dims:
             # Lengths are stated: without, the gradient's graph works them out again from all that made the values.
-            lengths = [None if d in FIXED else built.facts[f"n_{d}"] for d in unknown.dims]
+            lengths = [None if d in INNER else built.facts[f"n_{d}"] for d in unknown.dims]
             values[unknown.name] = pt.specify_shape(values[unknown.name], lengths)
     plain = [
         x[: inputs["n_still"]],
@@ -272,10 +270,8 @@ def _taken_apart(x: TensorVariable, unknowns: list[Unknown], inputs: Values) -> 
     scalars = [u.name for u in unknowns if not u.dims]
     vectors = [u for u in unknowns if u.dims]
     n = len(scalars)
-    values = {name: x[i] for i, name in enumerate(scalars)} if n == 1 else {}
-    if n > 1:
-        ones = pt.split(x[:n], np.ones(n, dtype=int), n_splits=n)
-        values = {name: one.dimshuffle() for name, one in zip(scalars, ones, strict=True)}
+    ones = pt.split(x[:n], np.ones(n, dtype=int), n_splits=n)
+    values: Values = {name: one.dimshuffle() for name, one in zip(scalars, ones, strict=True)}
     pieces = pt.split(x[n:], inputs["widths"], n_splits=len(vectors))
     tables = 0
     for unknown, piece in zip(vectors, pieces, strict=True):

@@ -43,6 +43,12 @@ BY_COMMITTED = 2.0
 """Power of the tokens per cycle by which the draft cost may grow at one latency: 2 where drafting is half of a cycle."""
 
 
+def ideal_step_s(roofline_s: np.ndarray, spec: ModelSpec) -> np.ndarray:
+    """Seconds of a draft step by its roofline and the launches that the priors expect, shape (pair,)."""
+    prior = spec.priors["draft"]
+    return prior["fixed_median"] * roofline_s + prior["fixed_launch_s"]
+
+
 class Drafting(Term):
     """Draft steps of pairs."""
 
@@ -60,11 +66,8 @@ class Drafting(Term):
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
         """Give each pair's ideal draft step, its parameters beside the verifier's, and whether its cache is small."""
-        prior = spec.priors["draft"]
         return {
-            "pair_ideal_log_s": np.log(
-                prior["fixed_median"] * design.pair_roofline_s + prior["fixed_launch_s"]
-            ),
+            "pair_ideal_log_s": np.log(ideal_step_s(design.pair_roofline_s, spec)),
             "pair_small_cache": design.pair_small_cache.astype(float),
             "pair_log_share": np.log(design.pair_parameter_share),
         }
