@@ -29,6 +29,7 @@ COLUMNS = (
     ("k", of_column("k"), "Draft length."),
     ("prompt_tokens", of_column("prompt_tokens"), "Mean prompt length."),
     ("output_tokens", of_column("output_tokens"), "Mean output length."),
+    ("output_tokens_std", of_column("output_tokens_std"), "Spread of output lengths; 0: all alike."),
     ("workload", str, "Name of the prompts, as the trace has it: its acceptance is then known."),
     ("arrivals", click.Choice(["even", "poisson"]), "Spacing of an open loop's arrivals."),
     ("max_num_seqs", of_column("max_num_seqs"), "The engine's cap on running requests."),

@@ -35,6 +35,11 @@ class Shown:
             text = "\n".join(visible(line) for line in text.split("\n"))
         return stream.write(text)
 
+    def write_styled(self, text: str) -> int:
+        """Write text whose control characters are the program's own: colour and weight of letters, of words made safe before."""
+        files = sys.modules.get("bayes_sd.files")
+        return (sys.stderr if files is not None and 1 in files.streamed else self._stream).write(text)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 

@@ -26,8 +26,15 @@ from bayes_sd.plots.style import check_figure_path, save_figure
 )
 @click.option("--price", type=float, help="Price of a GPU-hour, in any currency.")
 @click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="FILE.csv, FILE.json, or FILE.nc with the draws."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, seed, accept_unconverged):
+@click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
+def plan(
+    trace, asked, slos, rate, probability, price, figure, output, as_json, explain, models, seed,
+    accept_unconverged,
+):  # fmt: skip
     """Plan capacity: the rate that one replica holds, the replicas that a rate needs.
 
     \b
@@ -35,11 +42,14 @@ def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, 
     """
     import json
 
-    from bayes_sd.condition import base_condition
+    from bayes_sd.cli.plan_page import plan_table, print_plan, told
+    from bayes_sd.cli.setting import asked_condition
     from bayes_sd.decide.objective import read_objective
     from bayes_sd.decide.plan import check_plan
     from bayes_sd.decide.plan import plan as run
+    from bayes_sd.decide.tables import check_format, write_result
 
+    check_format(output)
     if figure is not None:
         check_figure_path(figure)
     # What can be told wrong without the trace is told before it is read.
@@ -49,68 +59,20 @@ def plan(trace, asked, slos, rate, probability, price, figure, as_json, models, 
     if asked.columns.get("k") == 0:
         asked.columns.setdefault("method", "none")
     plain = asked.columns.get("method") == "none"
-    base, words = base_condition(posterior, cards, asked, speculate=not plain)
+    base, words = asked_condition(posterior, cards, asked, speculate=not plain, best=not plain, seed=seed)
     result = run(
         posterior, base, slos, rate, probability=probability, price_per_gpu_hour=price, cards=cards, seed=seed
     )
+    summary = told(result, words)
     if figure is not None:
         from bayes_sd.plots.plan import plot_plan
 
         save_figure(plot_plan(result), figure)
+    if output is not None:
+        write_result(output, result, plan_table(result), summary, rows="alternatives")
     if as_json:
-        click.echo(json.dumps(_told(result, words), indent=1))
+        click.echo(json.dumps(summary, indent=1))
         return
-    for line in words:
-        click.echo(line)
-    about = result.attrs
-    row = base.iloc[0]
-    click.echo(
-        f"{about['deployment']}; {row['prompt_tokens']:.0f} + {row['output_tokens']:.0f} tokens, {about['arrivals']} arrivals\n"
-    )
-    click.echo(_printed(result) + "\n")
-    click.echo("\n".join(about["words"]))
-
-
-def _told(result, words) -> dict:
-    """Everything but the draws, for JSON; infinite and unknown numbers as null."""
-    kept = result.drop_vars([name for name in result.data_vars if "sample" in result[name].dims])
-    told: dict = {name: _plain(kept[name].to_numpy().tolist()) for name in kept.variables}
-    return {**told, **result.attrs, "condition": words}
-
-
-def _plain(value):
-    if isinstance(value, list):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return None
-    return value
-
-
-def _printed(result) -> str:
-    import pandas as pd
-
-    about = result.attrs
-    interval, sure = f"[{about['ci']:.0%} interval]", f"{about['probability']:.0%}"
-    rows = {}
-    for name in result["alternative"].to_numpy():
-        one = result.sel(alternative=name)
-        row = {
-            f"requests/s a replica {interval}": _band(one["highest_rate_band"], ".3g"),
-            f"promised ({sure})": f"{float(one['promised_rate']):.3g}",
-            "saturates at": f"{float(one['limit_band'][1]):.3g}",
-            "P(infeasible)": f"{float(one['p_infeasible']):.2f}",
-        }
-        if "replicas_band" in one:
-            row[f"replicas {interval}"] = _band(one["replicas_band"], ".0f")
-            row[f"enough ({sure})"] = f"{float(one['promised_replicas']):.0f}"
-        if "cost_per_hour" in one and float(one["promised_rate"]) > 0:
-            row["cost/h"] = f"{float(one['cost_per_hour']):.2f}"
-            row["per 1M tokens"] = f"{float(one['cost_per_million_tokens']):.3g}"
-        rows["without speculation" if name == "none" else str(name)] = row
-    # Alternatives in columns: two numbers to compare stand side by side.
-    return pd.DataFrame(rows).fillna("-").replace({"inf": "-", "inf [inf, inf]": "-"}).to_string()
-
-
-def _band(values, form: str) -> str:
-    low, middle, high = (format(float(v), form) for v in values)
-    return f"{middle} [{low}, {high}]"
+    print_plan(result, base, words, explain)
+    if output is not None:
+        click.echo(f"wrote {output}")

@@ -27,10 +27,13 @@ from bayes_sd.plots.style import check_figure_path, save_figure
 )
 @click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary and table as JSON.")
-def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models, seed, accept_unconverged):
+@click.option("--explain", is_flag=True, help="Say also where the numbers come from.")
+def speedup(
+    trace, asked, loads, load_axis, ci, output, figure, as_json, explain, models, seed, accept_unconverged
+):
     """Compare speculation with none over load: speedup, break-even, and why.
 
-    Without options it takes the trace's deployment with most speculative rows.
+    Without options it takes the trace's deployment with most speculative rows, and the best draft length for it.
 
     \b
     Example:  python -m bayes_sd speedup traces/llama.nc --workload humaneval --arrivals poisson
@@ -38,7 +41,7 @@ def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models,
     import json
 
     from bayes_sd.cli.decisions import print_speedup
-    from bayes_sd.condition import base_condition
+    from bayes_sd.cli.setting import asked_condition
     from bayes_sd.decide.speedup import speedup as run
     from bayes_sd.decide.tables import check_format, records, speedup_summary, speedup_table, write_result
 
@@ -48,9 +51,9 @@ def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models,
     one_drafter(asked)
     posterior, cards = open_trace(trace, models, accept_unconverged)
     kind = "concurrency" if load_axis == "in-flight" else "rate"
-    base, words = base_condition(posterior, cards, asked, kind, speculate=True)
+    base, words = asked_condition(posterior, cards, asked, kind, seed=seed)
     result = run(posterior, base, loads, load_axis, ci=ci, cards=cards, seed=seed)
-    table, summary = speedup_table(result), speedup_summary(result)
+    table, summary = speedup_table(result), speedup_summary(result) | {"chosen": words}
     if figure is not None:
         from bayes_sd.plots.speedup import plot_speedup
 
@@ -60,6 +63,6 @@ def speedup(trace, asked, loads, load_axis, ci, output, figure, as_json, models,
     if as_json:
         click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
         return
-    print_speedup(result, table, summary, words)
+    print_speedup(result, table, summary, words, base, explain)
     if output is not None:
         click.echo(f"{output}: {len(table)} loads")

@@ -35,6 +35,7 @@ from bayes_sd.plots.style import check_figure_path, save_figure
 )
 @click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+@click.option("--explain", is_flag=True, help="Say also what the numbers mean, and the runners-up.")
 def tune(
     trace,
     asked,
@@ -46,6 +47,7 @@ def tune(
     output,
     figure,
     as_json,
+    explain,
     models,
     seed,
     accept_unconverged,
@@ -61,7 +63,9 @@ def tune(
     import json
 
     from bayes_sd.cli.decisions import print_tune
-    from bayes_sd.condition import base_condition, compared_drafters
+    from bayes_sd.cli.setting import asked_condition
+    from bayes_sd.condition import compared_drafters
+    from bayes_sd.decide.ground import ground_words, rows_behind
     from bayes_sd.decide.schedule import (
         check_names,
         schedule,
@@ -71,6 +75,7 @@ def tune(
     )
     from bayes_sd.decide.tables import check_format, records, tune_table, write_result
     from bayes_sd.decide.tune import prepare_choices, tune_prepared
+    from bayes_sd.decide.tune_words import schedule_words
 
     check_format(output)
     if figure is not None:
@@ -78,13 +83,17 @@ def tune(
     check_names(vllm, output)
     posterior, cards = open_trace(trace, models, accept_unconverged)
     kind = "concurrency" if load_axis == "in-flight" else "rate"
-    base, words = base_condition(posterior, cards, asked, kind, speculate=True, draft_length=1)
+    base, words = asked_condition(posterior, cards, asked, kind, best=False)
     drafters = compared_drafters(asked, base, cards)
     prepared = prepare_choices(posterior, base, range(longest + 1), drafters, cards, seed)
     result = tune_prepared(posterior, prepared, loads, load_axis, ci=ci)
     table, rows = tune_table(result), schedule(sweep_batch_sizes(prepared))
     config = speculative_config(rows, *prepared.written(rows["drafter"].iloc[0]), cards)
-    summary = {"vllm": config, "schedule": records(rows), **result.attrs}
+    result.attrs["answer"] = [
+        *schedule_words(rows, several=len(drafters) > 1),
+        ground_words(rows_behind(posterior, prepared, cards)),
+    ]
+    summary = {"vllm": config, "schedule": records(rows), "chosen": words, **result.attrs}
     if figure is not None:
         from bayes_sd.plots.tune import plot_tune
 
@@ -96,12 +105,9 @@ def tune(
     if as_json:
         click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
         return
-    print_tune(result, table, rows, words)
+    pasted = f"vLLM: --speculative-config '{json.dumps(config)}'"
     if not rows["k"].any():
-        click.echo(
-            "vLLM: leave --speculative-config out: no draft length is worth its cost at any batch size."
-        )
-    else:
-        click.echo(f"vLLM: --speculative-config '{json.dumps(config)}'")
+        pasted = "vLLM: leave --speculative-config out: no draft length is worth its cost at any batch size."
+    print_tune(result, table, rows, words, base, pasted, explain)
     for path in filter(None, (output, vllm, vllm and vllm.with_suffix(".csv"))):
         click.echo(f"wrote {path}")

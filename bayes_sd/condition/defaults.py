@@ -9,6 +9,8 @@ far worse than real traffic, so an answer from them would be wrong for nearly ev
 
 from __future__ import annotations
 
+from bayes_sd.measurements.schema import BY_NAME
+
 WORKLOAD = "chat"
 """Name of the prompts where a deployment was never measured. No shipped row has it: its acceptance is drawn from what other
 text shows, with their spread, and without what made-up text (:data:`bayes_sd.model.names.SYNTHETIC`) changes."""
@@ -26,7 +28,7 @@ OUTPUT_TOKENS_CV_LOG_SD = 0.25
 """How unsure that default is, as the sd of its logarithm: nine in ten from 0.53 to 1.21. Percentiles of latency get wider by
 it. A stated spread is taken as it is."""
 
-ARRIVALS = "poisson"
+ARRIVALS = str(BY_NAME["arrivals"].asked)
 """Spacing of an open loop's requests: those of many users who know nothing of each other."""
 
 DRAFT_LENGTHS = tuple(range(1, 9))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.defaults import ARRIVALS
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.schema import BY_NAME, COLUMNS, Column
@@ -31,7 +32,8 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
         Conditions with the measurement table's column names. ``hardware``, ``verifier``, ``prompt_tokens``,
         ``output_tokens``, ``load_kind`` and ``load_value`` are needed; the rest takes its default where the column is
         missing or blank, as in a file (:func:`bayes_sd.measurements.read_conditions`): tp 1, n_gpu = tp, engine "unknown",
-        precision fp16, method none, k 0, arrivals even, no caps.
+        precision fp16, method none, k 0, arrivals Poisson, no caps. Rows that have a measured latency (``latency_s``) are
+        measurements, whose blank arrivals are even, as in a measurement table.
     load_needed : bool
         Whether the two columns of the load are needed; where they are not they default to one request a second.
     posterior : Posterior, optional
@@ -72,6 +74,8 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
             made[column.name] = _words(frame[column.name], column)
     _refuse_unmeasured(made.get("method"), posterior)
     result = frame.assign(**made)
+    if "latency_s" not in frame:
+        result["arrivals"] = _asked_arrivals(frame, result)
     result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), result["tp"])
     undrafted = (result["method"] == "none").to_numpy()
     result["k"] = result["k"].where(~undrafted | result["k"].notna(), 0.0)
@@ -100,6 +104,15 @@ def _refuse_unmeasured(methods: Any, posterior: Posterior | None) -> None:
             raise ConditionError(
                 f"conditions, row {row + 1}, column method: {name!r} is not one of {among}, nor measured: correct it"
             )
+
+
+def _asked_arrivals(frame: pd.DataFrame, filled: pd.DataFrame) -> Any:
+    """Give the arrivals of questions: those stated, and what a question takes for an open loop that states none."""
+    open_loop = (filled["load_kind"] == "rate").to_numpy()
+    if "arrivals" in frame:
+        given = frame["arrivals"]
+        open_loop = open_loop & (given.isna() | (given.astype(str).str.strip() == "")).to_numpy()
+    return filled["arrivals"].where(~open_loop, ARRIVALS)
 
 
 def _table(given: Any) -> pd.DataFrame:

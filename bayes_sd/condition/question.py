@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_sd.cards.record import canonical
+from bayes_sd.condition.defaults import ARRIVALS
 from bayes_sd.condition.rows import start_from_file, start_from_trace, usual_drafting
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.schema import of_role
@@ -118,7 +119,7 @@ def base_condition(
     if load_kind == "concurrency":
         values["arrivals"] = "even"
     elif values.get("arrivals") is None:
-        values["arrivals"] = "poisson"
+        values["arrivals"] = ARRIVALS
         words.append(
             f"Arrivals are taken as Poisson ({asked.called('arrivals')} even for evenly spaced ones)."
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.defaults import OUTPUT_TOKENS, PROMPT_TOKENS, WORKLOAD
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.schema import CARRIED, of_role
@@ -96,7 +97,7 @@ def start_from_trace(
     known = list(dict.fromkeys(d.key for d in posterior.levels.deployments))
     fits = _named(deployment, known) if deployment else _agreeing(posterior, cards, given)
     if not fits:
-        return _from_others(rows, keys, cards, given)
+        return _from_others(rows, keys, cards, given, called)
     speculating = rows["k"].to_numpy(dtype=float) > 0
     best = max(fits, key=lambda key: (int((speculating & (keys == key)).sum()), int((keys == key).sum())))
     words = [f"Deployment: {best}."]
@@ -110,7 +111,11 @@ def start_from_trace(
 
 
 def _from_others(
-    rows: pd.DataFrame, keys: np.ndarray, cards: Cards, given: dict[str, Any]
+    rows: pd.DataFrame,
+    keys: np.ndarray,
+    cards: Cards,
+    given: dict[str, Any],
+    called: Callable[[str], str],
 ) -> tuple[dict[str, Any], list[str]]:
     """For a deployment that was not measured: take engine, lengths and drafting from the verifier's rows elsewhere."""
     same = np.zeros(len(rows), dtype=bool)
@@ -119,17 +124,35 @@ def _from_others(
         wanted = canonical(str(given["verifier"]))
         same = np.array([canonical(str(name)) == wanted for name in rows["verifier"]], dtype=bool)
     if not same.any():
-        return {}, [
-            "The trace has no such deployment and no such verifier: the answer rests on cards and priors."
+        values, words = _conversation(given, called)
+        return values, [
+            "The trace has no such deployment and no such verifier: the answer rests on cards and priors.",
+            *words,
         ]
     values = _typical(rows[same], given)
-    for name in ("hardware", "tp", "precision", "max_num_seqs", "source", "arrivals"):
+    for name in ("hardware", "tp", "precision", "max_num_seqs", "source"):
         values.pop(name, None)
     like = keys[np.flatnonzero(same & (rows["workload"] == values["workload"]).to_numpy())[0]]
-    return values, [
+    words = [
         "The trace has no such deployment: the answer rests on what is shared with others.",
-        f"What is not given (engine, lengths, workload, drafting) is as on {like}.",
+        f"What is not given (engine, drafting) is as on {like}.",
     ]
+    if values["workload"] != given.get("workload"):
+        requests, more = _conversation(given, called)
+        values, words = values | requests, [*words, *more]
+    return values, words
+
+
+def _conversation(given: dict[str, Any], called: Callable[[str], str]) -> tuple[dict[str, Any], list[str]]:
+    """Give the requests of a server that was never measured: a conversation's, where they are not stated."""
+    requests = {"workload": WORKLOAD, "prompt_tokens": PROMPT_TOKENS, "output_tokens": OUTPUT_TOKENS}
+    taken = {name: value for name, value in requests.items() if name not in given}
+    if not taken:
+        return requests, []
+    said = [
+        f"{called(name)} {value if isinstance(value, str) else f'{value:g}'}" for name, value in taken.items()
+    ]
+    return requests, [f"Requests are taken as a conversation's: {', '.join(said)}."]
 
 
 def usual_drafting(
@@ -258,8 +281,7 @@ def _typical(rows: pd.DataFrame, given: dict[str, Any]) -> dict[str, Any]:
     # Lengths vary a little from run to run; the shape is known by their rounding.
     for name in ("prompt_tokens", "output_tokens"):
         values[name] = round(float(chosen[name].median()), 1)
-    if first["load_kind"] == "concurrency":
-        values["arrivals"] = None
+    values["arrivals"] = None  # a benchmark's spacing is no property of the traffic that is asked about
     if "max_num_seqs" in chosen:
         values["max_num_seqs"] = chosen["max_num_seqs"].max()
     for name in ("tp", "k", "max_num_seqs"):

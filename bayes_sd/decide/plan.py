@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.condition.frame import as_conditions
+from bayes_sd.decide.ground import ground_words, rows_behind
 from bayes_sd.decide.objective import Objective, read_objective
-from bayes_sd.decide.plan_words import plan_words
+from bayes_sd.decide.plan_words import plan_caveats, plan_words
 from bayes_sd.decide.speedup import quantiles
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.latency import running_curve, steady_state
+from bayes_sd.forecast.spread import spread_of_lengths
 from bayes_sd.forecast.sweep import Alternative, Prepared, prepare
 
 if TYPE_CHECKING:
@@ -87,7 +89,7 @@ def plan(
         speculation holds the higher rate.
 
         Attributes: ``slo``, ``probability``, ``rate_rps``, ``gpus_per_replica``, ``deployment``, ``arrivals``, ``extrapolates``,
-        ``words`` (sentences).
+        ``words`` and ``caveats`` (sentences).
 
     Raises
     ------
@@ -140,7 +142,10 @@ def plan(
         "extrapolates": dict(zip(prepared.names, prepared.conditions.extrapolates, strict=True)),
     }
 
-    result.attrs["words"] = plan_words(result)
+    result.attrs["words"] = [*plan_words(result), ground_words(rows_behind(posterior, prepared, cards))]
+    stated = base["output_tokens_std"].notna().iloc[0]
+    workload = str(base["workload"].iloc[0])
+    result.attrs["caveats"] = plan_caveats(result, None if stated else spread_of_lengths(workload)[0])
     return result
 
 

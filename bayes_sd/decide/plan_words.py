@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,13 +26,36 @@ def plan_words(result: xr.Dataset) -> list[str]:
     list of str
     """
     words = []
-    for name in result["alternative"].to_numpy():
-        words += _alternative(result.sel(alternative=name), _called(str(name), result.attrs), result.attrs)
     if "p_more" in result and float(result["promised_rate"].max()) > 0:
         words.append(_comparison(result))
+    for name in result["alternative"].to_numpy():
+        words += _alternative(result.sel(alternative=name), _called(str(name), result.attrs), result.attrs)
+    return words
+
+
+def plan_caveats(result: xr.Dataset, spread_cv: float | None) -> list[str]:
+    """Say what a promise leans on, one sentence each.
+
+    Parameters
+    ----------
+    result : Dataset
+        From :func:`bayes_sd.decide.plan.plan`.
+    spread_cv : float or None
+        Spread of output lengths over their mean that was taken because none was stated; None where one was.
+
+    Returns
+    -------
+    list of str
+    """
+    words = []
     for name, new in result.attrs["extrapolates"].items():
         if new:
             words.append(f"Never measured, {_called(name, result.attrs)}: {new}.")
+    if spread_cv is not None and re.search(r"p\d", result.attrs["slo"]):
+        words.append(
+            f"Percentiles hang on how much output lengths vary, which nobody stated: {spread_cv:.0%} of their mean is taken, "
+            "and the promise covers the doubt about it. Traffic that varies more keeps it less."
+        )
     return words
 
 

@@ -13,6 +13,8 @@ import numpy as np
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.break_even import VERDICTS, break_even_loads
 from bayes_sd.decide.caveats import caveats
+from bayes_sd.decide.ground import ground_words, rows_behind
+from bayes_sd.decide.speedup_words import speedup_words
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.latency import running_cap, service_curve
 from bayes_sd.forecast.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
@@ -106,7 +108,7 @@ def speedup(
         [requests/s]; ``p_regime`` (regime): of the four signs of (C1_R − 1, C2_R − 1), words in :data:`REGIMES`.
 
         Attributes: those of :func:`bayes_sd.forecast.sweep.sweep`, ``k``, ``drafter``, ``ci``, ``extrapolates``,
-        ``caveats`` (list of sentences).
+        ``answer`` and ``caveats`` (lists of sentences).
 
     Raises
     ------
@@ -141,6 +143,7 @@ def speedup(
         "extrapolates": prepared.conditions.extrapolates[1],
         "caveats": caveats(posterior, prepared, shown),
     }
+    result.attrs["answer"] = [*speedup_words(result), ground_words(rows_behind(posterior, prepared, cards))]
     return result
 
 

@@ -149,7 +149,9 @@ def check_format(path: Path | None) -> None:
         raise OutputError(f"{path}: end the name of --output on one of {', '.join(FORMATS)}")
 
 
-def write_result(path: Path, result: xr.Dataset, table: pd.DataFrame, summary: dict[str, Any]) -> None:
+def write_result(
+    path: Path, result: xr.Dataset, table: pd.DataFrame, summary: dict[str, Any], rows: str = "loads"
+) -> None:
     """Write a decision: a table (.csv), the summary and the table (.json), or the whole Dataset with its draws (.nc).
 
     Parameters
@@ -159,6 +161,8 @@ def write_result(path: Path, result: xr.Dataset, table: pd.DataFrame, summary: d
     result : Dataset
     table : DataFrame
     summary : dict
+    rows : str
+        What the table's rows are, in JSON.
 
     Raises
     ------
@@ -170,12 +174,18 @@ def write_result(path: Path, result: xr.Dataset, table: pd.DataFrame, summary: d
     if suffix == ".csv":
         write_csv(table, path)
     elif suffix == ".json":
-        text = json.dumps(summary | {"loads": records(table)}, indent=1)
+        text = json.dumps(summary | {rows: records(table)}, indent=1)
         write_atomically(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
     else:
-        # netCDF knows no lists of sentences.
-        attrs = {n: "\n".join(v) if isinstance(v, list) else v for n, v in result.attrs.items()}
+        # netCDF knows no lists of sentences, no tables in tables, and nothing that is not there.
+        attrs = {n: _attribute(v) for n, v in result.attrs.items() if v is not None}
         write_atomically(path, lambda beside: result.assign_attrs(attrs).to_netcdf(beside, engine="h5netcdf"))
+
+
+def _attribute(value: Any) -> Any:
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
+    return json.dumps(value) if isinstance(value, dict) else value
 
 
 def _bounds(name: str, band: np.ndarray, unit: str = "") -> dict[str, np.ndarray]:

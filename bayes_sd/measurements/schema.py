@@ -62,6 +62,8 @@ class Column:
     default : object
         Value of a blank cell, or of every row where the column is missing. None: unknown (NaN, or "" for
         text).
+    asked : object
+        The same in a conditions table or a question, where that differs; for rows of an open loop only.
     measured : {"required", "optional"}
         Whether a measurement table must have the column.
     condition : {"required", "optional", "result"}
@@ -86,6 +88,7 @@ class Column:
     open_low: bool = False
     choices: tuple[str, ...] = ()
     default: object = None
+    asked: object = None
     measured: Literal["required", "optional"] = "optional"
     condition: Literal["required", "optional", "result"] = "optional"
     role: Role = ""
@@ -241,6 +244,7 @@ COLUMNS: tuple[Column, ...] = (
         "spacing of an open loop's arrivals",
         choices=ARRIVALS,
         default="even",
+        asked="poisson",
         role="queueing",
         fit="cell",
     ),

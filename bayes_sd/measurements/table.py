@@ -61,8 +61,8 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     path : path-like
         A CSV file (UTF-8). ``hardware``, ``verifier``, ``prompt_tokens``, ``output_tokens``, ``load_kind``
         and ``load_value`` must be filled in every row; the rest may be missing or blank: tp 1, n_gpu = tp,
-        engine "unknown", precision fp16, method none, k 0, arrivals even, no caps. Result columns are
-        ignored.
+        engine "unknown", precision fp16, method none, k 0, arrivals Poisson (as nobody planned them), no caps. Result
+        columns are ignored.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     _check_header(path, header, needed)
     results = {c.name for c in COLUMNS if c.condition == "result"}
     keep = [name if name not in results else "" for name in header]
-    frame = _frame(path, keep, _parse(path, keep, rows, needed=needed))
+    frame = _frame(path, keep, _parse(path, keep, rows, needed=needed, asked=True))
     return frame.drop(columns=[*results, "latency_s", "latency_statistic"])
 
 
@@ -113,7 +113,7 @@ def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
     needed = [c.name for c in COLUMNS if c.condition == "required"]
     keep = [name for name in dict.fromkeys([*given, *needed]) if name not in results]
     path = Path(where)
-    records = _parse(path, keep, [(1, [given.get(name, "") for name in keep])], needed=needed)
+    records = _parse(path, keep, [(1, [given.get(name, "") for name in keep])], needed=needed, asked=True)
     frame = _frame(path, keep, records)
     return frame.drop(columns=[*results, "latency_s", "latency_statistic"])
 
@@ -140,7 +140,11 @@ def _check_header(path: Path, header: list[str], required: Iterable[str]) -> Non
 
 
 def _parse(
-    path: Path, header: list[str], rows: list[tuple[int, list[str]]], needed: Iterable[str]
+    path: Path,
+    header: list[str],
+    rows: list[tuple[int, list[str]]],
+    needed: Iterable[str],
+    asked: bool = False,
 ) -> list[Record]:
     columns = [BY_NAME.get(name) for name in header]
     needed = set(needed)
@@ -162,7 +166,7 @@ def _parse(
         except CardError as error:
             raise DataError(f"{path}, row {number}: {error}") from error
         record["understood"] = understood
-        _fill_defaults(path, record)
+        _fill_defaults(path, record, asked)
         wrong = contradiction(record)
         if wrong:
             raise DataError(f"{path}, row {number}, column {wrong[0]}: {wrong[1]}")
@@ -170,8 +174,10 @@ def _parse(
     return records
 
 
-def _fill_defaults(path: Path, record: Record) -> None:
+def _fill_defaults(path: Path, record: Record, asked: bool) -> None:
     for column in COLUMNS:
+        if asked and column.asked is not None and record["load_kind"] == "rate":
+            record.setdefault(column.name, column.asked)
         if column.default is not None:
             record.setdefault(column.name, column.default)
     record.setdefault("source", path.stem)

@@ -1,6 +1,7 @@
 """``speedup`` and ``tune`` as a user meets them: what they say, what they write, and bad input in one line."""
 
 import json
+import re
 import sys
 
 import pandas as pd
@@ -41,15 +42,40 @@ def plain_trace(small_fit, tmp_path_factory):
 def test_speedup_without_options_says_what_it_chose(call, small_trace):
     code, out, _ = call("speedup", small_trace)
     assert code == 0
-    for words in (
-        "Deployment: Llama-3.1-8B-Instruct | 1x A100",
-        "P(faster)",
-        "Break-even",
-        "C1_R",
-        "Regime",
-        "Mind:",
-    ):
+    for words in ("Deployment: Llama-3.1-8B-Instruct | 1x A100", "P(faster)", "Mind:", "Poisson", "±", "k ="):
         assert words in out
+    assert "C1_R" not in out
+    code, out, _ = call("speedup", small_trace, "--explain")
+    for words in ("reak-even", "C1_R", "Regime"):
+        assert words in out
+
+
+@pytest.mark.parametrize("command", [("speedup",), ("tune",), ("plan", "--slo", "p95<8s", "--rate", "20")])
+def test_a_decision_comes_first_and_fits_a_terminal(call, small_trace, command):
+    """The decision in the first line, what it rests on in the first paragraph, what was assumed before the numbers."""
+    code, out, err = call(command[0], small_trace, *command[1:])
+    assert code == 0, err
+    lines = out.splitlines()
+    paragraph = " ".join(lines[: lines.index("")])
+    assert lines[0].split()[0] in ("Speculate", "Draft", "Speculation")
+    assert "measured rows of this server" in paragraph
+    assert out.index("Chosen for you:") < out.index("[90% interval]")
+    assert "±" in out and "gsm8k" in out
+    assert len(lines) <= 42
+    assert all(len(line) <= 80 for line in lines if not line.startswith("vLLM:"))
+    assert "\x1b" not in out and "…" not in out
+
+
+def test_colour_is_for_terminals_and_does_nothing_else(call, small_trace, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    options = ("speedup", small_trace, "--loads", "1,2")
+    _, styled, _ = call(*options)
+    monkeypatch.setenv("NO_COLOR", "1")
+    _, plain, _ = call(*options)
+    bare = re.sub(r"\x1b\[[0-9;]*m", "", styled)
+    assert "\x1b[" in styled and not re.search(r"\x1b\[[0-9;]*3[0-7]m", plain)
+    assert bare == re.sub(r"\x1b\[[0-9;]*m", "", plain)
 
 
 def test_speedup_writes_what_it_prints(call, small_trace, tmp_path):
@@ -72,7 +98,7 @@ def test_tune_writes_vllms_table_with_its_evidence(call, small_trace, tmp_path):
     target = tmp_path / "spec.json"
     code, out, err = call("tune", small_trace, "--loads", "1,8,64", "--max-num-seqs", 64, "--vllm", target)
     assert code == 0, err
-    assert "--speculative-config" in out and "speed lost" in out
+    assert "--speculative-config" in out and "gives away" in out
     config = json.loads(target.read_text())
     rows = pd.read_csv(tmp_path / "spec.csv")
     assert rows[["start", "end", "k"]].to_numpy().tolist() == config["num_speculative_tokens_per_batch_size"]
@@ -85,7 +111,7 @@ def test_tune_compares_drafters(call, small_trace):
     code, out, err = call("tune", small_trace, *names, "--loads", "1,64", "--longest", 4)
     assert code == 0, err
     assert "A = EAGLE3-Llama-3.1-8B, B = EAGLE-Llama-3.1-8B" in out
-    assert "best one drafts with" in out
+    assert "best one drafts with" in out and " with EAGLE" in out.split("\n\n")[0].replace("\n", " ")
 
 
 def test_a_row_of_a_file(call, small_trace, tmp_path):
@@ -97,7 +123,7 @@ def test_a_row_of_a_file(call, small_trace, tmp_path):
     )
     code, out, err = call("speedup", small_trace, "--conditions", file, "--row", 2, "--loads", "2,4")
     assert code == 0, err
-    assert "k=3" in out and "Row 2 of the 2" in out
+    assert "k = 3" in out and "Row 2 of the 2" in out
     code, out, err = call("speedup", small_trace, "--conditions", file, "--loads", "2,4")
     assert code == 0, err
     assert "Drafting: eagle3" in out
@@ -109,6 +135,7 @@ def test_an_unmeasured_gpu_is_answered_and_named(call, small_trace):
     )
     assert code == 0, err
     assert "The trace has no such deployment" in out and "This GPU was never measured" in out
+    assert "No row of this server was measured" in out and "Requests: chat, 1000 prompt + 200 ±" in out
 
 
 def test_no_speculation_in_the_trace(call, plain_trace):

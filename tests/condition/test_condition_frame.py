@@ -20,7 +20,7 @@ def test_the_needed_columns_are_enough():
     assert {c.name for c in COLUMNS if c.condition != "result"} <= set(frame.columns)
     row = frame.iloc[0]
     assert (row["tp"], row["n_gpu"], row["k"], row["method"], row["drafter"]) == (1, 1, 0, "none", "")
-    assert (row["precision"], row["engine"], row["arrivals"]) == ("fp16", "unknown", "even")
+    assert (row["precision"], row["engine"], row["arrivals"]) == ("fp16", "unknown", "poisson")
     assert np.isnan(row["max_num_seqs"])
 
 

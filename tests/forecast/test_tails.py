@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from bayes_sd.condition.defaults import OUTPUT_TOKENS_CV, OUTPUT_TOKENS_CV_LOG_SD
 from bayes_sd.forecast import predict
 from bayes_sd.forecast.grid import curve_points, straight_between
 from bayes_sd.forecast.spread import request_spread, usual_length_cv
@@ -179,9 +180,19 @@ def test_lengths_spread_as_stated_else_as_their_workload(small_fit, three, cards
     from bayes_sd.forecast.conditions import resolve
 
     frame = three.assign(workload=["humaneval", "gsm8k", "gsm8k"], output_tokens_std=[np.nan, np.nan, 51.2])
-    spread = request_spread(small_fit, resolve(frame, small_fit, cards))
     stated = 51.2 / three["output_tokens"].iloc[2]
-    np.testing.assert_allclose(spread.length_cv, [usual_length_cv("humaneval"), 0.0, stated])
+    rows = request_spread(small_fit, resolve(frame.assign(latency_s=1.0), small_fit, cards))
+    np.testing.assert_allclose(
+        rows.length_cv, [[usual_length_cv("humaneval"), 0.0, stated]] * small_fit.n_draws
+    )
+    # A question is about traffic, which no benchmark's fixed length describes: a conversation's spread, with its doubt.
+    asked = request_spread(
+        small_fit, resolve(frame.drop(columns="latency_s", errors="ignore"), small_fit, cards)
+    )
+    assert np.ptp(asked.length_cv[:, [0, 2]], axis=0).max() < 1e-12
+    np.testing.assert_allclose(asked.length_cv[0, [0, 2]], [usual_length_cv("humaneval"), stated])
+    assert np.median(asked.length_cv[:, 1]) == pytest.approx(OUTPUT_TOKENS_CV, rel=0.06)
+    assert np.std(np.log(asked.length_cv[:, 1])) == pytest.approx(OUTPUT_TOKENS_CV_LOG_SD, rel=0.2)
     assert usual_length_cv("random 1k-8k") == pytest.approx(0.2 / np.sqrt(12) / 0.9, abs=1e-3)
 
 
