@@ -6,6 +6,7 @@ import click
 
 from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.setting import asked_condition
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 
@@ -43,7 +44,6 @@ def plan(
     import json
 
     from bayes_sd.cli.plan_page import plan_table, print_plan, told
-    from bayes_sd.cli.setting import asked_condition
     from bayes_sd.decide.objective import read_objective
     from bayes_sd.decide.plan import check_plan
     from bayes_sd.decide.plan import plan as run

@@ -8,6 +8,7 @@ from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.setting import asked_condition
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 
@@ -41,7 +42,6 @@ def speedup(
     import json
 
     from bayes_sd.cli.decisions import print_speedup
-    from bayes_sd.cli.setting import asked_condition
     from bayes_sd.decide.speedup import speedup as run
     from bayes_sd.decide.tables import check_format, records, speedup_summary, speedup_table, write_result
 

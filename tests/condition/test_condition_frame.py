@@ -89,7 +89,7 @@ def test_choices_are_read_as_in_a_file():
 
 def test_blank_cells_take_the_default():
     row = as_conditions(NEEDED | {"tp": np.nan, "precision": None, "arrivals": ""}).iloc[0]
-    assert (row["tp"], row["n_gpu"], row["precision"], row["arrivals"]) == (1, 1, "fp16", "even")
+    assert (row["tp"], row["n_gpu"], row["precision"], row["arrivals"]) == (1, 1, "fp16", "poisson")
 
 
 def test_other_columns_stay():
