@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from bayes_sd.posterior import save_posterior as save
     from bayes_sd.posterior import save_posterior as save_posterior
     from bayes_sd.report.build import make_report as make_report
+    from bayes_sd.report.explore import make_explorer as make_explorer
     from bayes_sd.sample.fit import FitResult as FitResult
     from bayes_sd.sample.fit import fit as fit
     from bayes_sd.sample.settings import SamplerSettings as SamplerSettings
@@ -118,6 +119,7 @@ _PUBLIC = {
     "load_cards": "cards.load",
     "Cards": "cards.load",
     "make_report": "report.build",
+    "make_explorer": "report.explore",
     "BayesSdError": "errors",
     "CardError": "errors",
     "ConditionError": "errors",
@@ -168,6 +170,7 @@ __all__ = [
     "load_acceptance",
     "load_cards",
     "load_posterior",
+    "make_explorer",
     "make_report",
     "measured_configurations",
     "monitor",

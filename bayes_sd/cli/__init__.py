@@ -21,6 +21,7 @@ COMMANDS = {
     "bands": ("bayes_sd.cli.bands", "Latency over load: bands, measured points, collapse, stages."),
     "monitor": ("bayes_sd.cli.monitor", "Live numbers against the posterior: p-values, drift, alarms."),
     "report": ("bayes_sd.cli.report", "A report of a posterior as one HTML page."),
+    "explore": ("bayes_sd.cli.explore", "An interactive page: sliders for load, lengths, k, acceptance."),
     "speedup": ("bayes_sd.cli.speedup", "Speedup of speculation over load, its break-even, and why."),
     "tune": ("bayes_sd.cli.tune", "Best draft length and drafter by load; vLLM's table of it."),
     "plan": ("bayes_sd.cli.plan", "Replicas and cost for a rate within a latency objective."),

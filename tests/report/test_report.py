@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from browser import opened
 
 from bayes_sd.report.build import FORMS, KINDS, make_report, read_source, to_quarto
 
@@ -74,19 +75,7 @@ def test_each_number_has_a_reading_and_a_caveat(pages, kind):
 @pytest.mark.parametrize("kind", KINDS_RUN)
 def test_a_page_opens_in_a_browser_without_complaint(pages, kind):
     """Headless Chromium: every image has a size, the console stays silent, nothing is wider than the window."""
-    browser, driver = shutil.which("chromium") or shutil.which("google-chrome"), shutil.which("chromedriver")
-    if browser is None or driver is None:
-        pytest.skip("no Chromium with its driver on this machine")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = browser
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1000,900"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    with webdriver.Chrome(options=options, service=Service(driver)) as window:
-        window.get(pages(kind).as_uri())
+    with opened(pages(kind)) as window:
         widths = window.execute_script("return [...document.images].map(i => i.naturalWidth)")
         wide = window.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
         assert window.get_log("browser") == []

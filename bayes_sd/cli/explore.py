@@ -1,0 +1,37 @@
+"""``explore``: one interactive page of a posterior."""
+
+from pathlib import Path
+
+import click
+
+from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
+from bayes_sd.cli.opened import open_trace
+
+
+@click.command()
+@trace_options
+@condition_options
+@click.option(
+    "--output",
+    default=Path("explore.html"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="HTML file to write.",
+)
+def explore(trace, asked, output, models, seed, accept_unconverged):
+    """Write a page with sliders for load, lengths, draft length, acceptance and objective, that answers as they move.
+
+    One HTML file that needs nothing else: it carries draws of the posterior and computes in the browser. Without options it is
+    about the trace's deployment with most speculative rows.
+
+    \b
+    Example:  uv run bayes_sd explore traces/llama.nc --workload humaneval --output explore.html
+    """
+    from bayes_sd.condition import base_condition
+    from bayes_sd.report.explore import make_explorer
+
+    one_drafter(asked)
+    posterior, cards = open_trace(trace, models, accept_unconverged)
+    base, words = base_condition(posterior, cards, asked, "rate", speculate=True)
+    make_explorer(posterior, base, output, cards, seed, words)
+    click.echo(f"{output}: open it in a browser; it needs no server")

@@ -1,0 +1,222 @@
+"""What an interactive page computes with: thinned draws of one deployment's servers, over lengths and draft lengths.
+
+The page does not know what a step is made of. Here the package's own service curve is evaluated at numbers in flight, for every
+stop of the sliders, and split by what the page may change: the part that falls with the tokens committed per cycle (decoding),
+and the rest (prefill). A new cost in :class:`~bayes_sd.latency.service.StageCosts` is therefore in the page without a change of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayes_sd.decide.tune import DRAFT_LENGTHS
+from bayes_sd.forecast.alternatives import Alternative
+from bayes_sd.forecast.conditions import Conditions, resolve
+from bayes_sd.forecast.costs import PredictedCosts, costs_for
+from bayes_sd.forecast.latency import running_cap, service_curve
+from bayes_sd.forecast.spread import RequestSpread, request_spread
+from bayes_sd.forecast.tails import own_prefill_s
+from bayes_sd.latency.kernel import KNOTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayes_sd.cards import Cards
+    from bayes_sd.posterior.posterior import Posterior
+
+DRAWS = 200
+"""Draws that a page carries: a probability is then good to four points of a hundred or better."""
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
+"""Stops of the lengths' sliders, relative to the condition's own."""
+PER_DOUBLING = 2
+"""Points of a service curve per doubling of the number in flight, besides those where kernels bend it."""
+PREFILL_POINTS = 4
+SCALARS = ("committed", "held", "misfit", "own", "luck")
+"""Numbers of one draw beside the curves: tokens per cycle, requests that the cache holds, factor of the shape's misfit, seconds of a
+request's own prefill, sd of acceptance from request to request [log odds]."""
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Draws of servers.
+
+    Attributes
+    ----------
+    prompt, output : list of int
+        Stops of the lengths [tokens].
+    draft_lengths : list of int
+        0, no speculation, first.
+    points : list of list of float
+        Numbers in flight at which decoding is given, for each draft length.
+    prefill_points : list of float
+        The same of prefill.
+    draws : array, shape (prompt, output, draft length, draw, field)
+        Fields: decoding at one token per cycle at each of `points` [s], prefill at each of `prefill_points` [s], and
+        :data:`SCALARS`.
+    length_cv : array, shape (prompt, output, draft length)
+        Coefficient of variation of output lengths.
+    cap : float
+        Most requests that run, infinite where nothing says.
+    most : int
+        Most that run in any draw of an open loop.
+    """
+
+    prompt: list[int]
+    output: list[int]
+    draft_lengths: list[int]
+    points: list[list[float]]
+    prefill_points: list[float]
+    draws: np.ndarray
+    length_cv: np.ndarray
+    cap: float
+    most: int
+
+
+def thinned(posterior: Posterior, draws: int = DRAWS) -> tuple[Posterior, int]:
+    """Take every n-th draw, so that about `draws` are left; give n too."""
+    step = max(1, -(-posterior.n_draws // draws))
+    return replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, step))), step
+
+
+def draw_servers(
+    posterior: Posterior,
+    base: pd.DataFrame,
+    cards: Cards,
+    seed: int = 0,
+    draft_lengths: Sequence[int] = DRAFT_LENGTHS,
+) -> Servers:
+    """Draw the servers of a condition at every stop of lengths and draft length.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        With the draws to carry, from :func:`thinned`.
+    base : DataFrame
+        One row that speculates.
+    cards : Cards
+    seed : int
+        For what the posterior has not seen.
+    draft_lengths : sequence of int
+        With 0 first.
+
+    Returns
+    -------
+    Servers
+
+    Raises
+    ------
+    CardError, ConditionError
+        If the condition names something that nothing is known about.
+    """
+    row = base.iloc[0]
+    prompt, output = (_stops(row[name]) for name in ("prompt_tokens", "output_tokens"))
+    conditions = resolve(_frame(base, prompt, output, draft_lengths), posterior, cards)
+    costs = costs_for(posterior, conditions, cards, seed)
+    spread = request_spread(posterior, conditions, seed)
+    many = range(len(conditions))
+    most = int(max(running_cap(costs, conditions, i).max() for i in many))
+    points = _points(most, draft_lengths)
+    few = np.unique(np.round(np.geomspace(1.0, max(most, 2), PREFILL_POINTS)))
+    at = [points[i % len(points)] for i in many]
+    values = np.stack([_fields(costs, conditions, spread, i, (at[i], few)) for i in many])
+    shape = (len(prompt), len(output), len(draft_lengths))
+    return Servers(
+        prompt=prompt,
+        output=output,
+        draft_lengths=[int(k) for k in draft_lengths],
+        points=[p.tolist() for p in points],
+        prefill_points=few.tolist(),
+        draws=values.reshape(*shape, *values.shape[1:]),
+        length_cv=spread.length_cv.reshape(shape),
+        cap=float(conditions.cap[0]),
+        most=most,
+    )
+
+
+def _stops(length: float) -> list[int]:
+    return sorted({max(1, round(float(length) * factor)) for factor in FACTORS})
+
+
+def _frame(base: pd.DataFrame, prompt: list[int], output: list[int], lengths: Sequence[int]) -> pd.DataFrame:
+    """Give the conditions of all stops; the share of a prompt that is cached stays, as does the relative spread of lengths."""
+    import pandas as pd
+
+    row = base.iloc[0]
+    grown = {"cached_prompt_tokens": "prompt_tokens", "output_tokens_std": "output_tokens"}
+    rows = []
+    for p in prompt:
+        for g in output:
+            other = row.copy()
+            other["prompt_tokens"], other["output_tokens"] = float(p), float(g)
+            for name, by in grown.items():
+                if name in row and pd.notna(row[name]):
+                    other[name] = row[name] * other[by] / row[by]
+            rows += [Alternative(k).row(other) for k in lengths]
+    return pd.DataFrame(rows).astype(base.dtypes.to_dict()).reset_index(drop=True)
+
+
+def _points(most: int, draft_lengths: Sequence[int]) -> list[np.ndarray]:
+    """Choose numbers in flight for each draft length: where kernels bend the curve, and between; alike in number."""
+    end = float(max(most, 2))
+    chosen = []
+    for k in draft_lengths:
+        bends = 2.0**KNOTS / (k + 1.0)
+        chosen.append([1.0, *bends[(bends > 1.0) & (bends < end)], end])
+    longest = max(len(points) for points in chosen) * PER_DOUBLING
+    for points in chosen:
+        while len(points) < longest:
+            wide = int(np.argmax(np.diff(np.log(points))))
+            points.insert(wide + 1, float(np.sqrt(points[wide] * points[wide + 1])))
+    return [np.array(points) for points in chosen]
+
+
+def _fields(
+    costs: PredictedCosts,
+    conditions: Conditions,
+    spread: RequestSpread,
+    i: int,
+    points: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Give one condition's fields, shape (draw, field)."""
+    endless = replace(costs, committed=np.full_like(costs.committed, np.inf))
+    committed = costs.committed[:, i]
+    at, few = points
+    whole = service_curve(costs, conditions, i, at[None, :])[0]
+    decode = (whole - service_curve(endless, conditions, i, at[None, :])[0]) * committed[:, None]
+    prefill = service_curve(endless, conditions, i, few[None, :])[0]
+    scalars: dict[str, Any] = {
+        "committed": committed,
+        "held": costs.cache_requests[:, i],
+        "misfit": np.exp(costs.misfit[:, i]),
+        "own": own_prefill_s(costs, conditions, i),
+        "luck": spread.draft_log_odds_sd[:, i],
+    }
+    columns = [np.broadcast_to(scalars[name], committed.shape) for name in SCALARS]
+    return np.concatenate([decode, prefill, np.stack(columns, axis=1)], axis=1)
+
+
+def packed(values: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Pack numbers into 16 bits each, evenly spaced in their logarithm; 0 stands for 0.
+
+    Parameters
+    ----------
+    values : array
+        At least 0.
+
+    Returns
+    -------
+    codes : uint16 array
+        Of the same shape.
+    low, step : float
+        A code c > 0 means exp(low + step·(c − 1)).
+    """
+    logs = np.log(values, out=np.full(values.shape, -np.inf), where=values > 0)
+    finite = logs[np.isfinite(logs)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    step = max(high - low, 1e-12) / 65534.0
+    codes = np.where(np.isfinite(logs), np.round((logs - low) / step) + 1.0, 0.0)
+    return codes.astype("<u2"), low, step
