@@ -1,6 +1,6 @@
-"""Accuracy on real rows held out of the fit: the hierarchical model, it without pooling, and point fits.
+"""Accuracy and honesty on real rows held out of the fit: the hierarchical model, it without pooling, and point fits.
 
-    uv run python benchmarks/accuracy.py --family llama [--draws 500 --tune 500 --chains 2] [--json FILE]
+    uv run python benchmarks/accuracy.py --family llama --splits a,b,c [--store FILE] [--figure FILE]
 
 Rows are chosen by sorted names before anything is fitted:
 
@@ -9,341 +9,232 @@ pair  those among them that were the only ones of their drafter on their deploym
 load  one load, the middle one, of another configuration in eight: all that a line per configuration predicts
 b     whole deployments, one in six of those whose hardware stays in the fit with the same verifier
 c     one cell (draft length × workload) of each drafting pair that keeps another cell, in two folds
+t     all tensor-parallel sizes of each stack but one, which rotates
+p     the longest prompts of each deployment that has shorter ones, by a half or more
+e     speculating rows of one engine with one method, or of one source, one at a time
+v     whole verifiers, one at a time (with --family all: whole families)
+s     whole sources, one at a time: --sources a,b+c (b and c together); by default each with less than half of the rows
 g     whole GPU models with 20 rows or more, a third of them at a time, in three folds
-v     whole verifiers, one at a time, each in a fold (with --family all: whole families)
+h     the same, one at a time
 
 A configuration is deployment × method × drafter × k × workload. `a`, `pair` and `load` share one fit. A held-out row
-states its own tokens per cycle, E. Repeats of a cell are averaged before. The models compared:
+states its own tokens per cycle, E; a question of which way is faster does not. Repeats of a cell are averaged before.
+With `--store` each finished fit is kept in a JSON-lines file, and is not done again by the same code on the same tables.
+
+The models compared:
 
 hierarchical   this package's
 no pooling     the same with nothing shared between deployments
 six            stage coefficients by deployment, Kong et al. 2026 (arXiv:2605.15051) with their trends in length
 two            L = C1/(1 − λC2) by configuration, the same paper
 
-Columns: held-out rows, those that the model can predict, median and mean absolute error of latency [%], share
-of rows inside the 90 % predictive interval, and continuous ranked probability score (CRPS) of log latency,
-which for a point is the absolute error.
+Columns, rows of one deployment being one error (± is the standard error of a mean over deployments): deployments; rows
+held out, and those of them that the model can predict; err %, median error of latency over rows; dep %, mean over
+deployments of their median error; 50 80 90 95, share inside the predictive intervals of so much; width, log width of the
+90 % one; CRPS of log latency, which for a point is the absolute error.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
-from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scoring import scores
+from scoring.predictions import LEVELS, MODELS, score_fold
+from scoring.runner import Job, Store, revision, run_jobs, say
+from scoring.splits import MAKERS, Split, make_splits, with_names
 
-ONE_IN_CONFIGURATIONS, ONE_IN_DEPLOYMENTS, CELL_FOLDS, GPU_FOLDS = 8, 6, 2, 3
-LEAST_GPU_ROWS = 20
-LEVEL = 0.9
-POINTS = {"six": "fit_stages", "two": "fit_lines"}
-WHOLE = ("b", "g", "v")
-"""Splits that hold out whole deployments."""
-MODELS = ("hierarchical", "no pooling", *POINTS)
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows to hold out of one fit, each labelled by what it tests.
-
-    Attributes
-    ----------
-    name : str
-    label : array of str, shape (row,)
-        Empty for rows that are fitted.
-    """
-
-    name: str
-    label: np.ndarray
-
-
-def with_names(frame: pd.DataFrame, cards: Any) -> pd.DataFrame:
-    """Add columns `deployment`, `pair` (empty without speculation), `configuration`."""
-    from bayes_sd.baseline import configuration_names, deployment_names
-    from bayes_sd.baseline.names import drafting_names
-
-    deployment, drafting = deployment_names(frame, cards), drafting_names(frame, cards)
-    pair = [f"{d} | {n}" if n else "" for d, n in zip(deployment, drafting, strict=True)]
-    hardware = [cards.hardware(name).name for name in frame["hardware"]]
-    return frame.assign(
-        deployment=deployment,
-        pair=pair,
-        configuration=configuration_names(frame, cards),
-        hardware_name=hardware,
-    )
-
-
-def configuration_split(frame: pd.DataFrame) -> Split:
-    """One configuration in eight, and one load of another one in eight."""
-    label = np.full(len(frame), "", dtype=object)
-    names = sorted(set(frame["configuration"]))
-    for name in names[3::ONE_IN_CONFIGURATIONS]:
-        own = (frame["configuration"] == name).to_numpy()
-        same = (frame["deployment"] == frame.loc[own, "deployment"].iloc[0]).to_numpy()
-        if (same & ~own & (label == "")).any():
-            label[own] = "a"
-    pair = frame["pair"].to_numpy()
-    for name in set(pair[label == "a"]) - set(pair[label == ""]):
-        label[(pair == name) & (label == "a")] = "pair"
-    for name in names[7::ONE_IN_CONFIGURATIONS]:
-        own = np.flatnonzero(frame["configuration"] == name)
-        ordered = own[np.argsort(frame["load_value"].to_numpy()[own], kind="stable")]
-        if len(set(frame["load_value"].iloc[own])) > 2:
-            label[ordered[len(ordered) // 2]] = "load"
-    return Split("a", label)
-
-
-def deployment_split(frame: pd.DataFrame) -> Split:
-    """One deployment in six, of those whose hardware and verifier another deployment has."""
-    first = frame.drop_duplicates("deployment").sort_values("deployment")
-    stays = first.groupby(["verifier", "hardware"])["deployment"].transform("size") > 1
-    label = np.full(len(frame), "", dtype=object)
-    for _, row in first[stays].iloc[2::ONE_IN_DEPLOYMENTS].iterrows():
-        own = (frame["deployment"] == row["deployment"]).to_numpy()
-        same = ((frame["hardware"] == row["hardware"]) & (frame["verifier"] == row["verifier"])).to_numpy()
-        if (same & ~own & (label == "")).any():
-            label[own] = "b"
-    return Split("b", label)
-
-
-def cell_split(frame: pd.DataFrame, fold: int) -> Split:
-    """One cell of each drafting pair that has two or more, another one in each fold."""
-    label = np.full(len(frame), "", dtype=object)
-    for i, pair in enumerate(sorted(set(frame["pair"]) - {""})):
-        cells = sorted(set(frame.loc[frame["pair"] == pair, "configuration"]))
-        if len(cells) > 1:
-            held = cells[(i + fold) % len(cells)]
-            label[(frame["configuration"] == held).to_numpy()] = "c"
-    return Split(f"c{fold + 1}", label)
-
-
-def gpu_split(frame: pd.DataFrame, fold: int) -> Split:
-    """A third of the GPU models that have rows enough, another one in each fold."""
-    rows = frame["hardware_name"].value_counts()
-    names = sorted(rows.index[rows >= LEAST_GPU_ROWS])[fold::GPU_FOLDS]
-    return Split(f"g{fold + 1}", np.where(frame["hardware_name"].isin(names), "g", ""))
-
-
-def verifier_split(frame: pd.DataFrame, name: str) -> Split:
-    """One verifier."""
-    return Split(f"v {name}", np.where(frame["verifier"] == name, "v", ""))
-
-
-def blind(frame: pd.DataFrame) -> pd.DataFrame:
-    """Leave out every result, so that no model can see an answer; what states E stays."""
-    from bayes_sd.measurements.schema import COLUMNS
-
-    stating = {"n_drafts", "n_accepted_tokens"}
-    results = {c.name for c in COLUMNS if c.condition == "result"} - stating
-    return frame.drop(columns=[c for c in frame if c in results | {"latency_s", "latency_statistic"}])
-
-
-def crps_log(draws_s: np.ndarray, latency_s: np.ndarray) -> np.ndarray:
-    """CRPS of log latency from draws of shape (draw, row): E|X − y| − E|X − X'|/2, the latter unbiased."""
-    x = np.sort(np.log(draws_s), axis=0)
-    n = len(x)
-    weight = (2.0 * np.arange(1, n + 1) - n - 1)[:, None] / (n * (n - 1))
-    with np.errstate(invalid="ignore"):
-        return np.abs(x - np.log(latency_s)).mean(axis=0) - (weight * x).sum(axis=0)
-
-
-def score_posterior(
-    train: pd.DataFrame, test: pd.DataFrame, pooled: bool, args: argparse.Namespace, cards: Any
-) -> pd.DataFrame:
-    """Fit and predict; columns `median_s, lower_s, upper_s, crps`, one row a test row."""
-    from bayes_sd.forecast import predict
-    from bayes_sd.model.spec import ModelSpec
-    from bayes_sd.sample.fit import fit_frame
-    from bayes_sd.sample.settings import SamplerSettings
-
-    settings = SamplerSettings(draws=args.draws, tune=args.tune, chains=args.chains, seed=args.seed)
-    spec = ModelSpec(family=args.family, pooled=pooled)
-    posterior, gate = fit_frame(train, spec, settings, cards)
-    say("gate " + ("passed" if gate.passed else "not passed: " + "; ".join(gate.failures)))
-    drawn = predict(posterior, blind(test), cards, seed=args.seed)
-    tails = [(1.0 - LEVEL) / 2.0, 0.5, (1.0 + LEVEL) / 2.0]
-    lower, _, upper = np.quantile(drawn.measured_s, tails, axis=0, method="inverted_cdf")
-    median = np.quantile(drawn.latency_s, 0.5, axis=0, method="inverted_cdf")
-    crps = crps_log(drawn.measured_s, test["latency_s"].to_numpy())
-    return pd.DataFrame(
-        {"median_s": median, "lower_s": lower, "upper_s": upper, "crps": crps}, index=test.index
-    )
-
-
-def score_point(train: pd.DataFrame, test: pd.DataFrame, name: str, cards: Any) -> pd.DataFrame:
-    """Fit and predict by the point fit `name`; columns as those of :func:`score_posterior`."""
-    from bayes_sd import baseline
-
-    found = getattr(baseline, POINTS[name])(train, cards).predict(blind(test))
-    crps = np.abs(np.log(found / test["latency_s"].to_numpy()))
-    return pd.DataFrame(
-        {"median_s": found, "lower_s": np.nan, "upper_s": np.nan, "crps": crps}, index=test.index
-    )
-
-
-def run_split(frame: pd.DataFrame, split: Split, args: argparse.Namespace, cards: Any) -> list[pd.DataFrame]:
-    """Score every model on a split; one table a model."""
-    held = split.label != ""
-    train, test = frame[~held], frame[held]
-    kept = [
-        "deployment",
-        "configuration",
-        "k",
-        "prompt_tokens",
-        "output_tokens",
-        "load_kind",
-        "load_value",
-        "latency_s",
-    ]
-    scored = []
-    for model in args.models.split(","):
-        began = time.perf_counter()
-        if model in POINTS:
-            found = score_point(train, test, model, cards)
-        else:
-            found = score_posterior(train, test, model == "hierarchical", args, cards)
-        about = test[kept].assign(split=split.label[held], fit=split.name, model=model)
-        scored.append(about.join(found))
-        say(
-            f"{split.name}: {model}, {len(train)} fitted, {len(test)} held out, {time.perf_counter() - began:.0f} s"
-        )
-    return scored
-
-
-def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give the table of the module's docstring."""
-    lines = []
-    for (split, model), own in rows.groupby(["split", "model"], sort=False):
-        usable = own[np.isfinite(own["median_s"])]
-        error = 100.0 * (usable["median_s"] / usable["latency_s"] - 1.0).abs()
-        inside = usable["latency_s"].between(usable["lower_s"], usable["upper_s"])
-        lines.append(
-            {
-                "split": split,
-                "model": model,
-                "rows": len(own),
-                "predicted": len(usable),
-                "median_ape": error.median(),
-                "mean_ape": error.mean(),
-                "coverage_90": np.nan if model in POINTS else inside.mean(),
-                "crps": usable["crps"].mean(),
-            }
-        )
-    order = {"a": 0, "pair": 1, "load": 2, "b": 3, "c": 4, "g": 5, "v": 6}
-    return pd.DataFrame(lines).sort_values(by="split", key=lambda s: s.map(order), kind="stable")
-
-
-def by_deployment(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give error and coverage of each whole deployment that was held out, ours and without pooling."""
-    ours = rows[rows["split"].isin(WHOLE) & ~rows["model"].isin(POINTS)]
-    ours = ours.assign(
-        error=100.0 * (ours["median_s"] / ours["latency_s"] - 1.0),
-        inside=ours["latency_s"].between(ours["lower_s"], ours["upper_s"]),
-        half_width=50.0 * np.log(ours["upper_s"] / ours["lower_s"]),
-    )
-    groups = ours.groupby(["model", "deployment"], sort=True)
-    return groups.agg(
-        rows=("error", "size"),
-        median_error=("error", "median"),
-        median_ape=("error", lambda e: e.abs().median()),
-        coverage_90=("inside", "mean"),
-        half_width=("half_width", "mean"),
-    ).reset_index()
-
-
-def worst(rows: pd.DataFrame, number: int) -> pd.DataFrame:
-    """Give the worst rows of the hierarchical model, and what the stage coefficients say of them."""
-    ours = rows[rows["model"] == "hierarchical"]
-    six = rows.loc[rows["model"] == "six", ["fit", "row_id", "median_s"]].rename(
-        columns={"median_s": "six_s"}
-    )
-    both = ours.merge(six, on=["fit", "row_id"], how="left")
-    both["error_pct"] = 100.0 * (both["median_s"] / both["latency_s"] - 1.0)
-    columns = [
-        "split",
-        "configuration",
-        "load_value",
-        "latency_s",
-        "median_s",
-        "lower_s",
-        "upper_s",
-        "six_s",
-        "error_pct",
-    ]
-    order = both["error_pct"].abs().sort_values(ascending=False).index
-    return (
-        both.loc[order, columns].groupby("split", sort=True).head(number).sort_values("split", kind="stable")
-    )
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+OURS = MODELS[0]
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--family", default="llama", help="llama, gpt-oss, deepseek or all")
-    parser.add_argument("--splits", default="a,b,c", help="which of a (with load), b, c, g and v, by commas")
-    parser.add_argument("--draws", type=int, default=500)
-    parser.add_argument("--tune", type=int, default=500)
+    parser.add_argument("--family", default="llama", help="a family, or all")
+    parser.add_argument(
+        "--data", type=Path, action="append", help="a table instead of the shipped ones; repeat"
+    )
+    parser.add_argument(
+        "--splits", default="a,b,c", help=f"which of {','.join(MAKERS)} (load is in a), by commas"
+    )
+    parser.add_argument("--sources", default="", help="for split s: which, by commas, with + together")
+    parser.add_argument("--only", default="*", help="only fits whose name is like this, as 't1' or 'v*70B*'")
+    parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--tune", type=int, default=250)
     parser.add_argument("--chains", type=int, default=2)
-    parser.add_argument("--models", default=",".join(MODELS), help="which models, by commas")
+    parser.add_argument("--cores", type=int, default=2, help="chains of a fit that run at once")
+    parser.add_argument("--models", default=OURS, help=f"which of {','.join(MODELS)}, by commas")
     parser.add_argument("--seed", type=int, default=20260515)
-    parser.add_argument("--worst", type=int, default=6, help="worst rows to print a split")
-    parser.add_argument("--json", type=Path, help="write settings, table and rows to this file")
+    parser.add_argument("--workers", type=int, default=1, help="fits at once on this machine (needs Dask)")
+    parser.add_argument("--scheduler", default="", help="address of a Dask scheduler to use instead")
+    parser.add_argument(
+        "--store", type=Path, help="JSON-lines file: finished fits are kept there and taken from it"
+    )
+    parser.add_argument("--worst", type=int, default=0, help="worst rows to print a split")
+    parser.add_argument("--each", action="store_true", help="print every deployment too")
+    parser.add_argument("--figure", type=Path, help="draw PIT histograms and reliability into this file")
+    parser.add_argument("--json", type=Path, help="write settings, tables and records to this file")
     return parser.parse_args()
 
 
-def main() -> None:
-    args = arguments()
+def load(args: argparse.Namespace) -> tuple[pd.DataFrame, Any]:
+    """Read the rows, with the names that splits go by."""
     from bayes_sd.cards import load_cards
     from bayes_sd.sample.fit import observations
 
     cards = load_cards()
-    frame, _ = observations(args.family, None, cards)
-    frame = with_names(frame, cards).rename_axis("row_id")
-    say(
-        f"{args.family}: {len(frame)} rows after averaging repeats, {frame['deployment'].nunique()} deployments"
-    )
-    makers = {
-        "a": [configuration_split],
-        "b": [deployment_split],
-        "c": [lambda f, fold=fold: cell_split(f, fold) for fold in range(CELL_FOLDS)],
-        "g": [lambda f, fold=fold: gpu_split(f, fold) for fold in range(GPU_FOLDS)],
-        "v": [lambda f, name=name: verifier_split(f, name) for name in sorted(set(frame["verifier"]))],
-    }
-    splits = [make(frame) for name in args.splits.split(",") for make in makers[name]]
-    scored = [
-        table
+    frame, _ = observations(args.family, args.data, cards)
+    return with_names(frame.reset_index(drop=True), cards), cards
+
+
+def make_jobs(frame: pd.DataFrame, splits: list[Split], args: argparse.Namespace, cards: Any) -> list[Job]:
+    """Make one job a fit."""
+    asked = {n: getattr(args, n) for n in ("family", "draws", "tune", "chains", "cores", "seed")}
+    settings = {n: v for n, v in asked.items() if n != "cores"}  # draws are the same on any number of cores
+    if args.data:
+        settings["data"] = [str(path) for path in args.data]
+    about = settings | {"revision": revision()}
+    return [
+        Job(about | {"fit": split.fit, "model": model}, (frame, split.label, model, asked, cards))
         for split in splits
-        if (split.label != "").any() and (split.label == "").any()
-        for table in run_split(frame, split, args, cards)
+        for model in args.models.split(",")
     ]
-    rows = pd.concat(scored).reset_index()
-    table = summarise(rows)
-    with pd.option_context("display.width", 250, "display.max_columns", 20, "display.max_colwidth", 110):
-        shown = table.assign(
-            crps=table["crps"].map("{:.4f}".format), coverage_90=table["coverage_90"].map("{:.2f}".format)
+
+
+def collect(done: list[tuple[Job, Any]]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    """Give the records of rows and of choices of all fits."""
+    rows, choices = [], []
+    for job, result in done:
+        about = {"fit": job.key["fit"], "model": job.key["model"]}
+        if result["gate"]:
+            say(f"{about['fit']}, {about['model']}: gate not passed: {result['gate']}")
+        rows += [record | about for record in result["rows"]]
+        choices += [record | about for record in result["choices"]]
+    return pd.DataFrame(rows), choices
+
+
+def latency_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Write the table of latency scores for people."""
+
+    def with_error(name: str, form: str) -> list[str]:
+        pairs = zip(table[name], table[f"{name}_se"], strict=True)
+        return [
+            ("-" if np.isnan(m) else f"{m:{form}}" + ("" if np.isnan(e) else f" ±{e:{form}}"))
+            for m, e in pairs
+        ]
+
+    shown = {"split": table["split"], "model": table["model"], "deps": table["deployments"]}
+    whole = table["predicted"] == table["rows"]
+    shown["rows"] = (
+        table["rows"]
+        .astype(str)
+        .where(whole, table["predicted"].astype(str) + "/" + table["rows"].astype(str))
+    )
+    shown["err %"] = table["row_ape"].map("{:.1f}".format)
+    shown["dep %"] = with_error("median_ape", ".1f")
+    if "width" in table:
+        for level in LEVELS:
+            name = f"in_{level:g}"
+            shown[f"{100 * level:g}"] = (
+                with_error(name, ".2f")
+                if level == scores.WIDTH
+                else table[name].map("{:.2f}".format).str.replace("nan", "-")
+            )
+        shown["width"] = with_error("width", ".2f")
+    shown["CRPS"] = with_error("crps", ".3f")
+    if len(set(table["model"])) == 1:
+        del shown["model"]
+    return pd.DataFrame(shown)
+
+
+def print_choices(choices: list[dict[str, Any]]) -> dict[str, Any]:
+    """Print what P(faster) and P(best k) were worth, split by split; give the numbers."""
+    found: dict[str, Any] = {}
+    pairs = scores.faster_records(choices)
+    if not len(pairs):
+        return found
+    print(
+        "\nP(faster) where both were measured; base: the constant that is right on average (log loss in nats)"
+    )
+    print(
+        "split  model         pairs deps  base mean p   log loss / base   gain ± se     Brier / base  speedup in 90 %"
+    )
+    for (split, model), own in pairs.groupby(["split", "model"], sort=False):
+        s = scores.score_faster(own)
+        found[f"{split} {model}"] = s | {"reliability": scores.reliability(own).to_dict("records")}
+        print(
+            f"{split:6} {model:13} {s['pairs']:5} {s['deployments']:4} {s['base']:5.2f} {s['p']:6.2f}"
+            f"     {s['log_loss']:.3f} / {s['base_log_loss']:.3f}  {s['gain']:+.3f} ±{s['gain_se']:.3f}"
+            f"   {s['brier']:.3f} / {s['base_brier']:.3f}  {s['inside']:.2f}"
         )
-        print(shown.round(1).to_string(index=False))
-        if rows["split"].isin(WHOLE).any():
-            print("\nHeld-out deployments: signed and absolute median error, half width of the interval [%]")
-            print(by_deployment(rows).round(2).to_string(index=False))
-        if args.worst:
+    print("\nReliability of P(faster): claimed, pairs, mean claim, share that was faster")
+    for (split, model), own in pairs.groupby(["split", "model"], sort=False):
+        bins = scores.reliability(own).to_dict("records")
+        told = "; ".join(f"{b['claimed']}: {b['pairs']}, {b['p']:.2f}, {b['faster']:.2f}" for b in bins)
+        print(f"{split:6} {model:13} {told}")
+    for (split, model), own in _grouped(choices):
+        best = scores.score_best(own)
+        if best:
+            found[f"{split} {model}"]["best"] = best
+            print(
+                f"P(best k)  {split}, {model}: {best['choices']} choices of {best['ways']:.1f} ways,"
+                f" log loss {best['log_loss']:.3f} / {best['base_log_loss']:.3f},"
+                f" Brier {best['brier']:.3f} / {best['base_brier']:.3f},"
+                f" right {best['hit']:.2f} / {best['base_hit']:.2f}"
+            )
+    return found
+
+
+def _grouped(choices: list[dict[str, Any]]) -> list[tuple[tuple[str, str], list[dict[str, Any]]]]:
+    keys = dict.fromkeys((c["split"], c["model"]) for c in choices)
+    return [(key, [c for c in choices if (c["split"], c["model"]) == key]) for key in keys]
+
+
+def main() -> None:
+    args = arguments()
+    wrong = sorted(set(args.models.split(",")) - set(MODELS))
+    if wrong:
+        raise SystemExit(f"--models: no model is named {wrong[0]!r}; there are {', '.join(MODELS)}")
+    frame, cards = load(args)
+    splits = [s for s in make_splits(frame, args.splits, args.sources) if fnmatch(s.fit, args.only)]
+    say(
+        f"{args.family}: {len(frame)} rows, {frame['deployment'].nunique()} deployments, {len(splits)} fits a model"
+    )
+    if not splits:
+        raise SystemExit("no such split leaves rows on both sides: choose others with --splits and --only")
+    done = run_jobs(
+        make_jobs(frame, splits, args, cards), score_fold, Store(args.store), args.workers, args.scheduler
+    )
+    if not done:
+        raise SystemExit("no fit was made")
+    rows, choices = collect(done)
+    table = scores.summarise(rows)
+    with pd.option_context("display.width", 250, "display.max_columns", 20, "display.max_colwidth", 110):
+        print(latency_table(table).to_string(index=False))
+        decisions = print_choices(choices)
+        if args.each:
+            print(
+                "\nDeployments: medians of signed and absolute error [%], coverage, log width of the 90 % interval"
+            )
+            print(scores.by_deployment(rows).round(2).to_string(index=False))
+        if args.worst and (rows["model"] == OURS).any():
             print("\nWorst rows of the hierarchical model")
-            print(worst(rows, args.worst).round(2).to_string(index=False))
+            print(scores.worst(rows, args.worst).round(2).to_string(index=False))
+    if args.figure:
+        from scoring.figure import draw
+
+        mine = [c for c in choices if c["model"] == OURS]
+        draw(rows[rows["model"] == OURS], scores.faster_records(mine), args.figure)
     if args.json:
-        settings = {name: str(value) for name, value in vars(args).items()}
-        content = {"settings": settings, "table": json.loads(table.to_json(orient="records"))}
-        content["rows"] = json.loads(rows.to_json(orient="records", double_precision=6))
-        args.json.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        settings = {k: v for k, v in vars(args).items() if k not in ("json", "figure", "store", "data")}
+        result = {"settings": settings, "table": table.to_dict("records"), "choices": decisions}
+        args.json.write_text(json.dumps(result | {"rows": rows.to_dict("records")}, default=str))
 
 
 if __name__ == "__main__":

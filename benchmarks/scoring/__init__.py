@@ -1,0 +1,1 @@
+"""Scores of predictions for rows that a fit has not seen: splits, predictions, scores, and a runner that resumes."""
