@@ -16,7 +16,7 @@ from bayes_sd.latency.kernel import kernel_deviation
 from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.latency.tails import LEVELS, cv_of
-from bayes_sd.model.observed import MOST_AMPLIFIED, QUEUED_NOISE
+from bayes_sd.model.observed import amplified, queued_factor
 from bayes_sd.model.terms.cache import smooth_minimum
 
 if TYPE_CHECKING:
@@ -143,19 +143,25 @@ def service_curve(
         Seconds.
     """
     costs, work, n = take(predicted.costs, i), _work(predicted, conditions, i), np.atleast_2d(in_flight)
-    covered, wait = predicted.experts.at(int(predicted.sparse[i]), conditions.k[i], n)
-    deviation = kernel_deviation(predicted.kernel(i), n * (conditions.k[i] + 1.0))
+    verified = conditions.design.rows["verified"][i]
+    covered, wait = predicted.experts.at(int(predicted.sparse[i]), verified - 1.0, n)
+    deviation = kernel_deviation(predicted.kernel(i), work.met(n) * verified)
     step = step_s(costs, work, n, covered, np.exp(deviation), wait)
     return service_latency_s(costs, work, n, step), step
 
 
 def _work(predicted: PredictedCosts, conditions: Conditions, i: int) -> Work:
     """Give what a condition's requests ask for, with E of shape (draw, 1)."""
+    rows = conditions.design.rows
     return Work(
         prompt_tokens=conditions.prompt[i],
         output_tokens=conditions.output[i],
         draft_length=conditions.k[i],
         committed=predicted.committed[:, [i]],
+        draft_passes=rows["passes"][i],
+        verify_tokens=rows["verified"][i],
+        cached_tokens=rows["cached"][i],
+        ranks=rows["ranks"][i],
     )
 
 
@@ -219,7 +225,7 @@ def _closed_loop(
     service, _, first = (values[:, 0] for values in curve(predicted, conditions, i, running))
     running = running[:, 0]
     latency = service * conditions.load[i] / running
-    queued = np.where(running < 0.9 * offered, QUEUED_NOISE, 1.0)
+    queued = queued_factor(running / offered)
     work, start = spread.work_log_sd(predicted, conditions, i), float(spread.start_share[i])
     tails = closed_loop_tails(predicted, conditions, i, service, running, work, start)
     flight = np.full_like(latency, conditions.load[i])
@@ -254,7 +260,7 @@ def running_curve(predicted: PredictedCosts, conditions: Conditions, i: int) -> 
         S(1..n) [s], n the largest of `n_max`; straight between the points of :func:`bayes_sd.forecast.grid.curve_points`.
     """
     n_max = running_cap(predicted, conditions, i)
-    points = curve_points(int(n_max.max()), conditions.k[i] + 1.0)
+    points = curve_points(int(n_max.max()), conditions.design.rows["verified"][i])
     service, _ = service_curve(predicted, conditions, i, points[None, :])
     return n_max, service @ straight_between(points, int(n_max.max()))
 
@@ -306,5 +312,4 @@ def _open_loop(
     work = spread.work_log_sd(predicted, conditions, i)
     law, latency, ttft, tails = steady_state(predicted, conditions, i, rate, running, work)
     # Near saturation a small error of a cost makes a large one of latency, and runs differ more from one another.
-    headroom = np.clip(1.0 - rate / law.limit_rps, 1.0 / MOST_AMPLIFIED**2, 1.0)
-    return latency, ttft, law.mean, 1.0 / np.sqrt(headroom), tails
+    return latency, ttft, law.mean, amplified(1.0 - rate / law.limit_rps), tails

@@ -40,8 +40,8 @@ below it; it is 0 for dense verifiers."""
 WAITING = "waiting"
 """Time before a request runs, behind the engine's cap or a full cache."""
 STAGES = (*PARTS, WAITING)
-DIVISOR = ("draft_extra_steps",)
-"""Not a cost but a number of steps: never set to zero."""
+DIVISOR = ("draft_extra_steps", "further_token")
+"""Not costs but a number of steps and a ratio: never set to zero."""
 
 
 def stage_parts_s(
@@ -121,7 +121,7 @@ def _open_loop(predicted: PredictedCosts, conditions: Conditions, i: int) -> Spl
     rate = conditions.load[i]
     n_max = running_cap(predicted, conditions, i)
     grid = np.arange(1.0, n_max.max() + 1)
-    points = curve_points(len(grid), conditions.k[i] + 1.0)
+    points = curve_points(len(grid), conditions.design.rows["verified"][i])
     parts = stage_parts_s(predicted, conditions, i, points[None, :]) @ straight_between(points, len(grid))
     service = parts.sum(axis=0)
     poisson = bool(conditions.poisson[i])

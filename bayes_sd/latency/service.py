@@ -5,11 +5,15 @@ arXiv:2605.15051, there as six coefficients). The load-dependent cost of a verif
 scales with requests, with tokens in the step and with cached tokens, so that prompt length, output length and
 draft length are inputs instead of new coefficients::
 
-    S(b) = c1p + p·b·t_pre + (g/E)·step(b)
-    step(b) = [c1v + φ·c1x + b·(t_seq + (k+1)·w·t_tok + (p + g/2)·t_kv)]·exp(δ) + overhead(k)·(c1d + b·t_dtok)
+    S(b) = c1p + (p − h)·n·t_pre + (g/E)·step(n)
+    step(n) = [c1v + φ·c1x + n·(t_seq + (1 + u·(V − 1))·w·t_tok + (p + g/2)·t_kv)]·exp(δ) + passes·c1d + k·n·t_dtok + h_c
+    n = 1 + (b − 1)/R
 
-with p prompt and g output tokens, k the draft length, E the tokens committed per cycle, φ the share of experts that
-the step touches, w the wait for the busiest of them and δ the kernels' deviation from a straight line at this batch size.
+with p prompt tokens, h of them found in a prefix cache, and g output tokens; k the draft length, V = k + 1 the tokens that a cycle
+verifies (more in a tree), u what a further verified token costs beside a plain one, E the tokens committed per cycle, φ the share of
+experts that the step touches, w the wait for the busiest of them, δ the kernels' deviation from a straight line at this batch size,
+and h_c the host's part of a cycle. Requests are spread over R ranks that do not share attention (data-parallel replicas, pipeline
+stages): a request meets n of them, itself and its share of the others.
 
 Every function works alike on numbers, numpy arrays and PyTensor tensors: it uses operators only, so what is sampled
 and what is predicted are one formula.
@@ -50,6 +54,8 @@ class StageCosts:
         Fixed cost of a speculative cycle, in draft steps (sampling, bookkeeping) [draft steps].
     cycle_s : array
         Fixed cost of a speculative cycle beside verifying and drafting, paid by the host [s]; 0 without speculation.
+    further_token : array
+        Cost of each verified token after a request's first, in those of the first, u.
     """
 
     prefill_fixed_s: Any
@@ -63,6 +69,7 @@ class StageCosts:
     draft_token_s: Any
     draft_extra_steps: Any
     cycle_s: Any = 0.0
+    further_token: Any = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,12 +84,24 @@ class Work:
         k [tokens per cycle], 0 without speculation.
     committed : array
         E, tokens committed per cycle, the verifier's own included [tokens/cycle]; 1 without speculation.
+    draft_passes : array, optional
+        Passes of the drafter per cycle: k by default, 1 where one pass proposes all tokens, 0 for lookups.
+    verify_tokens : array, optional
+        V, tokens that a cycle verifies per request: k + 1 by default, more in a tree.
+    cached_tokens : array
+        h, prompt tokens that a prefix cache holds already [tokens].
+    ranks : array
+        R, groups of GPUs that each attend to requests of their own.
     """
 
     prompt_tokens: Any
     output_tokens: Any
     draft_length: Any
     committed: Any
+    draft_passes: Any = None
+    verify_tokens: Any = None
+    cached_tokens: Any = 0.0
+    ranks: Any = 1.0
 
     @property
     def context_tokens(self) -> Any:
@@ -94,6 +113,25 @@ class Work:
         """Verify steps that a request needs, g/E [cycles]."""
         return self.output_tokens / self.committed
 
+    @property
+    def passes(self) -> Any:
+        """Passes of the drafter per cycle."""
+        return self.draft_length if self.draft_passes is None else self.draft_passes
+
+    @property
+    def verified(self) -> Any:
+        """Tokens that a cycle verifies per request, V."""
+        return self.draft_length + 1.0 if self.verify_tokens is None else self.verify_tokens
+
+    @property
+    def read_tokens(self) -> Any:
+        """Prompt tokens that prefill works on, p − h [tokens]."""
+        return self.prompt_tokens - self.cached_tokens
+
+    def met(self, in_flight: Any) -> Any:
+        """Requests in a step of one rank when `in_flight` are spread over all ranks: itself and its share of the others."""
+        return 1.0 + (in_flight - 1.0) / self.ranks
+
 
 def draft_steps(costs: StageCosts, work: Work) -> Any:
     """Count the draft steps that a cycle costs, the fixed part of speculating included; 0 where k = 0.
@@ -103,7 +141,7 @@ def draft_steps(costs: StageCosts, work: Work) -> Any:
     array
         Draft steps per cycle.
     """
-    return work.draft_length + (work.draft_length > 0) * costs.draft_extra_steps
+    return work.passes + (work.draft_length > 0) * costs.draft_extra_steps
 
 
 def verify_fixed_s(costs: StageCosts, coverage: Any) -> Any:
@@ -120,7 +158,7 @@ def verify_fixed_s(costs: StageCosts, coverage: Any) -> Any:
 
 def verify_per_request_s(costs: StageCosts, work: Work, wait: Any = 1.0) -> Any:
     """Cost that one more request in flight adds to a verify step, its tokens' work times `wait` [s/request]."""
-    tokens = (work.draft_length + 1.0) * costs.token_s * wait
+    tokens = (1.0 + costs.further_token * (work.verified - 1.0)) * costs.token_s * wait
     return costs.sequence_s + tokens + work.context_tokens * costs.kv_token_s
 
 
@@ -157,7 +195,7 @@ def step_s(
     costs : StageCosts
     work : Work
     in_flight : array
-        Requests in the step, b.
+        Requests that run, b.
     coverage : array
         φ at this b, 0 for a dense verifier.
     kernel_factor : array
@@ -170,10 +208,9 @@ def step_s(
     array
         Seconds per cycle.
     """
-    verify = verify_fixed_s(costs, coverage) + in_flight * verify_per_request_s(costs, work, wait)
-    draft = (
-        draft_steps(costs, work) * costs.draft_fixed_s + work.draft_length * in_flight * costs.draft_token_s
-    )
+    met = work.met(in_flight)
+    verify = verify_fixed_s(costs, coverage) + met * verify_per_request_s(costs, work, wait)
+    draft = draft_steps(costs, work) * costs.draft_fixed_s + work.draft_length * met * costs.draft_token_s
     return verify * kernel_factor + draft + costs.cycle_s
 
 
@@ -194,7 +231,7 @@ def service_latency_s(costs: StageCosts, work: Work, in_flight: Any, step: Any) 
     array
         Seconds.
     """
-    prefill = costs.prefill_fixed_s + work.prompt_tokens * in_flight * costs.prefill_token_s
+    prefill = costs.prefill_fixed_s + work.read_tokens * work.met(in_flight) * costs.prefill_token_s
     return prefill + work.cycles * step
 
 
@@ -214,8 +251,9 @@ def first_token_s(costs: StageCosts, work: Work, in_flight: Any, step: Any, over
     array
         Seconds.
     """
-    own = work.prompt_tokens * costs.prefill_token_s
-    return costs.prefill_fixed_s + own * (1.0 + overlap * (in_flight - 1.0)) + ASSUMED_STEP_WAIT * step
+    own = work.read_tokens * costs.prefill_token_s
+    others = work.met(in_flight) - 1.0
+    return costs.prefill_fixed_s + own * (1.0 + overlap * others) + ASSUMED_STEP_WAIT * step
 
 
 def linear_coefficients(costs: StageCosts, work: Work, coverage: Any = 0.0) -> tuple[Any, Any]:
@@ -237,5 +275,7 @@ def linear_coefficients(costs: StageCosts, work: Work, coverage: Any = 0.0) -> t
     """
     draft_fixed = draft_steps(costs, work) * costs.draft_fixed_s
     c1 = costs.prefill_fixed_s + work.cycles * (verify_fixed_s(costs, coverage) + draft_fixed + costs.cycle_s)
-    per_request = verify_per_request_s(costs, work) + work.draft_length * costs.draft_token_s
-    return c1, work.prompt_tokens * costs.prefill_token_s + work.cycles * per_request
+    per_step = verify_per_request_s(costs, work) + work.draft_length * costs.draft_token_s
+    met = work.read_tokens * costs.prefill_token_s + work.cycles * per_step
+    c2 = met / work.ranks
+    return c1 + met - c2, c2

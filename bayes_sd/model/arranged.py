@@ -31,6 +31,8 @@ class Levels:
         1 where the deployment belongs to the level.
     roofline : dict of str to array, shape (deployment,)
     log2_tp : array, shape (deployment,)
+    age_years : array, shape (deployment,)
+        Of the engine's version, since :data:`bayes_sd.model.ages.REFERENCE`.
     """
 
     deployments: list[Deployment]
@@ -39,9 +41,10 @@ class Levels:
     member: np.ndarray
     roofline: dict[str, np.ndarray]
     log2_tp: np.ndarray
+    age_years: np.ndarray
 
     def index(self, kind: str) -> tuple[list[str], np.ndarray]:
-        """Give the levels of one kind and each deployment's index among them."""
+        """Give the levels of a kind that every deployment has one of, and each deployment's index among them."""
         own = [name for name, k in zip(self.names, self.kind, strict=True) if KINDS[k] == kind]
         return own, np.array([own.index(d.level(kind)) for d in self.deployments])
 
@@ -90,8 +93,15 @@ class Design:
 
     def of_cells(self, dim: str) -> np.ndarray:
         """Give the level along a dim of each acceptance cell's rows, shape (cell,)."""
-        first = [int(np.flatnonzero(self.rows["cell"] == i)[0]) for i in range(len(self.coords["cell"]))]
-        return self.rows[dim][first]
+        return self._of("cell", dim)
+
+    def of_pairs(self, dim: str) -> np.ndarray:
+        """Give the level along a dim of each pair's first row, shape (pair,)."""
+        return self._of("pair", dim)
+
+    def _of(self, group: str, dim: str) -> np.ndarray:
+        first = [int(np.flatnonzero(self.rows[group] == i)[0]) for i in range(len(self.coords[group]))]
+        return self.rows[dim][np.array(first, dtype=int)]
 
     def row_profile(self, spec: ModelSpec) -> np.ndarray:
         """Give each observation the acceptance profile of its cell, shape (observation, position)."""

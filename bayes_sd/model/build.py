@@ -10,11 +10,12 @@ import numpy as np
 from bayes_sd.errors import ModelError
 from bayes_sd.model.facts import coordinate_facts, level_facts, model_coords
 from bayes_sd.model.latency import (
+    closed_means,
     contribute,
+    even_means,
     gather_index,
-    log_means,
-    log_poisson_means,
     per_level,
+    poisson_means,
     put_under_load,
     service,
 )
@@ -42,7 +43,7 @@ class Inputs:
     Attributes
     ----------
     structure : tuple
-        Everything that decides which graph it is: active terms, coefficients, pooling, and whether an arrival is Poisson.
+        Everything that decides which graph it is: active terms, coefficients, pooling, and load protocols.
     terms : list of Term
     unknowns : list of Unknown
     coords : dict of str to list
@@ -103,7 +104,7 @@ def model_inputs(design: Design, spec: ModelSpec) -> Inputs:
             tuple(t.name for t in terms),
             tuple(coords["coefficient"]),
             "pooled" if spec.pooled else "not pooled",
-            "poisson" if points.poisson else "no poisson",
+            *(name for name in ("closed", "even", "poisson") if getattr(points, name)),
         ),
         terms=terms,
         unknowns=[unknown for term in terms for unknown in term.unknowns(spec, coords)],
@@ -184,10 +185,11 @@ def assemble(inputs: Inputs) -> Built:
         q = contribute(inputs.terms, dict(zip(names, columns, strict=True)), u, f, pt)
         put_under_load(inputs.terms, q, u, f, pt)
         service_s, first_s = (pt.specify_shape(s, (f["n_points"],)) for s in service(q, u, f, pt))
-        log_latency = log_means(service_s, q.in_flight, f, pt)
-        if "poisson" in inputs.structure:
-            log_latency = pt.join(0, log_latency, log_poisson_means(service_s, f, pt))
-        _observe(log_latency + u["misfit"][f["row_shape"]], service_s, first_s, u, f)
+        means = [closed_means(service_s, q.in_flight, f, pt)] if "closed" in inputs.structure else []
+        means += [even_means(service_s, f, pt)] if "even" in inputs.structure else []
+        means += [poisson_means(service_s, f, pt)] if "poisson" in inputs.structure else []
+        log_latency, noise = (pt.join(0, *parts) for parts in zip(*means, strict=True))
+        _observe(log_latency + u["misfit"][f["row_shape"]], noise, service_s, first_s, u, f)
     return Built(model, inputs, f, layout, (service_s, first_s))
 
 
@@ -208,14 +210,16 @@ def _random_variable(unknown: Unknown, u: Values, f: Values) -> Any:
     return pm.modelcontext(None).register_rv(variable, unknown.name, dims=unknown.dims)
 
 
-def _observe(log_latency: Any, service_s: Any, first_s: Any, u: Values, f: Values) -> None:
+def _observe(
+    log_latency: Any, protocol_noise: Any, service_s: Any, first_s: Any, u: Values, f: Values
+) -> None:
     import pymc as pm
     import pytensor.tensor as pt
 
     def student(name: str, mean: Any, sigma: Any, measured: Any) -> None:
         pm.StudentT(name, nu=f["tails"], mu=mean, sigma=sigma, observed=measured)
 
-    noise = pt.exp(u["log_latency_noise"])[f["row_noise"]] * f["noise_factor"]
+    noise = pt.exp(u["log_latency_noise"])[f["row_noise"]] * f["noise_factor"] * protocol_noise
     student("latency", log_latency, noise, f["log_latency"])
     sigma = pt.exp(u["log_ttft_noise"])[f["ttft_source"]]
     student("ttft", pt.log(first_s[f["ttft_point"]]), sigma, f["log_ttft"])

@@ -1,19 +1,22 @@
 """Deployments: what is one, what its levels are called, and its roofline from the cards.
 
-A deployment is (verifier, hardware, tensor-parallel size, precision, engine with its options). Engines are not merged:
+A deployment is (verifier, hardware, how it is spread over GPUs, precision, engine with its options). Engines are not merged:
 rows of two engines on one GPU are two deployments, which share their hardware's effects.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from bayes_sd.latency.roofline import Roofline, draft_step_s, roofline
+from bayes_sd.errors import ConditionError
+from bayes_sd.latency.roofline import Layout, Roofline, draft_step_s, roofline
+from bayes_sd.model.ages import REFERENCE_AGE, Age, engine_age, unversioned_quarter
 
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
@@ -24,6 +27,8 @@ LEAST_SHARE = 0.005
 CACHES_ALL_LAYERS = ("trtllm",)
 """Engines that keep the whole context of layers which attend to a window only, if not told otherwise. In TensorRT-LLM
 ``max_attention_window`` of its KvCacheConfig is unset by default; vLLM's hybrid cache manager frees what a window left."""
+DP_WITHIN_TP = ("sglang",)
+"""Engines whose tensor-parallel size counts the data-parallel ranks of attention (SGLang: ``--tp 8 --dp 8`` are 8 GPUs)."""
 ROOFLINE_FIELDS = tuple(f.name for f in fields(Roofline))
 
 
@@ -36,7 +41,13 @@ class Deployment:
     verifier, hardware, precision, engine : str
         Canonical names; `engine` with release and options, as it stands in the table.
     tp : int
-        Tensor-parallel size, GPUs.
+        Tensor-parallel size as the table states it, GPUs.
+    layout : Layout, optional
+        How the model is spread over GPUs; by default over a tensor-parallel group.
+    memory : str
+        Kind of the GPU's memory, which tells data-centre chips from others.
+    age : Age
+        The engine's version in time.
     """
 
     verifier: str
@@ -44,16 +55,44 @@ class Deployment:
     tp: int
     precision: str
     engine: str
+    layout: Layout | None = None
+    memory: str = "hbm"
+    age: Age = REFERENCE_AGE
+
+    @classmethod
+    def stored(cls, values: Mapping[str, Any]) -> Deployment:
+        """Make a deployment of plain values, as a posterior's file keeps them."""
+        layout = values.get("layout")
+        age = values.get("age")
+        parts = {
+            "layout": None if layout is None else Layout(**layout),
+            "age": REFERENCE_AGE if age is None else Age(**age),
+        }
+        return cls(**{**values, **parts})
+
+    @property
+    def spread(self) -> Layout:
+        """How the model is spread over GPUs."""
+        return Layout(tp=self.tp) if self.layout is None else self.layout
+
+    @property
+    def parallel(self) -> str:
+        """How it is spread beside a tensor-parallel size, ``dp8 ep8`` for example; empty where it is not."""
+        sizes = {n: getattr(self.spread, n) for n in ("dp", "pp", "ep", "nodes")}
+        return " ".join(f"{name}{size}" for name, size in sizes.items() if size > 1)
 
     @property
     def key(self) -> str:
         """Name that the posterior's ``deployment`` dim uses."""
-        return " | ".join([self.verifier, f"{self.tp}x {self.hardware}", self.engine, self.precision])
+        where = " ".join(filter(None, [f"{self.tp}x {self.hardware}", self.parallel]))
+        return " | ".join([self.verifier, where, self.engine, self.precision])
 
     @property
     def stack(self) -> str:
         """Everything but the tensor-parallel size."""
-        return " | ".join([self.verifier, self.hardware, self.engine, self.precision])
+        kinds = " ".join(re.sub(r"\d", "", word) for word in self.parallel.split())
+        where = " ".join(filter(None, [self.hardware, kinds]))
+        return " | ".join([self.verifier, where, self.engine, self.precision])
 
     @property
     def disaggregated(self) -> bool:
@@ -71,15 +110,18 @@ class Deployment:
         return engine_base(self.engine)
 
     def level(self, kind: str) -> str:
-        """Name the deployment's level of a kind of effect."""
+        """Name the deployment's level of a kind of effect; empty where it is the usual case, which has no effect."""
         names = {
+            "memory": "" if self.memory == "hbm" else self.memory,
             "hardware": self.hardware,
             "engine": self.engine_base,
+            "version": f"{self.engine_base} {self.age.version}" if self.age.version else "",
             "precision": self.precision,
             "verifier": self.verifier,
+            "parallel": " ".join(re.sub(r"\d", "", word) for word in self.parallel.split()),
             "stack": self.stack,
         }
-        return f"{kind}: {names[kind]}"
+        return f"{kind}: {names[kind]}" if names[kind] else ""
 
 
 def engine_base(engine: str) -> str:
@@ -98,7 +140,8 @@ def engine_label(row: pd.Series) -> str:
     words = [str(engine) if isinstance(engine, str) and engine else UNKNOWN]
     if isinstance(options, str) and options:
         words.append("+" + options)
-    return " ".join(words)
+    ran = unversioned_quarter(row, words[0])
+    return " ".join([*words, f"({ran})"] if ran else words)
 
 
 def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
@@ -123,14 +166,53 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
     precision = row.get("precision")
     if not isinstance(precision, str) or not precision:
         precision = "fp16"
-    verifier = cards.verifier_from_row(row).name
+    verifier = cards.verifier_from_row(row)
+    hardware = cards.hardware(str(row["hardware"]))
+    tp = _size(row, "tp")
+    engine = engine_label(row)
     return Deployment(
-        verifier=verifier,
-        hardware=cards.hardware(str(row["hardware"])).name,
-        tp=int(row["tp"]) if pd.notna(row.get("tp")) else 1,
-        precision=cards.precision(precision, verifier).name,
-        engine=engine_label(row),
+        verifier=verifier.name,
+        hardware=hardware.name,
+        tp=tp,
+        precision=cards.precision(precision, verifier.name).name,
+        engine=engine,
+        layout=layout_of(row, tp, engine_base(engine), verifier.is_moe),
+        memory=hardware.memory_kind,
+        age=engine_age(row, engine),
     )
+
+
+def _size(row: pd.Series, name: str) -> int:
+    value = row.get(name)
+    return int(value) if value is not None and pd.notna(value) else 1
+
+
+def layout_of(row: pd.Series, tp: int, engine: str, sparse: bool) -> Layout | None:
+    """Find how a row's model is spread over GPUs; None where only a tensor-parallel size is stated.
+
+    Data-parallel ranks are part of the tensor-parallel size in some engines and multiply it in others: the number of GPUs tells,
+    and where it is not stated the engine's own use of the words.
+
+    Raises
+    ------
+    ConditionError
+        If the sizes contradict each other.
+    """
+    dp, pp, nodes = (_size(row, name) for name in ("dp", "pp", "nodes"))
+    ep = _size(row, "ep") if sparse else 1
+    if dp == pp == ep == nodes == 1:
+        return None
+    stated = row.get("n_gpu")
+    gpus = int(stated) if stated is not None and pd.notna(stated) else 0
+    within = gpus == tp * pp if gpus and dp > 1 else engine in DP_WITHIN_TP
+    if within and tp % dp:
+        raise ConditionError(
+            f"tp is {tp} and dp {dp}: the GPUs of a tensor-parallel group can't be split into {dp} ranks; correct tp, dp or n_gpu"
+        )
+    layout = Layout(tp=tp // dp if within else tp, dp=dp, pp=pp, ep=ep, nodes=nodes)
+    if ep > layout.tp * layout.dp:
+        raise ConditionError(f"ep is {ep}, more than the {layout.tp * layout.dp} GPUs of tp {tp} and dp {dp}")
+    return layout
 
 
 def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -> dict[str, np.ndarray]:
@@ -156,7 +238,7 @@ def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -
             verifier,
             cards.hardware(deployment.hardware),
             cards.precision(deployment.precision),
-            deployment.tp,
+            deployment.spread,
         )
         for name in ROOFLINE_FIELDS:
             columns[name].append(float(getattr(ideal, name)))
@@ -177,7 +259,9 @@ def drafter_roofline_s(row: pd.Series, deployment: Deployment, cards: Cards) -> 
     """Compute the ideal seconds of a row's draft step; 0 where nothing is known of the drafter."""
     drafter = cards.drafter_from_row(row)
     return (
-        0.0 if drafter is None else draft_step_s(drafter, cards.hardware(deployment.hardware), deployment.tp)
+        0.0
+        if drafter is None
+        else draft_step_s(drafter, cards.hardware(deployment.hardware), deployment.spread.tp)
     )
 
 

@@ -20,7 +20,14 @@ from bayes_sd.model.deployments import (
 from bayes_sd.model.names import cell_workload, codes, is_synthetic
 from bayes_sd.model.points import protocol_order
 from bayes_sd.model.spec import KINDS
-from bayes_sd.model.stated import PROFILE_POSITIONS, measured_committed, method_profile, number_column
+from bayes_sd.model.stated import (
+    PROFILE_POSITIONS,
+    draft_passes,
+    measured_committed,
+    method_profile,
+    number_column,
+    verify_tokens,
+)
 from bayes_sd.model.term import Labelled
 from bayes_sd.model.terms import TERMS
 
@@ -49,20 +56,21 @@ def build_levels(frame: pd.DataFrame, deployments: list[Deployment], cards: Card
     names: list[str] = []
     kinds: list[int] = []
     for index, kind in enumerate(KINDS):
-        levels = dict.fromkeys(d.level(kind) for d in deployments)
+        levels = dict.fromkeys(level for d in deployments if (level := d.level(kind)))
         names += levels
         kinds += [index] * len(levels)
     member = np.zeros((len(deployments), len(names)))
     for i, deployment in enumerate(deployments):
-        for kind in KINDS:
-            member[i, names.index(deployment.level(kind))] = 1.0
+        for level in filter(None, map(deployment.level, KINDS)):
+            member[i, names.index(level)] = 1.0
     return Levels(
         deployments=deployments,
         names=names,
         kind=np.array(kinds),
         member=member,
         roofline=rooflines(frame, deployments, cards),
-        log2_tp=np.log2([d.tp for d in deployments]),
+        log2_tp=np.log2([d.spread.tp for d in deployments]),
+        age_years=np.array([d.age.years for d in deployments]),
     )
 
 
@@ -129,6 +137,7 @@ def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) ->
         for dim in named[0]:
             rows[dim], coords[dim] = codes([names[dim] for names in named])
     rows["cache_tokens"] = levels.roofline["cache_tokens"][rows["deployment"]]
+    rows["ranks"] = np.array([float(d.spread.ranks) for d in deployments])
     rows["reserve"] = np.array([RESERVED_OUTPUT.get(d.engine_base, 0.0) for d in deployments])
     sparse, coords["sparse_verifier"] = codes(
         [
@@ -169,6 +178,12 @@ def plain_columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     load = frame["load_value"].to_numpy(dtype=float)
     return {
         "prompt": frame["prompt_tokens"].to_numpy(dtype=float),
+        # A cached prefix is counted once for all that share it, so a request fills the cache with the rest.
+        "own_prompt": np.maximum(
+            frame["prompt_tokens"].to_numpy(dtype=float)
+            - np.nan_to_num(number_column(frame, "cached_prompt_tokens")),
+            1.0,
+        ),
         "output": frame["output_tokens"].to_numpy(dtype=float),
         "k": frame["k"].to_numpy(dtype=float),
         "committed": measured_committed(frame),
@@ -178,6 +193,9 @@ def plain_columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:
         "latency_s": number_column(frame, "latency_s"),
         "ttft_s": number_column(frame, "mean_ttft_ms") / 1e3,
         "tpot_s": number_column(frame, "mean_tpot_ms") / 1e3,
+        "passes": draft_passes(frame),
+        "verified": verify_tokens(frame),
+        "cached": np.nan_to_num(number_column(frame, "cached_prompt_tokens")),
         "cap": np.nan_to_num(number_column(frame, "max_num_seqs"), nan=np.inf),
     }
 

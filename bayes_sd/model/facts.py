@@ -90,7 +90,9 @@ def coordinate_facts(design: Design, spec: ModelSpec, knots: np.ndarray) -> Valu
 def _pair_facts(design: Design, spec: ModelSpec) -> Values:
     """What a pair's coordinate goes by: draft length, expected seconds of drafting, host, and cell if no row states E."""
     rows, n = design.rows, len(design.coords["pair"])
-    length = np.array([rows["k"][rows["pair"] == i].mean() for i in range(n)])
+    length, passes = (
+        np.array([rows[name][rows["pair"] == i].mean() for i in range(n)]) for name in ("k", "passes")
+    )
     cell, host, latent = np.zeros(n, dtype=int), np.zeros(n, dtype=int), np.zeros(n)
     for i in range(n):
         own = rows["pair"] == i
@@ -99,10 +101,10 @@ def _pair_facts(design: Design, spec: ModelSpec) -> Values:
     positions = int(max(length.max(initial=1.0), 1.0))
     prior = spec.priors["draft"]
     slower = np.exp(prior["cache_format_mean"] * design.pair_small_cache)
-    expected_s = ideal_step_s(design.pair_roofline_s, spec) * slower * (length + prior["extra_steps_median"])
+    expected_s = ideal_step_s(design.pair_roofline_s, spec) * slower * (passes + prior["extra_steps_median"])
     profile = design.cell_profile[cell] * (spec.acceptance == "position")
     return {
-        "pair_length": length,
+        "pair_passes": passes,
         "pair_latent": latent,
         "pair_cell": cell,
         "pair_host": host,

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
+from bayes_sd.model.observed import amplified, queued_factor
 from bayes_sd.model.term import PerLevel, Quantities, Term, Values
 from bayes_sd.model.terms.cache import smooth_minimum
 
@@ -61,7 +62,7 @@ def stage_costs(q: Quantities, u: Values, f: Values, xp: ModuleType) -> StageCos
     drafts, token = "draft_fixed" in get, get["request"] * get["token_share"]
     return StageCosts(
         prefill_fixed_s=get["prefill_fixed"],
-        prefill_token_s=off * get["prefill_token"] * (1.0 + get["attention"] * f["prompt"]),
+        prefill_token_s=off * get["prefill_token"] * (1.0 + get["attention"] * (f["prompt"] + f["cached"])),
         verify_fixed_s=get["verify"],
         verify_expert_s=get.get("expert", 0.0),
         sequence_s=off * (get["request"] - token),
@@ -71,6 +72,7 @@ def stage_costs(q: Quantities, u: Values, f: Values, xp: ModuleType) -> StageCos
         draft_token_s=off * f["speculates"] * get["draft_share"] * token if drafts else 0.0,
         draft_extra_steps=xp.exp(u["log_draft_extra_steps"])[..., None] if drafts else 0.0,
         cycle_s=q.cycle_s,
+        further_token=q.further_token,
     )
 
 
@@ -83,40 +85,74 @@ def service(q: Quantities, u: Values, f: Values, xp: ModuleType) -> tuple[Any, A
         Seconds.
     """
     costs = stage_costs(q, u, f, xp)
-    work = Work(f["prompt"], f["output"], f["k"], q.committed)
+    work = Work(
+        prompt_tokens=f["prompt"],
+        output_tokens=f["output"],
+        draft_length=f["k"],
+        committed=q.committed,
+        draft_passes=f["passes"],
+        verify_tokens=f["verified"],
+        cached_tokens=f["cached"],
+        ranks=f["ranks"],
+    )
     step = step_s(costs, work, q.in_flight, q.covered, q.kernel_factor, q.wait)
     whole = service_latency_s(costs, work, q.in_flight, step)
     return whole, first_token_s(costs, work, q.in_flight, step, q.looked_up["overlap"])
 
 
-def log_means(service_s: Any, in_flight: Any, f: Values, xp: ModuleType) -> Any:
-    """Compute the log mean latency of closed loops and of open loops with even arrivals, shape (row,).
+Means = tuple[Any, Any]
+"""Log mean latency and noise beside that of a sound row, shape (row,) each."""
 
-    Closed: S(n)·N/n. Even arrivals: one Newton step on the log scale from the measured number in flight: exact where model
-    and measurement agree, finite everywhere, and it spares a root search inside the sampler. Near saturation throughput
-    hardly rises with the number in flight and the step would be endless: how far a run gets then is a matter of its length.
+
+def closed_means(service_s: Any, in_flight: Any, f: Values, xp: ModuleType) -> Means:
+    """Compute the mean latency of closed loops, S(n)·N/n where n of N requests run."""
+    n = f["n_closed"]
+    service, running = service_s[:n], in_flight[:n]
+    noise = queued_factor(running / f["closed_admitted"], xp)
+    return f["log_load"][:n] + xp.log(service / running), noise
+
+
+def even_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
+    """Compute the mean latency of open loops with even arrivals, B/λ where B is the number in flight at which X(B) = λ.
+
+    Throughput X(n) = n/S(n) is known at some numbers and taken as a power of n between them; below the first and above the last
+    the nearest piece goes on. Where throughput hardly rises with the number in flight, B would be endless: how far a run gets
+    then is a matter of its length, and :data:`LEAST_ELASTICITY` bounds it.
     """
-    lower, upper = service_s[f["left_point"]], service_s[f["right_point"]]
-    n = lower.shape[0]
-    measured, below = f["in_flight_measured"], f["in_flight_below"]
-    x0, x1 = below / lower, (below + 1.0) / upper
-    throughput = x0 + (measured - below) * (x1 - x0)
-    elasticity = xp.sqrt((measured * (x1 - x0) / throughput) ** 2 + LEAST_ELASTICITY**2)
-    even = f["log_latency"][:n] + (f["log_load"][:n] - xp.log(throughput)) / elasticity
-    closed = f["log_load"][:n] + xp.log(lower / in_flight[f["left_point"]])
-    return xp.where(f["row_closed"], closed, even)
+    log_number = f["even_log_number"]
+    log_rate = f["log_load"][f["n_closed"] : f["n_closed"] + log_number.shape[0], None]
+    log_rise = log_number - xp.log(service_s[f["even_point"]])
+    steps, rises = log_number[:, 1:] - log_number[:, :-1], log_rise[:, 1:] - log_rise[:, :-1]
+    rises = xp.maximum(rises, LEAST_ELASTICITY * steps)
+    # Pieces follow one another, each as long as its own rise: throughput never falls.
+    ahead = log_rate - log_rise[:, 0][:, None] - (xp.cumsum(rises, axis=1) - rises)
+    within = xp.clip(ahead, 0.0, rises)
+    before, after = xp.minimum(ahead[:, 0], 0.0), xp.maximum(ahead[:, -1] - rises[:, -1], 0.0)
+    slopes = steps / rises
+    # Below one request in flight requests never meet: the number in flight is in proportion to the rate.
+    first = xp.where(log_number[:, 0] > 0.0, slopes[:, 0], 1.0)
+    log_flight = log_number[:, 0] + xp.sum(within * slopes, axis=1) + before * first + after * slopes[:, -1]
+    inside = (ahead > 0.0) * (ahead <= rises)
+    slope = xp.sum(inside * slopes, axis=1) + (ahead[:, 0] <= 0.0) * first
+    slope = slope + (ahead[:, -1] > rises[:, -1]) * slopes[:, -1]
+    return log_flight - log_rate[:, 0], amplified(1.0 / slope, xp)
 
 
-def log_poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Any:
-    """Compute the log mean latency under Poisson arrivals, from the stationary law P(n) ∝ Π λ·S(j)/j, shape (row,)."""
+def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
+    """Compute the mean latency under Poisson arrivals, from the stationary law P(n) ∝ Π λ·S(j)/j.
+
+    Its elasticity is the mean number in flight over its variance: all steps slower by a factor is all rates higher by it.
+    """
     number = f["poisson_number"]
-    log_rate = f["log_load"][f["left_point"].shape[0] :]
+    log_rate = f["log_load"][f["log_load"].shape[0] - number.shape[0] :]
     curve = service_s[f["poisson_point"]].reshape(number.shape)
     log_weight = xp.cumsum(xp.log(curve) + log_rate[:, None] - xp.log(number), axis=1)
     shift = xp.maximum(xp.max(log_weight, axis=1, keepdims=True), 0.0)
     weight = xp.exp(log_weight - shift)
     total = xp.sum(weight, axis=1) + xp.exp(-shift[:, 0])
-    return xp.log(xp.sum(weight * number, axis=1) / total) - log_rate
+    mean = xp.sum(weight * number, axis=1) / total
+    variance = xp.sum(weight * number**2, axis=1) / total - mean**2
+    return xp.log(mean) - log_rate, amplified(mean / variance, xp)
 
 
 def gather_index(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 QUEUED_NOISE = 4.0
 """Noise of rows whose requests queue for the cache, in units of the others'."""
+QUEUED_SHARE = 0.1
+"""Share of the requests that wait for the cache from which on a row has all of that noise."""
 MOST_AMPLIFIED = 3.0
 """Noise near an open loop's saturation, at most, in units of that at low load."""
 NOMINAL_EFFICIENCY = 0.9
@@ -24,7 +27,7 @@ NOMINAL_EFFICIENCY = 0.9
 def nominal_in_flight(design: Design, points: Points) -> np.ndarray:
     """Give the requests at each point with the cache at its nominal size, which places a point on the kernel curve."""
     rows, row = design.rows, points.row
-    lengths = (rows[name][row] for name in ("reserve", "cache_tokens", "prompt", "output"))
+    lengths = (rows[name][row] for name in ("reserve", "cache_tokens", "own_prompt", "output"))
     held = NOMINAL_EFFICIENCY * nominal_held(*lengths)
     limit = np.where(rows["open_loop"][row], np.inf, np.minimum(held, rows["cap"][row]))
     return np.minimum(points.in_flight, limit)
@@ -36,26 +39,52 @@ def queued(design: Design, points: Points) -> np.ndarray:
     return ~design.rows["open_loop"] & (running < design.rows["load"])
 
 
-def noise_factor(design: Design, points: Points) -> np.ndarray:
-    """Give the noise of each observation in units of its group's.
+def noise_factor(design: Design) -> np.ndarray:
+    """Give the noise that the load check ascribes to each observation, in units of a sound one's, shape (observation,)."""
+    n = len(design.rows["load"])
+    return design.frame[NOISE].to_numpy(dtype=float) if NOISE in design.frame else np.ones(n)
 
-    Where requests queue for the cache a measurement depends on evictions and run length, and two such rows may
-    contradict each other. In an open loop a run whose steps are all a per cent slower has 1/(1 - ρ) per cent more latency
-    (L = C1/(1 - ρ), ρ = λC2), but only part of the noise is of that kind: the factor is the square root, taken from
-    the data as latency over the shape's lowest. A row whose load is near a bound of the load check has more as well.
+
+def queued_factor(share: Any, xp: ModuleType = np) -> Any:
+    """Noise of a closed loop whose requests queue for the cache, in units of one where none does.
+
+    A measurement then depends on evictions and run length, and two such rows may contradict each other.
+
+    Parameters
+    ----------
+    share : array
+        Requests that run over those that the engine's cap admits, at most 1.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
 
     Returns
     -------
-    array, shape (observation,)
+    array
+        From 1, where all run, to :data:`QUEUED_NOISE`, where a tenth or more wait.
     """
-    rows = design.rows
-    lowest = np.full(len(design.coords["shape"]), np.inf)
-    np.minimum.at(lowest, rows["shape"], rows["latency_s"])
-    amplified = np.minimum(np.sqrt(rows["latency_s"] / lowest[rows["shape"]]), MOST_AMPLIFIED)
-    doubted = design.frame[NOISE].to_numpy(dtype=float) if NOISE in design.frame else 1.0
-    return doubted * np.where(
-        queued(design, points), QUEUED_NOISE, np.where(rows["open_loop"], amplified, 1.0)
-    )
+    waiting = xp.clip((1.0 - share) / QUEUED_SHARE, 0.0, 1.0)
+    return 1.0 + (QUEUED_NOISE - 1.0) * waiting
+
+
+def amplified(elasticity: Any, xp: ModuleType = np) -> Any:
+    """Noise of an open loop near saturation, in units of that at low load.
+
+    A run whose steps are all a per cent slower has 1/e per cent more latency, e the relative gain of throughput for a gain of
+    requests in flight (1 − ρ where L = C1/(1 − ρ)). Only part of the noise is of that kind: the factor is the square root.
+
+    Parameters
+    ----------
+    elasticity : array
+        e, in (0, 1].
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    array
+        From 1 to :data:`MOST_AMPLIFIED`.
+    """
+    return xp.sqrt(1.0 / xp.clip(elasticity, MOST_AMPLIFIED**-2.0, 1.0))
 
 
 def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:

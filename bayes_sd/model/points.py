@@ -1,7 +1,8 @@
 """Where the service curve must be known for each observation, so that one vectorised evaluation serves all protocols.
 
-A closed loop needs it at the number of clients. An open loop with even arrivals needs it at the two integers round the
-number in flight; one with Poisson arrivals at 1, 2, ... up to where the stationary law has no weight left.
+A closed loop needs it at the number of clients. An open loop with even arrivals needs it at some numbers in flight between which
+throughput is interpolated; one with Poisson arrivals at 1, 2, ... up to where the stationary law has no weight left. Where such
+points stand goes by what was measured, so that they are dense where they are needed; what the model says does not depend on it.
 Observations are ordered closed, even, Poisson, and so are their points.
 """
 
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+EVEN_STEPS = np.array([0.4, 0.6, 0.8, 0.92, 1.0, 1.09, 1.25, 1.6, 2.5])
+"""Where throughput is known for an open loop with even arrivals, in numbers in flight beside the measured one."""
 POISSON_REACH = 8.0
 MOST_POISSON_POINTS = 1024
 
@@ -39,19 +42,16 @@ class Points:
     reach: int
 
     @property
-    def neighbours(self) -> tuple[np.ndarray, np.ndarray]:
-        """For each observation that is not Poisson, the points below and above its number in flight; one if closed."""
-        closed, even = np.arange(self.closed), self.closed + np.arange(self.even)
-        return np.concatenate([closed, even]), np.concatenate([closed, even + self.even])
+    def even_points(self) -> np.ndarray:
+        """Points of the open loops with even arrivals, shape (even, step)."""
+        return self.closed + np.arange(self.even * len(EVEN_STEPS)).reshape(self.even, len(EVEN_STEPS))
 
     @property
     def running(self) -> np.ndarray:
         """For each observation, the point nearest to the number in flight that was measured."""
-        poisson_start = self.closed + 2 * self.even
+        poisson_start = self.closed + self.even * len(EVEN_STEPS)
         nearest = poisson_start + np.arange(self.poisson) * self.reach
-        return np.concatenate(
-            [np.arange(self.closed), self.closed + self.even + np.arange(self.even), nearest]
-        )
+        return np.concatenate([np.arange(self.closed), self.even_points[:, len(EVEN_STEPS) // 2], nearest])
 
 
 def protocol_order(rows: dict[str, np.ndarray]) -> np.ndarray:
@@ -80,19 +80,22 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
     even = rows["open_loop"] & ~poisson
     closed = np.flatnonzero(~rows["open_loop"])
     measured = rows["load"] * rows["latency_s"]
-    below = np.floor(measured[even])
+    nodes = np.maximum(measured[even], 1.0)[:, None] * EVEN_STEPS
+    # Below one request in flight there is nothing to share, and the curve starts at one.
+    nodes = np.maximum(nodes, 1.0 + 0.01 * np.arange(len(EVEN_STEPS)))
     reach = 0
     if poisson.any():
         most = measured[poisson].max()
         reach = int(min(MOST_POISSON_POINTS, np.ceil(most + POISSON_REACH * np.sqrt(most * (1 + most) + 1))))
     index_even, index_poisson = np.flatnonzero(even), np.flatnonzero(poisson)
     return Points(
-        row=np.concatenate([closed, index_even, index_even, np.repeat(index_poisson, reach)]).astype(int),
+        row=np.concatenate(
+            [closed, np.repeat(index_even, len(EVEN_STEPS)), np.repeat(index_poisson, reach)]
+        ).astype(int),
         in_flight=np.concatenate(
             [
                 rows["load"][closed],
-                np.maximum(below, 1e-6),
-                below + 1.0,
+                nodes.ravel(),
                 np.tile(np.arange(1.0, reach + 1), len(index_poisson)),
             ]
         ),

@@ -35,7 +35,8 @@ def level_of_points(design: Design, points: Points) -> dict[str, np.ndarray]:
 def left_knots(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
     """Place each point on its stack's kernel curve: left knot among all stacks' knots, and weight of the right one."""
     row = points.row
-    left, weight = knot_position(nominal_in_flight(design, points) * (design.rows["k"][row] + 1.0))
+    met = 1.0 + (nominal_in_flight(design, points) - 1.0) / design.rows["ranks"][row]
+    left, weight = knot_position(met * design.rows["verified"][row])
     return design.rows["stack"][row] * len(KNOTS) + left, weight
 
 
@@ -53,13 +54,17 @@ def point_facts(design: Design, points: Points) -> Values:
     """
     rows, row = design.rows, points.row
     closed = ~rows["open_loop"][row]
-    lengths = (rows[n][row] for n in ("reserve", "cache_tokens", "prompt", "output"))
+    lengths = (rows[n][row] for n in ("reserve", "cache_tokens", "own_prompt", "output"))
     unknown = np.isnan(rows["committed"])
     position = np.where(unknown, np.cumsum(unknown) - 1, unknown.sum() + np.arange(len(unknown)))
     return {
         "prompt": rows["prompt"][row],
         "output": rows["output"][row],
         "k": rows["k"][row],
+        "passes": rows["passes"][row],
+        "verified": rows["verified"][row],
+        "cached": rows["cached"][row],
+        "ranks": rows["ranks"][row],
         "speculates": (rows["k"][row] > 0).astype(float),
         "nominal_held": nominal_held(*lengths),
         "offered": np.where(closed, np.minimum(rows["cap"][row], points.in_flight), points.in_flight),
@@ -77,7 +82,7 @@ def size_facts(design: Design, points: Points, facts: Values, routed: str) -> Va
     """
     row = points.row
     verifier = design.deployment_sparse[design.rows["deployment"][row]]
-    k, offered = facts["k"], facts["offered"]
+    k, offered = facts["verified"] - 1.0, facts["offered"]
     free = offered < NEVER_FULL * facts["nominal_held"]
     own = np.where(facts["limited"] & ~free, np.arange(len(row)), -1)
     keys = np.stack([verifier, k, offered, own], axis=1)[verifier >= 0]
@@ -110,22 +115,17 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
     dict of str to array
     """
     rows = design.rows
-    n = points.closed + points.even
-    left, right = points.neighbours
-    measured = rows["load"] * np.where(rows["open_loop"], rows["latency_s"], 1.0)
     ttft, share = timed_rows(design, points)
     running = points.running
     return {
         "row_shape": rows["shape"],
         "row_noise": rows["noise"],
-        "noise_factor": noise_factor(design, points),
+        "noise_factor": noise_factor(design),
         "log_latency": np.log(rows["latency_s"]),
         "log_load": np.log(rows["load"]),
-        "row_closed": ~rows["open_loop"][:n],
-        "left_point": left,
-        "right_point": right,
-        "in_flight_measured": measured[:n],
-        "in_flight_below": np.where(rows["open_loop"][:n], np.floor(measured[:n]), rows["load"][:n]),
+        "n_closed": np.array(points.closed),
+        "closed_admitted": np.minimum(rows["load"], rows["cap"])[: points.closed],
+        **_even_facts(points),
         "ttft_point": running[ttft],
         "ttft_source": rows["source"][ttft],
         "log_ttft": np.log(rows["ttft_s"][ttft]),
@@ -139,9 +139,15 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
     }
 
 
+def _even_facts(points: Points) -> Values:
+    """Numbers in flight of the even rows, log, and their points, shape (row, step)."""
+    at = points.even_points
+    return {"even_point": at, "even_log_number": np.log(points.in_flight[at])}
+
+
 def _poisson_facts(points: Points) -> Values:
     """Numbers in flight of the Poisson rows, shape (row, number), and their points."""
-    start = points.closed + 2 * points.even
+    start = points.closed + points.even_points.size
     number = np.arange(1.0, points.reach + 1.0)
     return {
         "poisson_number": np.tile(number, (points.poisson, 1)),

@@ -19,6 +19,9 @@ PROFILE_POSITIONS = 16
 """Draft positions that an acceptance profile tells apart; those beyond are like the last."""
 LEAST_COMMITTED = 1.02
 """Tokens per cycle below which a measured acceptance is not told apart from none (its logit would be infinite)."""
+PASSES = {"dflash": 1.0, "dspark": 1.0, "medusa": 1.0, "peagle": 1.0, "ngram": 0.0, "suffix": 0.0}
+"""Passes of the drafter per cycle where it is not one for each drafted token: heads and block drafters propose all tokens at once,
+lookups run on the host."""
 
 
 def measured_committed(frame: pd.DataFrame) -> np.ndarray:
@@ -42,6 +45,28 @@ def measured_committed(frame: pd.DataFrame) -> np.ndarray:
     return np.where(k > 0, np.clip(committed, LEAST_COMMITTED, k + 1.0 - 1e-3), 1.0)
 
 
+def plain_name(method: object) -> str:
+    """Give a method's name without case and separators."""
+    return str(method).lower().replace("-", "").replace("_", "")
+
+
+def draft_passes(frame: pd.DataFrame) -> np.ndarray:
+    """Give the passes of the drafter per cycle: as stated, or by the method (:data:`PASSES`), or k, shape (row,)."""
+    k = frame["k"].to_numpy(dtype=float)
+    methods = frame["method"] if "method" in frame else [""] * len(frame)
+    usual = np.array([PASSES.get(plain_name(m), np.nan) for m in methods])
+    stated = number_column(frame, "draft_passes")
+    passes = np.where(np.isnan(stated), np.where(np.isnan(usual), k, usual), stated)
+    return np.where(k > 0, passes, 0.0)
+
+
+def verify_tokens(frame: pd.DataFrame) -> np.ndarray:
+    """Give the tokens that a cycle verifies per request: as stated, or k + 1, shape (row,)."""
+    k = frame["k"].to_numpy(dtype=float)
+    stated = number_column(frame, "verify_tokens")
+    return np.where((k > 0) & np.isfinite(stated), stated, k + 1.0)
+
+
 def method_profile(method: object) -> np.ndarray:
     """Give how the log odds of acceptance differ by draft position for a speculation method.
 
@@ -56,8 +81,7 @@ def method_profile(method: object) -> np.ndarray:
         From ``models/acceptance.toml``; zero (all positions alike) for a method that it does not have.
     """
     known = _profiles()
-    name = str(method).lower().replace("-", "").replace("_", "")
-    return known.get(name, np.zeros(PROFILE_POSITIONS))
+    return known.get(plain_name(method), np.zeros(PROFILE_POSITIONS))
 
 
 @lru_cache(maxsize=1)

@@ -125,6 +125,8 @@ class Quantities:
         Product of the factors on every cost that grows with load.
     cycle_s : array
         Seconds that a cycle takes beside verifying and drafting, whatever the batch.
+    further_token : array
+        Cost of each verified token after a request's first, in those of the first.
     kernel_factor, covered, wait : array
         Factor of the kernels on a step, share of experts touched, and wait for the busiest expert.
     """
@@ -135,6 +137,7 @@ class Quantities:
     in_flight: Any = 1.0
     load_factor: Any = 1.0
     cycle_s: Any = 0.0
+    further_token: Any = 1.0
     kernel_factor: Any = 1.0
     covered: Any = 0.0
     wait: Any = 1.0

@@ -7,6 +7,7 @@ format  what it added
 2       synthetic text is harder to draft for
 3       attention makes long prompts dearer; costs of load have a misfit
 4       the terms of the model, the cards and the columns that it was fitted with; acceptance by weights' format
+5       versions of engines in time, layouts beside tensor parallelism, kinds of memory, slopes by engine and stack
 ====== =====================================================================================
 """
 
@@ -35,6 +36,10 @@ NEW_DRAWS = {2: "acceptance_synthetic", 3: "load_misfit"}
 """Format to draws that files have since then, whichever terms a model has since format 4."""
 NO_FORMAT_SD = 1e-9
 """Spread of the effect of formats on acceptance in a model that has none [log odds]."""
+NO_EFFECT = 1e-12
+"""Spread of an effect in a model that has none."""
+NEW_IN_5 = ("memory", "version", "parallel", "tp_engine", "tp_stack")
+"""Spreads of effects on stage costs that files have since then."""
 TERMS_BEFORE_4 = (
     "stages",
     "misfit",
@@ -80,6 +85,8 @@ def brought_up(tree: xr.DataTree, about: dict[str, Any], path: str | Path) -> Co
         tree, about = _from_format_2(tree, about)
     if version < 4:
         tree, about = _from_format_3(tree, about)
+    if version < 5:
+        tree, about = _from_format_4(tree, about)
     unknown = set(about["spec"].get("terms") or ()) - {term.name for term in TERMS}
     if unknown:
         made = about.get("versions", {}).get("bayes_sd", "another")
@@ -152,4 +159,37 @@ def _from_format_3(tree: xr.DataTree, about: dict[str, Any]) -> Content:
         "format_version": 4,
         "coords": about["coords"] | {"cell": [name for _, name in copies]},
         "spec": spec | {"priors": priors, "terms": list(TERMS_BEFORE_4)},
+    }
+
+
+def _from_format_4(tree: xr.DataTree, about: dict[str, Any]) -> Content:
+    """Bring a file of format 4 to format 5: what it did not know has no effect, and hosts are told apart by kind of model."""
+    import xarray as xr
+
+    spec = about["spec"]
+    priors = dict(spec["priors"])
+    priors["spread"] = {
+        name: value | dict.fromkeys(NEW_IN_5, NO_EFFECT) if isinstance(value, dict) else value
+        for name, value in priors["spread"].items()
+    } | {"tp_scale_log_sd": NO_EFFECT}
+    nothing = {"host_mean": 0.0, "host_sd": NO_EFFECT, "mean": 0.0, "sd": NO_EFFECT}
+    priors["age"] = {"host": [], **nothing, "words": "Not in the model that was fitted."}
+    if "draft" in priors:
+        priors["draft"] = priors["draft"] | {"engine_log_sd": NO_EFFECT}
+    hosts = about["coords"].get("host", [])
+    kinds = [SEPARATOR.join([host, kind]) for host in hosts for kind in ("dense", "routed")]
+    draws = tree["posterior"].to_dataset()
+    if "host" in draws.dims:
+        twice = [i for i in range(len(hosts)) for _ in range(2)]
+        draws = draws.isel(host=twice).assign_coords(host=kinds)
+        tree = tree.copy()
+        tree["posterior"] = xr.DataTree(draws)
+    deployments = [
+        {"age": {"version": "", "years": 0.0, "known": False}, **d} for d in about["levels"]["deployments"]
+    ]
+    return tree, about | {
+        "format_version": 5,
+        "coords": about["coords"] | ({"host": kinds} if hosts else {}),
+        "levels": about["levels"] | {"deployments": deployments},
+        "spec": spec | {"priors": priors},
     }

@@ -16,7 +16,7 @@ from bayes_sd.errors import TraceError
 from bayes_sd.measurements.schema import COLUMNS, DERIVED, OBSERVED
 from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.model.deployments import Deployment
-from bayes_sd.model.spec import ModelSpec
+from bayes_sd.model.spec import KINDS, ModelSpec
 from bayes_sd.model.terms import TERMS
 from bayes_sd.posterior.file import FileKind, read_tree, require_converged, write_tree
 from bayes_sd.posterior.formats import brought_up
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 KEPT_COLUMNS = {column.name: column for column in (*COLUMNS, *DERIVED) if column.name in OBSERVED}
 """Columns of the observations that a posterior keeps, by name."""
 KIND = FileKind(
@@ -120,12 +120,13 @@ class Posterior:
         """Deployments and the levels that they belong to."""
         stored = self.about["levels"]
         return Levels(
-            deployments=[Deployment(**d) for d in stored["deployments"]],
+            deployments=[Deployment.stored(d) for d in stored["deployments"]],
             names=stored["names"],
-            kind=np.array(stored["kind"], dtype=int),
+            kind=np.array([KINDS.index(name.partition(":")[0]) for name in stored["names"]], dtype=int),
             member=np.array(stored["member"], dtype=float),
             roofline={k: np.array(v, dtype=float) for k, v in stored["roofline"].items()},
             log2_tp=np.array(stored["log2_tp"], dtype=float),
+            age_years=np.array([d["age"]["years"] for d in stored["deployments"]], dtype=float),
         )
 
     def draws(self, name: str) -> np.ndarray:
@@ -197,7 +198,6 @@ def describe(design: Design, spec: ModelSpec) -> dict[str, Any]:
         "levels": {
             "deployments": [asdict(d) for d in levels.deployments],
             "names": levels.names,
-            "kind": levels.kind.tolist(),
             "member": levels.member.tolist(),
             "roofline": {k: v.tolist() for k, v in levels.roofline.items()},
             "log2_tp": levels.log2_tp.tolist(),

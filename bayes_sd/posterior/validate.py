@@ -73,6 +73,17 @@ class Spec(_Part):
         return self
 
 
+Size = Annotated[int, Field(ge=1, le=100_000)]
+
+
+class Aged(_Part):
+    """An engine's version in time."""
+
+    version: str = ""
+    years: Finite = 0.0
+    known: bool = False
+
+
 class Deployed(_Part):
     """Names of one deployment."""
 
@@ -80,7 +91,10 @@ class Deployed(_Part):
     hardware: str
     precision: str
     engine: str
-    tp: Annotated[int, Field(ge=1, le=100_000)]
+    tp: Size
+    layout: dict[Literal["tp", "dp", "pp", "ep", "nodes"], Size] | None = None
+    memory: Literal["hbm", "gddr", "shared"] = "hbm"
+    age: Aged = Aged()
 
 
 class Levels(_Part):
@@ -88,7 +102,6 @@ class Levels(_Part):
 
     deployments: Annotated[list[Deployed], Field(min_length=1)]
     names: Names
-    kind: list[Annotated[int, Field(ge=0)]]
     member: list[list[Finite]]
     roofline: dict[str, list[Finite]]
     log2_tp: list[Finite]
@@ -99,7 +112,7 @@ class Levels(_Part):
         per_deployment: list[list[Any]] = [self.member, self.log2_tp, *self.roofline.values()]
         if any(len(values) != n for values in per_deployment):
             raise ValueError(f"a list is not as long as there are deployments, {n}")
-        if len(self.kind) != m or any(len(row) != m for row in self.member):
+        if any(len(row) != m for row in self.member):
             raise ValueError(f"a list is not as long as there are levels, {m}")
         return self
 

@@ -8,6 +8,7 @@ from bayes_sd.model.terms.cycle import Cycle
 from bayes_sd.model.terms.drafting import Drafting
 from bayes_sd.model.terms.error import Error
 from bayes_sd.model.terms.experts import Experts
+from bayes_sd.model.terms.further import Further
 from bayes_sd.model.terms.kernel import Kernel
 from bayes_sd.model.terms.misfit import Misfit
 from bayes_sd.model.terms.overlap import Overlap
@@ -19,6 +20,7 @@ TERMS: tuple[Term, ...] = (
     Acceptance(),
     Cycle(),
     Drafting(),
+    Further(),
     Cache(),
     Experts(),
     Kernel(),

@@ -1,4 +1,4 @@
-"""What a speculative cycle costs the host and a plain step does not, by engine and method.
+"""What a speculative cycle costs the host and a plain step does not, by engine, method and kind of model.
 
     step += [k > 0]·exp(log_cycle_cost[host])
 
@@ -42,9 +42,11 @@ class Cycle(Term):
     moved = ("log_cycle_cost",)
 
     def levels_of(self, labelled: Labelled) -> dict[str, str]:
-        """Name the engine and method of a speculating row."""
+        """Name the engine and method of a speculating row, and whether its verifier is a mixture, whose steps are launched apart."""
         method = str(labelled.row.get("method", "")).casefold()
-        return {"host": f"{labelled.deployment.engine_base} | {method}" if labelled.drafter else ""}
+        kind = "routed" if labelled.sparse else "dense"
+        host = f"{labelled.deployment.engine_base} | {method} | {kind}"
+        return {"host": host if labelled.drafter else ""}
 
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row speculates."""

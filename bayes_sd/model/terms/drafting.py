@@ -1,6 +1,6 @@
 """What drafting costs: a fixed cost a draft step for each pair of deployment and drafter, and a cost per request.
 
-    log draft_fixed[pair] ~ Normal(log(roofline·1.3 + launch) + level + format·[small cache], spread)
+    log draft_fixed[pair] ~ Normal(log(roofline·1.3 + launch) + level + engine[host] + format·[small cache], spread)
     draft per request = factor·(drafter's parameters/verifier's)·(the verifier's cost per token)
 
 A cycle has fixed work of `draft_extra_steps` draft steps.
@@ -70,6 +70,7 @@ class Drafting(Term):
             "pair_ideal_log_s": np.log(ideal_step_s(design.pair_roofline_s, spec)),
             "pair_small_cache": design.pair_small_cache.astype(float),
             "pair_log_share": np.log(design.pair_parameter_share),
+            "host_of_pair": design.of_pairs("host"),
         }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
@@ -77,6 +78,8 @@ class Drafting(Term):
         prior = spec.priors["draft"]
         return [
             Unknown("draft_level", (), 0.0, prior["fixed_log_sd"]),
+            # Engines run a method's drafter more or less well: one that was never seen may do so several times worse.
+            Unknown("draft_engine", ("host",), 0.0, prior["engine_log_sd"]),
             Unknown("draft_cache_format", (), prior["cache_format_mean"], prior["cache_format_sd"]),
             Unknown(
                 "log_draft_extra_steps", (), np.log(prior["extra_steps_median"]), prior["extra_steps_log_sd"]
@@ -129,7 +132,7 @@ class Drafting(Term):
 
 
 def _log_steps(u: Values, f: Values, xp: ModuleType) -> Any:
-    return xp.log(f["pair_length"] + xp.exp(u["log_draft_extra_steps"])[..., None])
+    return xp.log(f["pair_passes"] + xp.exp(u["log_draft_extra_steps"])[..., None])
 
 
 def _log_committed(u: Values, f: Values, xp: ModuleType) -> Any:
@@ -140,4 +143,4 @@ def _log_committed(u: Values, f: Values, xp: ModuleType) -> Any:
 def draft_centre(u: Values, f: Values, xp: ModuleType) -> Any:
     """Expected log seconds of a draft step: roofline, launches and a slower kernel for small caches."""
     level = u["draft_level"][..., None] + u["draft_cache_format"][..., None] * f["pair_small_cache"]
-    return f["pair_ideal_log_s"] + level
+    return f["pair_ideal_log_s"] + level + u["draft_engine"][..., f["host_of_pair"]]

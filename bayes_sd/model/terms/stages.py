@@ -1,10 +1,13 @@
 """Stage costs of a deployment: an efficiency against the roofline, shared on the log scale.
 
     log cost[coefficient, deployment] ~ Normal(expected, spread[coefficient])
-    expected = log(sum of parts, each a roofline times a factor) + tp_slope·log2(tp) + effects of hardware, engine, ...
+    expected = log(sum of parts, each a roofline times a factor·exp(age_slope·years)) + slope·log2(tp) + effects of hardware, ...
+    slope = tp_slope + tp_engine[engine] + exp(log_tp_scale)·tp_stack[stack]
 
 A sum of physical parts under the logarithm (weights + launches; compute + links + host) is what makes an unseen
-tensor-parallel size or GPU predictable: each part scales in its own way. :data:`PART_TABLE` is the list of parts.
+tensor-parallel size or GPU predictable: each part scales in its own way. :data:`PART_TABLE` is the list of parts. Engines age
+well: a part's factor falls with the version's day. How a cost grows with tensor parallelism differs by stack, so that a size that
+was not measured is as uncertain as stacks are different.
 
 Coordinates. Rows of a deployment inform the total slope of latency in load at their typical request, not its summands: log
 costs of prefill, request and cache are moved as that total, decoding's share of it and the cache's share of decoding.
@@ -45,6 +48,8 @@ DECODING_SHARPNESS = 8.0
 """One over the share of decoding below which its coordinate is a logarithm; above, it is linear in the share."""
 CACHE_SHARPNESS = 7.0
 """One over the distance from 0 and 1 below which the coordinate of the cache's share is a logarithm."""
+AGELESS = ("allreduce_latency", "prefill_attention")
+"""Parts without a slope of their own in time: the first is a share of the launches, which have one; the second a share of compute."""
 TOKENS, ATTENTION = "tokens", "attention"
 """Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
 
@@ -108,14 +113,15 @@ def _carries() -> np.ndarray:
     return carries
 
 
-def part_sums(log_part: Any, ideal: Any, names: Sequence[str], xp: ModuleType = np) -> Any:
+def part_sums(u: Values, f: Values, names: Sequence[str], xp: ModuleType = np) -> Any:
     """Add the parts up.
 
     Parameters
     ----------
-    log_part : array, shape (..., part)
-    ideal : array, shape (part, deployment)
-        From :func:`ideal_table`.
+    u : dict
+        ``log_part`` and, where ages are known, ``part_age`` [1/year], shape (..., part).
+    f : dict
+        ``ideal`` from :func:`ideal_table`, and ``part_years``, years by part and deployment.
     names : sequence of str
         Which sums: coefficients [s], :data:`TOKENS` [s], :data:`ATTENTION` [1/token].
     xp : module
@@ -126,8 +132,10 @@ def part_sums(log_part: Any, ideal: Any, names: Sequence[str], xp: ModuleType = 
     array, shape (..., sum, deployment)
         Expected costs before effects.
     """
-    factors = xp.exp(xp.matmul(log_part, _carries().T))
-    return xp.matmul(_sums(names), factors[..., :, None] * ideal)
+    log_factor = u["log_part"][..., :, None]
+    if "part_age" in u:
+        log_factor = log_factor + u["part_age"][..., :, None] * f["part_years"]
+    return xp.matmul(_sums(names), xp.exp(xp.matmul(_carries(), log_factor)) * f["ideal"])
 
 
 class Stages(Term):
@@ -143,13 +151,16 @@ class Stages(Term):
         return {
             "ideal": ideal_table(levels.roofline, levels.log2_tp),
             "log2_tp": levels.log2_tp.astype(float),
+            "part_years": np.array([[n not in AGELESS] for n in PARTS]) * levels.age_years,
+            "deployment_engine": levels.index("engine")[1],
+            "deployment_stack": levels.index("stack")[1],
             "member": levels.member,
             "effect_scale": effect_scales(active, spec)[:, levels.kind],
         }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare parts, slopes, effects and the deployments' costs [log s]."""
-        part, spread = spec.priors["part"], spec.priors["spread"]
+        part, spread, age = spec.priors["part"], spec.priors["spread"], spec.priors["age"]
         active = coords["coefficient"]
         widths = [spread[c]["deployment"] for c in active]
         found = [
@@ -162,6 +173,13 @@ class Stages(Term):
         ]
         if spec.pooled:
             found += [
+                Unknown(
+                    "part_age",
+                    ("part",),
+                    [age["host_mean" if n in age["host"] else "mean"] for n in PARTS],
+                    [age["host_sd" if n in age["host"] else "sd"] for n in PARTS],
+                ),
+                *_tp_slopes(active, spec),
                 Unknown("tp_slope", ("coefficient",), 0.0, [spread[c]["tp_slope"] for c in active]),
                 Unknown("effect", ("coefficient", "level"), effect_means(active, coords["level"], spec), 1.0),
                 Unknown(
@@ -180,7 +198,7 @@ class Stages(Term):
 
         Rows without speculation inform only the sum t_seq + t_tok; the split follows from the rooflines' parts.
         """
-        sums = part_sums(u["log_part"], f["ideal"], ("request", TOKENS, ATTENTION), xp)
+        sums = part_sums(u, f, ("request", TOKENS, ATTENTION), xp)
         request, tokens, attention = rows_of(sums, 3, xp)
         pieces = [xp.exp(u["log_cost"]), tokens / request, attention]
         return [PerLevel("deployment", (*f["coefficients"], "token_share", ATTENTION), as_table(pieces, xp))]
@@ -227,17 +245,30 @@ class Stages(Term):
         u["log_part"] = u["log_part"] + _launch() * softplus(u["log_part"] @ _allreduce())
 
 
+def _tp_slopes(active: list[str], spec: ModelSpec) -> list[Unknown]:
+    """Declare how slopes in log2 of the tensor-parallel size differ by engine, and by stack in units of a learned scale."""
+    spread = spec.priors["spread"]
+    widths = [spread[c]["tp_stack"] for c in active]
+    return [
+        Unknown(
+            "tp_engine", ("coefficient", "engine"), 0.0, np.array([[spread[c]["tp_engine"]] for c in active])
+        ),
+        Unknown("log_tp_scale", ("coefficient",), np.log(widths), spread["tp_scale_log_sd"]),
+        Unknown("tp_stack", ("coefficient", "stack"), 0.0, 1.0),
+    ]
+
+
 def pooled_centre(u: Values, f: Values, xp: ModuleType) -> Any:
     """Expected log cost of each coefficient and deployment, effects of all its levels included."""
-    shift = u["tp_slope"][..., :, None] * f["log2_tp"] + xp.matmul(
-        u["effect"] * f["effect_scale"], f["member"].T
-    )
-    return plain_centre(u, f, xp) + shift
+    slope = u["tp_slope"][..., :, None] + u["tp_engine"][..., :, f["deployment_engine"]]
+    slope = slope + xp.exp(u["log_tp_scale"])[..., :, None] * u["tp_stack"][..., :, f["deployment_stack"]]
+    effects = xp.matmul(u["effect"] * f["effect_scale"], f["member"].T)
+    return plain_centre(u, f, xp) + slope * f["log2_tp"] + effects
 
 
 def plain_centre(u: Values, f: Values, xp: ModuleType) -> Any:
     """Expected log cost from the rooflines alone."""
-    return xp.log(part_sums(u["log_part"], f["ideal"], f["coefficients"], xp))
+    return xp.log(part_sums(u, f, f["coefficients"], xp))
 
 
 def pooled_spread(u: Values, f: Values, xp: ModuleType) -> Any:
