@@ -208,6 +208,33 @@ def logit(share: Any) -> Any:
     return np.log(share) - np.log1p(-np.asarray(share, dtype=float))
 
 
+def loosened(x: Any, centre: Any, log_spread: Any, power: Any, xp: ModuleType = np) -> Any:
+    """Turn a partly standardised coordinate into an unknown of a hierarchy.
+
+    Centred coordinates (power 0) sample well where rows inform an unknown more than its hierarchy does, standardised ones (1)
+    where rows say nothing; half-way (½) there is no narrow funnel for either.
+
+    Parameters
+    ----------
+    x, centre, log_spread : array
+        Coordinate, and the hierarchy's mean and log standard deviation.
+    power : float or array, in [0, 1]
+        The log volume of the change is `power` times `log_spread`, for each element.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    array
+    """
+    return power * centre + x * xp.exp(power * log_spread)
+
+
+def tightened(value: Any, centre: Any, log_spread: Any, power: Any) -> Any:
+    """Invert :func:`loosened`, numpy only."""
+    return (value - power * centre) * np.exp(-power * log_spread)
+
+
 def rows_of(table: Any, n: int, xp: ModuleType = np) -> list[Any]:
     """Take a table apart by its second last axis, shape (..., 1, level) each; PyTensor does it in one node."""
     if xp is np:

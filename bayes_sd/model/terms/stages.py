@@ -12,7 +12,7 @@ was not measured is as uncertain as stacks are different.
 Coordinates. Rows of a deployment inform the total slope of latency in load at their typical request, not its summands: log
 costs of prefill, request and cache are moved as that total, decoding's share of it and the cache's share of decoding.
 Otherwise the posterior is a set of narrow bent ridges. A deployment of one row is left as it is: there the prior rules,
-which is straight in the summands.
+which is straight in the summands. Costs that rows inform little are moved partly standardised (:data:`LOOSE`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ from bayes_sd.model.term import (
     Values,
     as_table,
     inverse_softplus,
+    loosened,
     rows_of,
     sigmoid,
     softplus,
+    tightened,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ CACHE_SHARPNESS = 7.0
 """One over the distance from 0 and 1 below which the coordinate of the cache's share is a logarithm."""
 AGELESS = ("allreduce_latency", "prefill_attention")
 """Parts without a slope of their own in time: the first is a share of the launches, which have one; the second a share of compute."""
+LOOSE = {"prefill_fixed": 0.5}
+"""Power of the deployments' spread by which a coefficient is standardised. Few rows tell the fixed cost of a prefill from the rest of
+a request; nothing tells a dense deployment's cost of experts, which is standardised fully."""
 TOKENS, ATTENTION = "tokens", "attention"
 """Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
 
@@ -152,6 +157,7 @@ class Stages(Term):
             "ideal": ideal_table(levels.roofline, levels.log2_tp),
             "log2_tp": levels.log2_tp.astype(float),
             "part_years": np.array([[n not in AGELESS] for n in PARTS]) * levels.age_years,
+            "loose": np.array([_looseness(c, levels.roofline["n_experts"]) for c in active]),
             "deployment_engine": levels.index("engine")[1],
             "deployment_stack": levels.index("stack")[1],
             "member": levels.member,
@@ -221,12 +227,20 @@ class Stages(Term):
         }
         rows |= {name: xp.where(f["summed"], value, rows[name]) for name, value in new.items()}
         x["log_cost"] = as_table([rows[name] for name in active], xp)
+        loose_volume: Any = 0.0
+        if "log_deployment_scale" in x:
+            log_spread = x["log_deployment_scale"][..., :, None]
+            x["log_cost"] = loosened(x["log_cost"], pooled_centre(x, f, xp), log_spread, f["loose"], xp)
+            loose_volume = xp.sum(log_spread * f["loose"], axis=(-2, -1))
         volume = log_rate - log_cache - log_rest - softplus(-DECODING_SHARPNESS * share, xp) - log_share
-        return xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
+        return loose_volume + xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
 
     def to_coordinates(self, u: Values, f: Values) -> None:
         """Invert :meth:`to_natural`."""
         active, cost = f["coefficients"], u["log_cost"].copy()
+        if "log_deployment_scale" in u:
+            log_spread = u["log_deployment_scale"][..., :, None]
+            cost = tightened(cost, pooled_centre(u, f, np), log_spread, f["loose"])
         at = {name: active.index(name) for name in ("prefill_token", "request", "kv")}
         attention = u["log_part"] @ _attention() + f["typical_log_attention"]
         prefill = cost[at["prefill_token"]] + f["typical_log_prompt"] + softplus(attention)
@@ -243,6 +257,13 @@ class Stages(Term):
             cost[at[name]] = np.where(summed, value, cost[at[name]])
         u["log_cost"] = cost
         u["log_part"] = u["log_part"] + _launch() * softplus(u["log_part"] @ _allreduce())
+
+
+def _looseness(coefficient: str, n_experts: np.ndarray) -> np.ndarray:
+    """Give the power by which each deployment's cost is standardised, shape (deployment,)."""
+    if coefficient == "expert":
+        return (n_experts == 0).astype(float)
+    return np.full(len(n_experts), LOOSE.get(coefficient, 0.0))
 
 
 def _tp_slopes(active: list[str], spec: ModelSpec) -> list[Unknown]:
