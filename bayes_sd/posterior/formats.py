@@ -169,7 +169,9 @@ def _from_format_4(tree: xr.DataTree, about: dict[str, Any]) -> Content:
     spec = about["spec"]
     priors = dict(spec["priors"])
     priors["spread"] = {
-        name: value | dict.fromkeys(NEW_IN_5, NO_EFFECT) if isinstance(value, dict) else value
+        name: value | dict.fromkeys(NEW_IN_5, NO_EFFECT) | {"deployment_log_sd": 1.0}
+        if isinstance(value, dict)
+        else value
         for name, value in priors["spread"].items()
     } | {"tp_scale_log_sd": NO_EFFECT}
     nothing = {"host_mean": 0.0, "host_sd": NO_EFFECT, "mean": 0.0, "sd": NO_EFFECT}

@@ -192,7 +192,7 @@ class Stages(Term):
                     "log_deployment_scale",
                     ("coefficient",),
                     np.log(widths),
-                    spread["scale_log_sd"],
+                    [spread[c]["deployment_log_sd"] for c in active],
                     spread_of="log_cost",
                 ),
             ]
