@@ -2,7 +2,7 @@
 
     log cost[coefficient, deployment] ~ Normal(expected, spread[coefficient])
     expected = log(sum of parts, each a roofline times a factor·exp(age_slope·years)) + slope·log2(tp) + effects of hardware, ...
-    slope = tp_slope + tp_engine[engine] + exp(log_tp_scale)·tp_stack[stack]
+    slope = tp_slope + tp_engine[engine] + tp_stack[stack],  tp_stack ~ Normal(0, exp(log_tp_scale))
 
 A sum of physical parts under the logarithm (weights + launches; compute + links + host) is what makes an unseen
 tensor-parallel size or GPU predictable: each part scales in its own way. :data:`PART_TABLE` is the list of parts. Engines age
@@ -55,6 +55,8 @@ AGELESS = ("allreduce_latency", "prefill_attention")
 LOOSE = {"prefill_fixed": 0.5}
 """Power of the deployments' spread by which a coefficient is standardised. Few rows tell the fixed cost of a prefill from the rest of
 a request; nothing tells a dense deployment's cost of experts, which is standardised fully."""
+TP_LOOSE = {"verify": 0.5}
+"""The same for how slopes in tensor parallelism differ by stack: fully standardised but for the step's fixed cost, which rows tell."""
 TOKENS, ATTENTION = "tokens", "attention"
 """Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
 
@@ -147,7 +149,7 @@ class Stages(Term):
     """Prefill, verify, per-request and cache costs of deployments."""
 
     name = "stages"
-    moved = ("log_part", "log_cost")
+    moved = ("log_part", "tp_stack", "log_cost")
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
         """Give rooflines, levels and the spread of each level's effect."""
@@ -158,6 +160,8 @@ class Stages(Term):
             "log2_tp": levels.log2_tp.astype(float),
             "part_years": np.array([[n not in AGELESS] for n in PARTS]) * levels.age_years,
             "loose": np.array([_looseness(c, levels.roofline["n_experts"]) for c in active]),
+            "no_tp_slope": np.zeros((len(active), len(design.coords["stack"]))),
+            "tp_loose": np.array([[TP_LOOSE.get(c, 1.0)] * len(design.coords["stack"]) for c in active]),
             "deployment_engine": levels.index("engine")[1],
             "deployment_stack": levels.index("stack")[1],
             "member": levels.member,
@@ -229,9 +233,12 @@ class Stages(Term):
         x["log_cost"] = as_table([rows[name] for name in active], xp)
         loose_volume: Any = 0.0
         if "log_deployment_scale" in x:
+            log_spread = x["log_tp_scale"][..., :, None]
+            x["tp_stack"] = loosened(x["tp_stack"], 0.0, log_spread, f["tp_loose"], xp)
+            loose_volume = xp.sum(log_spread * f["tp_loose"], axis=(-2, -1))
             log_spread = x["log_deployment_scale"][..., :, None]
             x["log_cost"] = loosened(x["log_cost"], pooled_centre(x, f, xp), log_spread, f["loose"], xp)
-            loose_volume = xp.sum(log_spread * f["loose"], axis=(-2, -1))
+            loose_volume = loose_volume + xp.sum(log_spread * f["loose"], axis=(-2, -1))
         volume = log_rate - log_cache - log_rest - softplus(-DECODING_SHARPNESS * share, xp) - log_share
         return loose_volume + xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
 
@@ -241,6 +248,7 @@ class Stages(Term):
         if "log_deployment_scale" in u:
             log_spread = u["log_deployment_scale"][..., :, None]
             cost = tightened(cost, pooled_centre(u, f, np), log_spread, f["loose"])
+            u["tp_stack"] = tightened(u["tp_stack"], 0.0, u["log_tp_scale"][..., :, None], f["tp_loose"])
         at = {name: active.index(name) for name in ("prefill_token", "request", "kv")}
         attention = u["log_part"] @ _attention() + f["typical_log_attention"]
         prefill = cost[at["prefill_token"]] + f["typical_log_prompt"] + softplus(attention)
@@ -267,22 +275,29 @@ def _looseness(coefficient: str, n_experts: np.ndarray) -> np.ndarray:
 
 
 def _tp_slopes(active: list[str], spec: ModelSpec) -> list[Unknown]:
-    """Declare how slopes in log2 of the tensor-parallel size differ by engine, and by stack in units of a learned scale."""
+    """Declare how slopes in log2 of the tensor-parallel size differ by engine, and by stack with a learned spread."""
     spread = spec.priors["spread"]
     widths = [spread[c]["tp_stack"] for c in active]
     return [
         Unknown(
             "tp_engine", ("coefficient", "engine"), 0.0, np.array([[spread[c]["tp_engine"]] for c in active])
         ),
-        Unknown("log_tp_scale", ("coefficient",), np.log(widths), spread["tp_scale_log_sd"]),
-        Unknown("tp_stack", ("coefficient", "stack"), 0.0, 1.0),
+        Unknown(
+            "log_tp_scale", ("coefficient",), np.log(widths), spread["tp_scale_log_sd"], spread_of="tp_stack"
+        ),
+        Unknown(
+            "tp_stack",
+            ("coefficient", "stack"),
+            centre=lambda u, f, xp: f["no_tp_slope"],
+            spread=lambda u, f, xp: xp.exp(u["log_tp_scale"])[..., :, None],
+        ),
     ]
 
 
 def pooled_centre(u: Values, f: Values, xp: ModuleType) -> Any:
     """Expected log cost of each coefficient and deployment, effects of all its levels included."""
     slope = u["tp_slope"][..., :, None] + u["tp_engine"][..., :, f["deployment_engine"]]
-    slope = slope + xp.exp(u["log_tp_scale"])[..., :, None] * u["tp_stack"][..., :, f["deployment_stack"]]
+    slope = slope + u["tp_stack"][..., :, f["deployment_stack"]]
     effects = xp.matmul(u["effect"] * f["effect_scale"], f["member"].T)
     return plain_centre(u, f, xp) + slope * f["log2_tp"] + effects
 
