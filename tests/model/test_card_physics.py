@@ -34,8 +34,19 @@ def test_attention_weighs_most_where_few_parameters_are_active(cards):
 def test_a_prompt_token_costs_as_much_more_as_the_prompt_is_long():
     names = ("prefill_fixed", "prefill_token", "verify", "request", "token_share", "kv")
     q = Quantities(dict.fromkeys(names, 1.0) | {"attention": np.array([0.0, 1e-5, 2e-5])})
-    costs = stage_costs(q, {}, {"prompt": 1000.0, "speculates": 0.0}, np)
+    costs = stage_costs(q, {}, {"prompt": 1000.0, "cached": 0.0, "speculates": 0.0}, np)
     assert costs.prefill_token_s == pytest.approx([1.0, 1.01, 1.02])
+
+
+def test_what_is_read_of_a_cached_prompt_attends_to_all_of_it():
+    """The second half of a prompt has one and a half times the attention of an average half."""
+    names = ("prefill_fixed", "prefill_token", "verify", "request", "token_share", "kv")
+    q = Quantities(dict.fromkeys(names, 1.0) | {"attention": 1e-4})
+    whole, half = (
+        stage_costs(q, {}, {"prompt": 1000.0, "cached": h, "speculates": 0.0}, np).prefill_token_s
+        for h in (0.0, 500.0)
+    )
+    assert (half - 1.0) / (whole - 1.0) == pytest.approx(1.5)
 
 
 def test_windowed_layers_take_cache_where_an_engine_keeps_their_context(cards):
