@@ -14,6 +14,7 @@ from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.spread import RequestSpread, request_spread
 from bayes_sd.measurements.schema import of_role
+from bayes_sd.model.stated import TOLD, measured_committed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,8 @@ class Alternative:
     def row(self, base: pd.Series) -> pd.Series:
         """Give the base condition's row with this alternative in it.
 
-        A stated acceptance belongs to the draft length and drafter it was measured with, and stays only there.
+        A stated acceptance belongs to the drafter that it was measured with. At another draft length it tells the level of
+        acceptance, from which the tokens per cycle there follow (:data:`bayes_sd.model.stated.TOLD`).
         """
         row = base.copy()
         if self.k == 0:
@@ -52,8 +54,13 @@ class Alternative:
             if self.drafter:
                 row["drafter"] = self.drafter
             row["k"] = float(self.k)
-        if any(row[name] != base[name] for name in ("k", "drafter", "method")):
-            row[[name for name in of_role("acceptance") if name in row]] = np.nan
+        same = all(row[name] == base[name] for name in ("drafter", "method"))
+        if same and row["k"] == base["k"]:
+            return row
+        stated = float(measured_committed(base.to_frame().T)[0]) if base["k"] > 0 else np.nan
+        row[[name for name in of_role("acceptance") if name in row]] = np.nan
+        if same and self.k:
+            row[TOLD[0]], row[TOLD[1]] = base["k"], stated
         return row
 
 
@@ -140,7 +147,9 @@ def prepare(
     if thin > 1:
         posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
     row = base.iloc[0]
-    frame = pd.DataFrame([a.row(row) for a in alternatives]).astype(base.dtypes.to_dict())
+    for name in TOLD:
+        row[name] = np.nan
+    frame = pd.DataFrame([a.row(row) for a in alternatives]).astype(base.dtypes.to_dict() | dict.fromkeys(TOLD, float))
     conditions = resolve(frame.reset_index(drop=True), posterior, cards)
     return Prepared(
         alternatives=list(alternatives),

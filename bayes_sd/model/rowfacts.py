@@ -10,7 +10,7 @@ from bayes_sd.latency.acceptance import counted_positions, extended_profile
 from bayes_sd.latency.coverage import further_tokens
 from bayes_sd.latency.kernel import KNOTS, knot_position
 from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
-from bayes_sd.model.stated import acceptance_logit
+from bayes_sd.model.stated import acceptance_logit, told_logit
 from bayes_sd.model.term import Values
 from bayes_sd.model.terms.acceptance import doublings
 from bayes_sd.model.terms.cache import nominal_held
@@ -160,7 +160,12 @@ def latent_facts(design: Design, spec: ModelSpec) -> Values:
     rows, profile = design.rows, design.row_profile(spec)
     latent = np.flatnonzero(np.isnan(rows["committed"]))
     positions = int(max(rows["k"][latent].max(initial=1.0), 1.0))
+    logit, told_k = (values[latent] for values in told_logit(design.frame, profile))
+    told = np.isfinite(logit)
     return {
+        "latent_told": told.astype(float),
+        "told_logit": np.where(told, logit, 0.0),
+        "told_doublings": doublings(np.where(told, told_k, 1.0)),
         "latent_run": np.zeros(len(latent)),
         "latent_cell": np.maximum(rows["cell"][latent], 0),
         "latent_doublings": doublings(rows["k"][latent]),

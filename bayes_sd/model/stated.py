@@ -19,6 +19,8 @@ PROFILE_POSITIONS = 16
 """Draft positions that an acceptance profile tells apart; those beyond are like the last."""
 LEAST_COMMITTED = 1.02
 """Tokens per cycle below which a measured acceptance is not told apart from none (its logit would be infinite)."""
+TOLD = ("told_k", "told_committed")
+"""Columns by which a condition that states no acceptance says which draft length was seen to commit how many tokens a cycle."""
 PASSES = {"dflash": 1.0, "dspark": 1.0, "medusa": 1.0, "peagle": 1.0, "ngram": 0.0, "suffix": 0.0}
 """Passes of the drafter per cycle where it is not one for each drafted token: heads and block drafters propose all tokens at once,
 lookups run on the host."""
@@ -42,7 +44,7 @@ def measured_committed(frame: pd.DataFrame) -> np.ndarray:
     counted = 1.0 + number_column(frame, "n_accepted_tokens") / number_column(frame, "n_drafts")
     shared = 1.0 + k * number_column(frame, "acceptance")
     committed = np.where(np.isnan(stated), np.where(np.isnan(counted), shared, counted), stated)
-    return np.where(k > 0, np.clip(committed, LEAST_COMMITTED, k + 1.0 - 1e-3), 1.0)
+    return np.where(k > 0, np.clip(committed, 1.0, k + 1.0 - 1e-3), 1.0)
 
 
 def plain_name(method: object) -> str:
@@ -110,12 +112,30 @@ def acceptance_logit(committed: np.ndarray, k: np.ndarray, profile: np.ndarray) 
     logits = np.full(len(k), np.nan)
     known = np.flatnonzero((k > 0) & np.isfinite(committed))
     lower, upper = np.full(len(known), -LARGEST_LOGIT), np.full(len(known), LARGEST_LOGIT)
+    committed = np.maximum(committed, LEAST_COMMITTED)
     for _ in range(60):
         middle = 0.5 * (lower + upper)
         above = expected_committed_profile(middle, profile[known], k[known].astype(int)) > committed[known]
         lower, upper = np.where(above, lower, middle), np.where(above, middle, upper)
     logits[known] = 0.5 * (lower + upper)
     return logits
+
+
+def told_logit(frame: pd.DataFrame, profile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the level of acceptance that conditions were told at another draft length (:data:`TOLD`).
+
+    Parameters
+    ----------
+    frame : DataFrame
+    profile : array, shape (row, position)
+
+    Returns
+    -------
+    logit, k : array, shape (row,)
+        Log odds at that draft length, and it; NaN where nothing was told.
+    """
+    k, committed = (number_column(frame, name) for name in TOLD)
+    return acceptance_logit(committed, np.nan_to_num(k), profile), k
 
 
 def number_column(frame: pd.DataFrame, name: str) -> np.ndarray:

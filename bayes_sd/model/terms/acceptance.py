@@ -96,6 +96,10 @@ class Acceptance(Term):
         """
         run = f["latent_run"] * xp.exp(u["log_acceptance_run"])[..., None]
         level = cell_level(u, f["latent_cell"], f["latent_doublings"]) + run
+        if xp is np:  # only questions are told an acceptance at another draft length; rows state their own
+            longer = f["latent_doublings"] - f["told_doublings"]
+            told = f["told_logit"] + u["acceptance_length_slope"][..., None] * longer
+            level = np.where(f["latent_told"] > 0, told, level)
         latent = committed_by_positions(level, f["latent_profile"], f["latent_positions"], xp)
         q.committed = in_a_row([latent, f["stated"]], xp)[..., f["point_committed"]]
 
