@@ -149,7 +149,9 @@ def prepare(
     row = base.iloc[0]
     for name in TOLD:
         row[name] = np.nan
-    frame = pd.DataFrame([a.row(row) for a in alternatives]).astype(base.dtypes.to_dict() | dict.fromkeys(TOLD, float))
+    frame = pd.DataFrame([a.row(row) for a in alternatives]).astype(
+        base.dtypes.to_dict() | dict.fromkeys(TOLD, float)
+    )
     conditions = resolve(frame.reset_index(drop=True), posterior, cards)
     return Prepared(
         alternatives=list(alternatives),

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 BEYOND = 1.1
 """A length or load this much outside the measured range of its deployment counts as extrapolation."""
 
+NEW = {"memory": "kind of memory", "version": "engine version", "parallel": "layout of GPUs"}
+"""What a kind of level that was never measured is called, where not by its own name."""
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -176,7 +179,7 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     drafters = set(posterior.names("drafter"))
     reasons = []
     for i, deployment in enumerate(conditions.deployments):
-        new = [kind for kind in KINDS[:4] if deployment.level(kind) not in known]
+        new = _new_levels(deployment, known)
         at = keys.get(deployment.key)
         if at is None and not new:
             stacks = deployment.level("stack") in known
@@ -192,6 +195,14 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
                 new.append("acceptance")
         reasons.append("; ".join(new))
     return reasons
+
+
+def _new_levels(deployment: Deployment, known: set[str]) -> list[str]:
+    """Name the kinds of level of which the deployment's own was never measured, the usual case aside."""
+    names = {kind: deployment.level(kind) for kind in KINDS if kind != "stack"}
+    new = {kind for kind, name in names.items() if name and name not in known}
+    implied = {"memory": "hardware", "version": "engine"}
+    return [NEW.get(kind, kind) for kind in KINDS if kind in new and implied.get(kind) not in new]
 
 
 def _outside(conditions: Conditions, i: int, measured: dict[str, list[float]]) -> list[str]:

@@ -10,7 +10,7 @@ from bayes_sd.forecast.latency import predict
 from bayes_sd.forecast.summary import summarise
 from bayes_sd.latency.service import Work, linear_coefficients
 from bayes_sd.posterior.formats import TERMS_BEFORE_4
-from bayes_sd.posterior.posterior import Posterior, load_posterior, save_posterior
+from bayes_sd.posterior.posterior import FORMAT_VERSION, Posterior, load_posterior, save_posterior
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_a_file_of_format_2_still_predicts(small_fit, conditions, tmp_path):
     tree, about, same = before_format_3(small_fit)
     saved = save_posterior(Posterior(tree, about | {"format_version": 2}), tmp_path / "old.nc")
     old = load_posterior(saved, accept_unconverged=True)
-    assert old.about["format_version"] == 4
+    assert old.about["format_version"] == FORMAT_VERSION
     assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
 
 
@@ -151,7 +151,7 @@ def test_a_file_of_format_1_still_predicts(small_fit, conditions, tmp_path):
     tree["posterior"] = xr.DataTree(tree["posterior"].to_dataset().drop_vars("acceptance_synthetic"))
     saved = save_posterior(Posterior(tree, about | {"format_version": 1}), tmp_path / "old.nc")
     old = load_posterior(saved, accept_unconverged=True)
-    assert old.about["format_version"] == 4
+    assert old.about["format_version"] == FORMAT_VERSION
     assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
     frame = conditions.assign(mean_accepted_len=np.nan, acceptance=np.nan, workload="random 1k-1k")
     assert np.isfinite(predict(old, frame).latency_s).all()

@@ -71,7 +71,7 @@ def changed(about, value, *path):
 
 PLACES = (
     ("format_version",), ("gate",), ("gate", "passed"), ("gate", "failures"), ("coords",), ("coords", "pair"), ("family",),
-    ("spec",), ("spec", "priors"), ("levels",), ("levels", "deployments"), ("levels", "names"), ("levels", "kind"),
+    ("spec",), ("spec", "priors"), ("levels",), ("levels", "deployments"), ("levels", "names"),
     ("levels", "member"), ("levels", "roofline"), ("levels", "log2_tp"), ("cell_drafter",), ("pair_roofline_s",), ("measured",),
     ("n_observations",), ("levels", "deployments", 0), ("levels", "deployments", 0, "tp"), ("measured", 0, "prompt"),
 )  # fmt: skip
