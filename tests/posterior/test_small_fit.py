@@ -9,7 +9,7 @@ from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
 from bayes_sd.forecast.summary import summarise
 from bayes_sd.latency.service import Work, linear_coefficients
-from bayes_sd.posterior.formats import TERMS_BEFORE_4
+from bayes_sd.posterior.formats import NEW_IN_5, TERMS_BEFORE_4
 from bayes_sd.posterior.posterior import FORMAT_VERSION, Posterior, load_posterior, save_posterior
 
 
@@ -155,6 +155,43 @@ def test_a_file_of_format_1_still_predicts(small_fit, conditions, tmp_path):
     assert np.allclose(predict(old, conditions).latency_s, predict(same, conditions).latency_s, rtol=1e-9)
     frame = conditions.assign(mean_accepted_len=np.nan, acceptance=np.nan, workload="random 1k-1k")
     assert np.isfinite(predict(old, frame).latency_s).all()
+
+
+def test_a_file_of_format_4_still_predicts(small_fit, conditions, tmp_path):
+    """Written before versions, layouts and slopes of stacks: what it was fitted to is predicted from its own costs, as they stand."""
+    draws, about = small_fit.tree["posterior"].to_dataset(), small_fit.about
+    new = [
+        *NEW_IN_5,
+        "tp_engine",
+        "log_tp_scale",
+        "tp_stack",
+        "part_age",
+        "draft_engine",
+        "log_further_token",
+    ]
+    kept = draws.drop_vars([name for name in new if name in draws])
+    hosts = [name.rpartition(" | ")[0] for name in small_fit.names("host")]
+    tree = small_fit.tree.copy()
+    tree["posterior"] = xr.DataTree(kept.assign_coords(host=hosts))
+    priors = {name: dict(value) for name, value in about["spec"]["priors"].items() if name != "age"}
+    priors["spread"] = {
+        name: {n: v for n, v in value.items() if n not in NEW_IN_5} if isinstance(value, dict) else value
+        for name, value in priors["spread"].items()
+    }
+    terms = [name for name in about["spec"]["terms"] if name != "further"]
+    before = about | {
+        "format_version": 4,
+        "spec": about["spec"] | {"priors": priors, "terms": terms},
+        "coords": about["coords"] | {"host": hosts},
+    }
+    old = load_posterior(
+        save_posterior(Posterior(tree, before), tmp_path / "old.nc"), accept_unconverged=True
+    )
+    assert old.about["format_version"] == FORMAT_VERSION
+    plain = conditions[conditions["k"] == 0]
+    assert np.allclose(predict(old, plain).latency_s, predict(small_fit, plain).latency_s, rtol=1e-9)
+    unseen = predict(old, conditions.assign(engine="vllm-0.9.0", tp=2, hardware="RTX-4090"))
+    assert np.isfinite(unseen.latency_s).all()
 
 
 def test_a_saved_posterior_predicts_the_same(small_fit, small_trace, conditions):
