@@ -188,7 +188,7 @@ def test_a_file_of_format_4_still_predicts(small_fit, conditions, tmp_path):
         save_posterior(Posterior(tree, before), tmp_path / "old.nc"), accept_unconverged=True
     )
     assert old.about["format_version"] == FORMAT_VERSION
-    plain = conditions[conditions["k"] == 0]
+    plain = conditions.assign(method="none", drafter="", k=0.0, mean_accepted_len=np.nan, acceptance=np.nan)
     assert np.allclose(predict(old, plain).latency_s, predict(small_fit, plain).latency_s, rtol=1e-9)
     unseen = predict(old, conditions.assign(engine="vllm-0.9.0", tp=2, hardware="RTX-4090"))
     assert np.isfinite(unseen.latency_s).all()
