@@ -204,6 +204,8 @@ ENGINES: dict[str, str] = {
 }
 AROUND = ("dynamo", "mori")
 """Layers round an engine (disaggregated serving, its transport) that make another engine of it."""
+DP_WITHIN_TP = ("sglang", "trtllm")
+"""Engines whose tensor-parallel size counts the data-parallel ranks of attention (SGLang: ``--tp 8 --dp 8`` are 8 GPUs)."""
 VERSION = r"\d+\.\d+(?:\.\d+)*(?:[.-]?(?:rc|post|dev|alpha|beta|a|b)\.?\d+)*"
 _IMAGE = re.compile(r"(?:rocm|cuda|cu|ubuntu|py(?:thon|torch)?|torch|release_)[-_]?\d+(?:\.\d+)*", re.I)
 """Versions of other things in a container image's tag."""
@@ -236,6 +238,26 @@ def read_engine(text: object) -> EngineName:
         family = f"{around}-{family}"
     rest = " ".join(re.findall(r"\(disaggregated\)|\bv0\b(?!\.)", lower)).replace("v0", "V0")
     return EngineName(family, version, rest)
+
+
+def gpus_of(tp: object, pp: object, dp: object, engine: object) -> float:
+    """Give the GPUs of a deployment that does not say how many it has.
+
+    Parameters
+    ----------
+    tp, pp, dp : number
+        Its sizes; None and NaN mean 1.
+    engine : str
+        Whose words they are: some count the data-parallel ranks in the tensor-parallel size.
+
+    Returns
+    -------
+    float
+    """
+    sizes = [float(size) if isinstance(size, int | float) and size == size else 1.0 for size in (tp, pp, dp)]
+    family = read_engine(engine).family.removeprefix("dynamo-").removeprefix("mori-")
+    within = family in DP_WITHIN_TP and sizes[0] % sizes[2] == 0
+    return sizes[0] * sizes[1] * (1.0 if within else sizes[2])
 
 
 def _version(lower: str, family: str | None) -> str | None:

@@ -20,6 +20,8 @@ from bayes_sd.loading import load_toml
 
 FILE = "engines.toml"
 Known = Literal["exact", "earlier", "unknown"]
+MIDDLE_OF_MONTH = 15
+"""Day that stands for a month of which no day is known."""
 
 
 class Engine(BaseModel):
@@ -130,6 +132,51 @@ class Engines:
         """Give the newest version of a family that was out on a day; None where none was, or the family is not listed."""
         out = [r for r in self.releases(family) if r[2] <= day and not r[0].is_prerelease]
         return out[-1][1] if out else None
+
+
+def read_day(text: str) -> date:
+    """Read a day as tables have it.
+
+    Parameters
+    ----------
+    text : str
+        ``2026-05-31``, or a month, ``2026-05``, whose middle is meant.
+
+    Returns
+    -------
+    date
+
+    Raises
+    ------
+    CardError
+        If it is neither.
+    """
+    try:
+        return date.fromisoformat(text if text.count("-") != 1 else f"{text}-{MIDDLE_OF_MONTH}")
+    except ValueError:
+        raise CardError(f"{text!r} is not a day: write it as 2026-05-31, or a month as 2026-05") from None
+
+
+def age_date(row: Mapping[str, object], engines: Engines) -> date | None:
+    """Say how old a row's engine is: the day whose state of the engine the row was measured with.
+
+    Parameters
+    ----------
+    row : mapping
+        Its ``engine`` and ``run_date`` are read.
+    engines : Engines
+
+    Returns
+    -------
+    date or None
+        The release of the engine's version; where no version is stated, or its release is not known, the day of the run, whose
+        newest version it stands for. None where neither is known.
+    """
+    engine, day = row.get("engine"), row.get("run_date")
+    published = engines.release(engine).published if isinstance(engine, str) else None
+    if published is not None:
+        return published
+    return read_day(day) if isinstance(day, str) and day else None
 
 
 def load_engines(extra_dir: Path | None = None) -> Engines:

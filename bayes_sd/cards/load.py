@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NOT_CARDS = ("acceptance", "priors", "engines")
 """How the names of files of another form begin that stand beside the cards."""
+UNSTATED = "fp16"
+"""Number format of a row that states none, of a model whose card names none: checkpoints are published at 16 bits."""
 MEMORY = re.compile(r"(?P<name>.+?)-(?P<gb>\d+)-?gb?")
 MEMORY_WITHIN = 0.06
 """How far a stated memory may lie from a card's: vendors round it, and some count in powers of 2."""
@@ -119,6 +121,24 @@ class Cards(Known):
         said = split_format(name)[1]
         card = self.model("verifier", name)
         return said or (None if card is None else card.native_format)
+
+    def stated_or_native(self, stated: object, verifier: str) -> str:
+        """Give the number formats that a row means.
+
+        Parameters
+        ----------
+        stated : object
+            Its ``precision``; None, NaN and "" mean not stated.
+        verifier : str
+            The model served.
+
+        Returns
+        -------
+        str
+            What is stated, else the format of the published checkpoint, else 16 bits.
+        """
+        text = stated.strip() if isinstance(stated, str) else ""
+        return text or self.weights_of(verifier) or UNSTATED
 
     def precision(self, name: str, verifier: str | None = None) -> Precision:
         """Read a precision as a table has it.

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.cards.canonical import gpus_of
 from bayes_sd.condition.defaults import ARRIVALS
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.schema import BY_NAME, COLUMNS, Column
+from bayes_sd.measurements.rowchecks import impossible, unanswerable
+from bayes_sd.measurements.schema import BY_NAME, COLUMNS, GAMMA, POOLS, Column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 GIVEN = tuple(column for column in COLUMNS if column.condition != "result")
 """Columns that a condition may have."""
 NUMERIC = ("number", "count", "flag")
+STATED_SELDOM = ("dp", "pp", "ep", "nodes", "draft_passes", "verify_tokens", "cached_prompt_tokens", *POOLS)
+"""Columns that may say what no server can do; most questions leave them out."""
 
 
 def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | None = None) -> pd.DataFrame:
@@ -31,9 +35,10 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
     given : DataFrame, mapping or sequence of mappings
         Conditions with the measurement table's column names. ``hardware``, ``verifier``, ``prompt_tokens``,
         ``output_tokens``, ``load_kind`` and ``load_value`` are needed; the rest takes its default where the column is
-        missing or blank, as in a file (:func:`bayes_sd.measurements.read_conditions`): tp 1, n_gpu = tp, engine "unknown",
-        precision fp16, method none, k 0, arrivals Poisson, no caps. Rows that have a measured latency (``latency_s``) are
-        measurements, whose blank arrivals are even, as in a measurement table.
+        missing or blank, as in a file (:func:`bayes_sd.measurements.read_conditions`): tp 1, n_gpu what tp, pp and dp come to,
+        engine "unknown",
+        precision that of the published checkpoint, method none, k 0, arrivals Poisson, no caps. Rows that have a measured
+        latency (``latency_s``) are measurements, whose blank arrivals are even, as in a measurement table.
     load_needed : bool
         Whether the two columns of the load are needed; where they are not they default to one request a second.
     posterior : Posterior, optional
@@ -76,7 +81,12 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
     result = frame.assign(**made)
     if "latency_s" not in frame:
         result["arrivals"] = _asked_arrivals(frame, result)
-    result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), result["tp"])
+    gpus = [
+        gpus_of(tp, pp, dp, engine)
+        for tp, pp, dp, engine in zip(result["tp"], result["pp"], result["dp"], result["engine"], strict=True)
+    ]
+    result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), gpus)
+    _refuse_impossible(result)
     undrafted = (result["method"] == "none").to_numpy()
     result["k"] = result["k"].where(~undrafted | result["k"].notna(), 0.0)
     wrong = np.flatnonzero(undrafted & (result["k"] > 0).to_numpy())
@@ -86,6 +96,18 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
             "column method, or set k to 0"
         )
     return result
+
+
+def _refuse_impossible(frame: pd.DataFrame) -> None:
+    """Refuse a split, a draft or a cache that no server can have, and arrivals that no formula covers."""
+    suspect = frame[[*STATED_SELDOM]].notna().any(axis=1) | (
+        frame["arrivals"].astype(str).str.startswith(GAMMA)
+    )
+    for place in np.flatnonzero(suspect.to_numpy()):
+        record = {str(name): value for name, value in frame.iloc[place].items()}
+        wrong = impossible(record) or unanswerable(record)
+        if wrong:
+            raise ConditionError(f"conditions, row {place + 1}, column {wrong[0]}: {wrong[1]}")
 
 
 def _refuse_unmeasured(methods: Any, posterior: Posterior | None) -> None:

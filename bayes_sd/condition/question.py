@@ -15,7 +15,7 @@ from bayes_sd.cards.record import canonical
 from bayes_sd.condition.defaults import ARRIVALS
 from bayes_sd.condition.rows import start_from_file, start_from_trace, usual_drafting
 from bayes_sd.errors import ConditionError
-from bayes_sd.measurements.schema import of_role
+from bayes_sd.measurements.schema import OF_ONE_DRAFT, of_role
 from bayes_sd.measurements.table import check_condition
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def base_condition(
         values, words = start_from_file(asked.conditions, asked.row)
     else:
         values, words = start_from_trace(posterior, cards, given, asked.deployment, asked.called)
-    # A stated drafter, method or draft length does not have the acceptance of the row that it replaces.
+    # A stated drafter, method or draft length has neither acceptance nor passes and width of the row that it replaces.
     if {"drafter", "method", "k"} & given.keys() and not set(of_role("acceptance")) & given.keys():
-        values = {n: v for n, v in values.items() if n not in of_role("acceptance")}
+        values = {n: v for n, v in values.items() if n not in (*of_role("acceptance"), *OF_ONE_DRAFT)}
     if "method" in given and "drafter" not in given and given["method"] != values.get("method"):
         values.pop("drafter", None)
     if speculate:
@@ -124,7 +124,7 @@ def base_condition(
             f"Arrivals are taken as Poisson ({asked.called('arrivals')} even for evenly spaced ones)."
         )
     if str(values.get("method") or "none") == "none":
-        values |= {"method": "none", "drafter": "", "k": 0}
+        values |= {"method": "none", "drafter": "", "k": 0, **dict.fromkeys(OF_ONE_DRAFT)}
     for name in ("verifier", "hardware", "prompt_tokens", "output_tokens"):
         if values.get(name) in (None, ""):
             raise ConditionError(

@@ -223,7 +223,7 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
                 verifier=verifier,
                 hardware=cards.hardware(str(row["hardware"])).name,
                 tp=int(row["tp"]),
-                precision=cards.precision(str(row["precision"] or "fp16"), verifier).name,
+                precision=cards.precision(cards.stated_or_native(row["precision"], verifier), verifier).name,
                 engine=engine_label(row),
             ).key
         keys.append(made[name])

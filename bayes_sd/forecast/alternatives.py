@@ -13,7 +13,7 @@ from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.spread import RequestSpread, request_spread
-from bayes_sd.measurements.schema import of_role
+from bayes_sd.measurements.schema import OF_ONE_DRAFT, of_role
 from bayes_sd.model.stated import TOLD, measured_committed
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ class Alternative:
         """Give the base condition's row with this alternative in it.
 
         A stated acceptance belongs to the drafter that it was measured with. At another draft length it tells the level of
-        acceptance, from which the tokens per cycle there follow (:data:`bayes_sd.model.stated.TOLD`).
+        acceptance, from which the tokens per cycle there follow (:data:`bayes_sd.model.stated.TOLD`). Passes and width of a draft
+        stay with their draft length.
         """
         row = base.copy()
         if self.k == 0:
@@ -58,7 +59,7 @@ class Alternative:
         if same and row["k"] == base["k"]:
             return row
         stated = float(measured_committed(base.to_frame().T)[0]) if base["k"] > 0 else np.nan
-        row[[name for name in of_role("acceptance") if name in row]] = np.nan
+        row[[name for name in (*of_role("acceptance"), *OF_ONE_DRAFT) if name in row]] = np.nan
         if same and self.k:
             row[TOLD[0]], row[TOLD[1]] = base["k"], stated
         return row

@@ -8,15 +8,19 @@ import re
 from itertools import pairwise
 
 from bayes_sd.cards.canonical import read_flag
+from bayes_sd.cards.engines import read_day
 from bayes_sd.errors import CardError, DataError
 from bayes_sd.loading import parse_json
-from bayes_sd.measurements.schema import LONGEST_DRAFT, Column
+from bayes_sd.measurements.schema import GAMMA, LONGEST_DRAFT, Column
 
 LONGEST_TEXT = 10_000
 """Characters of a text cell."""
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 WORDS = {"nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity"}
 NAME = re.compile(r"[a-z][a-z0-9_.+]{0,63}")
+GAMMA_SHAPE = re.compile(rf"{GAMMA}[\s:=(]*(?:burstiness|shape)?[\s:=(]*(\d*\.?\d+)\)?")
+LEAST_SHAPE, MOST_SHAPE = 1e-3, 1e3
+"""Shapes of gamma gaps: below, all requests come at once; above, they are even."""
 OPEN_CHOICES = frozenset({"method"})
 """Columns whose values are names that the field keeps adding to: one that is not known yet is a level of its own."""
 LARGEST_COUNT = 2.0**53
@@ -53,6 +57,12 @@ def parse_cell(text: str, column: Column) -> object:
         return text
     if column.kind == "choice":
         return _choice(text, column)
+    if column.kind == "date":
+        try:
+            read_day(text)
+        except CardError as error:
+            raise CellError(str(error)) from error
+        return text
     if column.kind == "flag":
         try:
             return float(bool(read_flag(text)))
@@ -70,9 +80,21 @@ def _choice(text: str, column: Column) -> str:
             raise CellError(f"{text!r} is not one of {', '.join(column.choices)}, nor a name of another one")
         return value
     value = text.casefold()
+    if column.name == "arrivals" and value.startswith(GAMMA):
+        return _gamma(text, value)
     if value not in column.choices:
         raise CellError(f"{text!r} is not one of {', '.join(column.choices)}")
     return value
+
+
+def _gamma(text: str, value: str) -> str:
+    found = GAMMA_SHAPE.fullmatch(value)
+    shape = float(found[1]) if found else math.nan
+    if not LEAST_SHAPE <= shape <= MOST_SHAPE:
+        raise CellError(
+            f"{text!r}: gaps of a gamma distribution have a shape (burstiness): write it behind, as 'gamma 0.7'"
+        )
+    return "poisson" if shape == 1.0 else f"{GAMMA} {shape:g}"
 
 
 def _number(text: str, column: Column) -> float:

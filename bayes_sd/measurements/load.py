@@ -22,6 +22,8 @@ ALL = "all"
 FAMILY_NAME = re.compile(r"\w[\w.-]{0,63}")
 NOT_MEASUREMENTS = ("acceptance_by_draft_length.csv", "acceptance_by_position.csv", "acceptance_reported.csv")
 """Tables of another form that stand beside the measurement tables."""
+GENERATION = re.compile(r"\d+(\.\d+)*")
+"""What a card's family may have behind a shorter name for all its generations: "qwen" takes qwen3 and qwen3.5."""
 NOT_POOLED = ("llamacpp-cpu",)
 """Families that ``all`` leaves out: small models on a processor core say nothing of a GPU's launches, links and kernels."""
 
@@ -83,9 +85,9 @@ def load_family(
         Name of a family, or "all" (without :data:`NOT_POOLED`).
     data : sequence of path-like, optional
         Read these tables instead of the shipped ones, and keep the rows whose verifier is of the family: by
-        its card; or, where it has none, by the table's `family` column, or by its name beginning with the
-        family's ("qwen3" takes Qwen3-32B). A file named FAMILY.csv belongs to the family with all of its
-        rows that no card places elsewhere.
+        its card ("qwen" takes its generations, qwen3 and qwen3.5); or, where it has none, by the table's
+        `family` column, or by its name beginning with the family's ("qwen3" takes Qwen3-32B). A file named
+        FAMILY.csv belongs to the family with all of its rows that no card places elsewhere.
     data_dir : path-like, optional
         Folder of the tables, ``FAMILY.csv`` each; default: those shipped.
     cards : Cards, optional
@@ -117,7 +119,7 @@ def load_family(
             )
         pooled = sorted(path for stem, path in tables.items() if stem not in NOT_POOLED)
         paths = pooled if name == ALL else [tables[name]]
-    frames = [read_table(path) for path in paths]
+    frames = [fill_precision(read_table(path), cards) for path in paths]
     ignored = tuple(dict.fromkeys(c for frame in frames for c in frame.attrs["ignored_columns"]))
     frame = pd.concat(frames, ignore_index=True)
     others = 0
@@ -141,6 +143,30 @@ def load_family(
     return frame
 
 
+def fill_precision(frame: pd.DataFrame, cards: Cards | None = None) -> pd.DataFrame:
+    """Say in which number formats a model ran that no source says: those of its published checkpoint.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As from :func:`bayes_sd.measurements.read_table`; changed in place.
+    cards : Cards, optional
+        Default: those shipped.
+
+    Returns
+    -------
+    DataFrame
+        The same: blank ``precision`` filled (16 bits where no card names a format), and ``precision_assumed`` set there.
+    """
+    blank = frame["precision"] == ""
+    if blank.any():
+        cards = load_cards() if cards is None else cards
+        means = {name: cards.stated_or_native("", name) for name in frame.loc[blank, "verifier"].unique()}
+        frame.loc[blank, "precision"] = frame.loc[blank, "verifier"].map(means)
+        frame.loc[blank, "precision_assumed"] = True
+    return frame
+
+
 def _tables(data_dir: str | Path | None) -> dict[str, Path]:
     folder = shipped("data") if data_dir is None else Path(data_dir)
     if not os.path.isdir(folder):
@@ -158,7 +184,8 @@ def _members(frame: pd.DataFrame, family: str, cards: Cards | None) -> pd.Series
 
     def belongs(verifier: str, stated: str, file: str) -> bool:
         if cards.has("verifier", verifier):
-            return cards.verifier(verifier).family.casefold() == family
+            own = cards.verifier(verifier).family.casefold()
+            return own == family or bool(GENERATION.fullmatch(own.removeprefix(family)))
         if stated:
             return stated.casefold() == family
         return verifier.casefold().startswith(family) or Path(file).stem.casefold() == family

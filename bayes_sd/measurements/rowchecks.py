@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
+from bayes_sd.measurements.schema import GAMMA, POOLS
+
 Record = Mapping[str, object]
 ROUNDING = 1e-4
 """Relative slack where two published figures are compared: sources round to about six digits."""
@@ -24,17 +26,58 @@ def contradiction(record: Record) -> tuple[str, str] | None:
     tuple of str or None
         The column to blame and what is wrong with it, or None.
     """
-    for check in (_speculation, _draft_length, _acceptance, _counts, _experts, _percentiles, _parts, _load):
+    checks = (_speculation, _draft_length, _acceptance, _counts, _experts, _percentiles, _parts, _load)
+    for check in (*checks, *IMPOSSIBLE):
         wrong = check(_number(record), record)
         if wrong:
             return wrong
     return None
 
 
+def impossible(record: Record) -> tuple[str, str] | None:
+    """Find what no server can do in a row or a question.
+
+    That is a split over more GPUs than there are, a draft that is longer than what is verified, more cached tokens than the
+    prompt has.
+
+    Parameters
+    ----------
+    record : mapping
+        As for :func:`contradiction`.
+
+    Returns
+    -------
+    tuple of str or None
+        The column to blame and what is wrong with it, or None.
+    """
+    get = _number(record)
+    return next((wrong for check in IMPOSSIBLE if (wrong := check(get, record))), None)
+
+
+def unanswerable(record: Record) -> tuple[str, str] | None:
+    """Find what a measured row may say and a question may not, since no formula of the package covers it.
+
+    Parameters
+    ----------
+    record : mapping
+        As for :func:`contradiction`.
+
+    Returns
+    -------
+    tuple of str or None
+        The column to blame and what is wrong with it, or None.
+    """
+    if str(record.get("arrivals") or "").startswith(GAMMA):
+        return "arrivals", (
+            f"{record['arrivals']}: latency under gamma gaps is not modelled: ask for poisson (shape 1) or even (a large shape)"
+        )
+    return None
+
+
 def _number(record: Record) -> Callable[[str], float | None]:
     def get(name: str) -> float | None:
         value = record.get(name)
-        return float(value) if isinstance(value, int | float) else None
+        return float(value) if isinstance(value, int | float) and value == value else None
 
     return get
 
@@ -122,9 +165,70 @@ def _load(get: Callable[[str], float | None], record: Record) -> Wrong:
     value = get("load_value")
     if record.get("load_kind") == "concurrency" and value is not None and (value < 1 or value != int(value)):
         return "load_value", f"{value:g} clients: a closed loop has a whole number of them"
-    if record.get("load_kind") == "concurrency" and record.get("arrivals") == "poisson":
+    arrivals = str(record.get("arrivals") or "even")
+    if record.get("load_kind") == "concurrency" and arrivals != "even":
         return (
             "arrivals",
-            "poisson in a closed loop: only an open loop (load_kind rate) has arrivals of its own",
+            f"{arrivals} in a closed loop: only an open loop (load_kind rate) has arrivals of its own",
         )
     return None
+
+
+def _verified(get: Callable[[str], float | None], record: Record) -> Wrong:
+    k, verified, passes = get("k"), get("verify_tokens"), get("draft_passes")
+    if k is not None and verified is not None and verified < k + 1:
+        return "verify_tokens", (
+            f"{verified:g} verified a cycle with k = {k:g}: a draft and the last committed token are k + 1 = {k + 1:g}, "
+            "a tree of that depth more"
+        )
+    if k is not None and passes is not None and passes > max(k, 1.0):
+        return "draft_passes", f"{passes:g} passes for {k:g} tokens: a pass proposes one token or more"
+    return None
+
+
+def _cached(get: Callable[[str], float | None], record: Record) -> Wrong:
+    cached, prompt = get("cached_prompt_tokens"), get("prompt_tokens")
+    if cached is not None and prompt is not None and cached > prompt * (1 + ROUNDING):
+        return "cached_prompt_tokens", f"{cached:g} cached of a prompt of {prompt:g}"
+    return None
+
+
+def _spread(get: Callable[[str], float | None], record: Record) -> Wrong:
+    gpus, tp, pp, dp = get("n_gpu"), get("tp") or 1.0, get("pp") or 1.0, get("dp")
+    if gpus is None or any(get(name) is not None for name in POOLS) or "disagg" in _said(record):
+        return None  # of two pools, tp is that of decode, n_gpu the sum
+    for name in ("ep", "nodes"):
+        count = get(name)
+        if count is not None and count > gpus:
+            return name, f"{count:g} is more than the deployment's {gpus:g} GPUs (n_gpu)"
+    alone, replicated = tp * pp, tp * pp * (dp or 1.0)
+    if dp is not None and gpus == alone and (dp > alone or alone % dp):
+        return "dp", (
+            f"{dp:g} attention ranks do not divide the {gpus:g} GPUs; if these are replicas, n_gpu is tp * pp * dp = "
+            f"{replicated:g}"
+        )
+    if (dp is not None or get("pp") is not None) and gpus not in (alone, replicated):
+        or_replicated = f" or tp * pp * dp = {replicated:g}" if replicated != alone else ""
+        return "n_gpu", f"{gpus:g} GPUs, where tp * pp = {alone:g}{or_replicated}"
+    return None
+
+
+def _pools(get: Callable[[str], float | None], record: Record) -> Wrong:
+    for half in ("prefill", "decode"):
+        gpus = get(f"{half}_gpus")
+        for what in ("workers", "tp", "ep", "dp"):
+            count = get(f"{half}_{what}")
+            if gpus is not None and count is not None and count > gpus:
+                return f"{half}_{what}", f"{count:g} is more than {half}_gpus = {gpus:g}"
+    prefill, decode, gpus = get("prefill_gpus"), get("decode_gpus"), get("n_gpu")
+    if prefill is not None and decode is not None and gpus is not None and prefill + decode != gpus:
+        return "n_gpu", f"{gpus:g} GPUs, where prefill and decode have {prefill:g} + {decode:g}"
+    return None
+
+
+def _said(record: Record) -> str:
+    return f"{record.get('engine') or ''} {record.get('engine_options') or ''}".casefold()
+
+
+IMPOSSIBLE = (_verified, _cached, _spread, _pools)
+"""Checks of a row that a question must pass too."""

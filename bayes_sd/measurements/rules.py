@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bayes_sd.measurements.loads import Load, Verdict, judge
-from bayes_sd.measurements.schema import CONFIGURATION
+from bayes_sd.measurements.schema import CONFIGURATION, GAMMA, POOLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,10 @@ NOISE = "load_noise"
 VERDICT = "load_was"
 LOAD_NUMBERS = ("latency_s", "achieved_rps", "n_requests", "duration_s", "client_cap", "max_num_seqs")
 CLOSED_IN_TRUTH = ("closed_in_truth", "open loop whose client was the limit: used as the closed loop it was")
+PRECISION_FROM_CARD = (
+    "precision_from_card",
+    "blank number format takes that of the published checkpoint, 16 bits where its card names none",
+)
 NEAR_A_BOUND = ("near_a_bound", "load near a bound of these rules: used with more noise")
 
 
@@ -109,7 +113,8 @@ def apply_rules(df: pd.DataFrame) -> tuple[pd.DataFrame, Report]:
         Counts per rule. A row counts under the first exclusion that takes it.
     """
     frame = df.copy()
-    filled = []
+    assumed = int(frame["precision_assumed"].sum()) if "precision_assumed" in frame else 0
+    filled = [(*PRECISION_FROM_CARD, assumed)]
     for fill in FILLS:
         blank = frame[fill.column].isna()
         frame[fill.column] = frame[fill.column].fillna(fill.values(frame))
@@ -152,7 +157,7 @@ def judge_rows(df: pd.DataFrame) -> list[Verdict]:
                 kind,
                 value,
                 **dict(zip(LOAD_NUMBERS, numbers, strict=True)),
-                random_arrivals=arrivals == "poisson",
+                random_arrivals=arrivals != "even",
             )
         )
         for kind, value, arrivals, numbers in zip(
@@ -186,7 +191,8 @@ def _no_lengths(df: pd.DataFrame) -> pd.Series:
 
 
 def _disaggregated(df: pd.DataFrame) -> pd.Series:
-    return (df["engine"] + " " + df["engine_options"]).str.contains("disagg", case=False, regex=False)
+    said = (df["engine"] + " " + df["engine_options"]).str.contains("disagg", case=False, regex=False)
+    return said | df[list(POOLS)].notna().any(axis=1)
 
 
 def _replicas(df: pd.DataFrame) -> pd.Series:
@@ -196,6 +202,10 @@ def _replicas(df: pd.DataFrame) -> pd.Series:
 
 def _draft_tree(df: pd.DataFrame) -> pd.Series:
     return df["verify_tokens"] > df["k"] + 1
+
+
+def _gamma_arrivals(df: pd.DataFrame) -> pd.Series:
+    return df["arrivals"].str.startswith(GAMMA)
 
 
 def _draft_length_unknown(df: pd.DataFrame) -> pd.Series:
@@ -232,6 +242,11 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion("draft_tree", "a tree of drafts is verified, which is more work than a chain", _draft_tree),
     Exclusion(
         "draft_length_unknown", "speculation with a draft length that is not known", _draft_length_unknown
+    ),
+    Exclusion(
+        "gamma_arrivals",
+        "open loop whose gaps are burstier or more even than Poisson's: no law for it yet",
+        _gamma_arrivals,
     ),
     Exclusion(
         "past_saturation",

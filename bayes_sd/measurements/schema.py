@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-Kind = Literal["text", "number", "count", "flag", "choice", "counts"]
+Kind = Literal["text", "number", "count", "flag", "choice", "counts", "date"]
 Role = Literal[
     "", "source", "deployment", "verifier", "drafting", "acceptance", "requests", "load", "queueing"
 ]
@@ -23,6 +23,13 @@ METHODS = (
 """Methods that are known; a table may name any other, which is then a level of its own."""
 LOAD_KINDS = ("concurrency", "rate")
 ARRIVALS = ("even", "poisson")
+GAMMA = "gamma"
+"""Arrivals that are neither: ``gamma 0.7`` has gaps of a gamma distribution with that shape (burstiness), whose coefficient of
+variation is 1/sqrt(shape). ``gamma 1`` is poisson, and is read as that."""
+POOLS = tuple(
+    f"{half}_{what}" for half in ("prefill", "decode") for what in ("gpus", "workers", "tp", "dp", "ep")
+)
+"""Columns of a disaggregated deployment: each half's GPUs, its workers, and how the model is spread over one worker."""
 
 
 MOST_REQUESTS = 10_000_000
@@ -31,6 +38,7 @@ LONGEST_DRAFT = 1024
 """Tokens proposed per cycle at most: engines draft a few, or some tens."""
 MOST = {
     "tp": 1e5, "n_gpu": 1e5, "dp": 1e5, "pp": 1e5, "ep": 1e5, "nodes": 1e5, "n_experts": 1e5, "top_k_experts": 1e5,
+    **dict.fromkeys(POOLS, 1e5),
     "k": LONGEST_DRAFT, "mean_accepted_len": LONGEST_DRAFT + 1, "draft_passes": LONGEST_DRAFT, "verify_tokens": 1e5,
     "max_num_seqs": 1e7, "client_cap": 1e7, "load_value": 1e6,
     "1e9": 1e6, "tokens": 1e8, "requests": 1e7, "requests/s": 1e7, "tokens/s": 1e10, "s": 1e8, "ms": 1e11, "": 1e15,
@@ -48,7 +56,7 @@ class Column:
         Header, with the unit as suffix where it has one.
     kind : str
         ``number``, ``count`` (a whole number), ``flag`` (0 or 1), ``choice``, ``counts`` (a JSON list of
-        whole numbers) or ``text``.
+        whole numbers), ``date`` (a day, 2026-05-31, or a month, 2026-05) or ``text``.
     meaning : str
         What it says, in words.
     unit : str
@@ -120,6 +128,19 @@ def _result(name: str, unit: str, meaning: str, **more: Any) -> Column:
     return _positive(name, unit, meaning, condition="result", **more)
 
 
+def _pool(name: str) -> Column:
+    half, what = name.split("_")
+    says = {
+        "gpus": "GPUs of all its workers",
+        "workers": "servers in it",
+        "tp": "tensor-parallel size of a worker",
+        "dp": "ranks of data-parallel attention of a worker",
+        "ep": "GPUs that a worker's experts are spread over",
+    }[what]
+    meaning = f"disaggregated: the pool that does {half}: {says} (blank: not stated, or one pool does both)"
+    return _count(name, meaning, role="deployment", fit="cell")
+
+
 COLUMNS: tuple[Column, ...] = (
     _text(
         "source",
@@ -128,12 +149,24 @@ COLUMNS: tuple[Column, ...] = (
         fit="cell",
     ),
     _required(_text("hardware", "GPU, a name or alias of a hardware card", role="deployment", fit="cell")),
-    _count("n_gpu", "GPUs of the deployment (default: tp)"),
+    _count("n_gpu", "GPUs of the deployment (default: tp * pp)"),
     _count("tp", "tensor-parallel size", default=1, role="deployment", fit="cell"),
-    _count("dp", "data-parallel replicas behind one address (blank: not stated)"),
-    _count("pp", "pipeline-parallel stages (blank: not stated)"),
-    _count("ep", "GPUs that a layer's experts are spread over (blank: not stated)"),
-    _count("nodes", "machines that the deployment spans (blank: not stated)"),
+    _count(
+        "dp",
+        "data-parallel ways: replicas behind one address where n_gpu is tp * pp * dp; ranks of attention that share the tp * pp "
+        "GPUs where n_gpu is that (blank: not stated)",
+        role="deployment",
+        fit="cell",
+    ),
+    _count("pp", "pipeline-parallel stages (blank: not stated)", role="deployment", fit="cell"),
+    _count(
+        "ep",
+        "GPUs that a layer's experts are spread over (blank: not stated)",
+        role="deployment",
+        fit="cell",
+    ),
+    _count("nodes", "machines that the deployment spans (blank: not stated)", role="deployment", fit="cell"),
+    *(_pool(name) for name in POOLS),
     _text(
         "engine",
         "serving engine and version, as vllm-0.24.0",
@@ -191,8 +224,13 @@ COLUMNS: tuple[Column, ...] = (
         role="drafting",
         fit="cell",
     ),
-    _count("draft_passes", "passes of the drafter a cycle (blank: k)"),
-    _count("verify_tokens", "tokens that a cycle verifies, the last committed one included (blank: k + 1)"),
+    _count("draft_passes", "passes of the drafter a cycle (blank: k)", role="drafting", fit="cell"),
+    _count(
+        "verify_tokens",
+        "tokens that a cycle verifies, the last committed one included (blank: k + 1)",
+        role="drafting",
+        fit="cell",
+    ),
     Column(
         "acceptance",
         "number",
@@ -241,7 +279,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "arrivals",
         "choice",
-        "spacing of an open loop's arrivals",
+        "spacing of an open loop's arrivals: even, poisson, or gamma with its shape (burstiness), as gamma 0.7",
         choices=ARRIVALS,
         default="even",
         asked="poisson",
@@ -262,17 +300,25 @@ COLUMNS: tuple[Column, ...] = (
         "mean time per further token: (e2e - ttft)/(output - 1); not per chunk of a stream",
         fit="mean",
     ),
+    _result("p50_ttft_ms", "ms", "median time to the first token", fit="mean"),
+    _result("p50_tpot_ms", "ms", "median over requests of the time per further token", fit="mean"),
     _result("output_tok_per_s", "tokens/s", "output tokens a second over all requests"),
     _count("n_requests", "requests measured", condition="result", observed=True),
     _text("workload", "name of the prompts used", role="requests", fit="cell"),
     _text(
         "precision",
-        "number formats, as fp8 or w:w4a16 kv:fp16",
-        default="fp16",
+        "number formats, as fp8 or w:w4a16 kv:fp16 (blank: not stated; taken as the published checkpoint's)",
         role="deployment",
         fit="cell",
     ),
     _text("repeat", "which repeat of the cell", condition="result"),
+    Column(
+        "run_date",
+        "date",
+        "day (2026-05-31) or month (2026-05) of the measurement; of its publication where that is all that is known",
+        condition="result",
+        fit="first",
+    ),
     _text("config_id", "the source's own name of the configuration"),
     _count("preemptions", "requests put back for want of cache memory", low=0, condition="result"),
     Column(
@@ -334,6 +380,12 @@ DERIVED: tuple[Column, ...] = (
         fit="mean",
     ),
     _count("n_repeats", "repeats that the row is the mean of", condition="result", observed=True),
+    Column(
+        "precision_assumed",
+        "flag",
+        "whether precision was blank and is that of the published checkpoint",
+        condition="result",
+    ),
 )
 """Columns that no table has: reading and averaging add them."""
 
@@ -365,5 +417,7 @@ CARRIED = tuple(
     name for name in of_role("source", "deployment", "drafting", "requests", "queueing") if name in ENTERING
 )
 """Columns that a condition takes over from the measured rows of its deployment, where it does not state them."""
+OF_ONE_DRAFT = ("draft_passes", "verify_tokens")
+"""Columns that say how the tokens of one draft are made and checked: another draft length or drafter has its own."""
 LATENCIES = ("mean_e2e_s", "p50_e2e_s")
 """A measurement table needs one of these columns."""

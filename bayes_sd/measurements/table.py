@@ -7,17 +7,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from bayes_sd.cards.canonical import gpus_of
 from bayes_sd.cards.record import canonical
 from bayes_sd.errors import CardError, DataError
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.csvfile import read_rows
-from bayes_sd.measurements.rowchecks import contradiction
+from bayes_sd.measurements.rowchecks import contradiction, unanswerable
 from bayes_sd.measurements.schema import BY_NAME, COLUMNS, LATENCIES, Column
 
 if TYPE_CHECKING:
     import pandas as pd
 
 NUMERIC = ("number", "count", "flag")
+ADDED = ("latency_s", "latency_statistic", "precision_assumed")
+"""Columns that reading adds to a measurement table."""
 Record = dict[str, object]
 
 
@@ -34,7 +37,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     -------
     DataFrame
         One row a measurement, in file order: every column of the schema, of one dtype each (float64; int64
-        for tp and n_gpu; bool for is_moe; str, "" where not known), and ``latency_s``,
+        for tp and n_gpu; bool for is_moe; str, "" where not known, blank precision among it), and ``latency_s``,
         ``latency_statistic`` ("mean", else "median", else ""), ``file`` and ``row`` (line of the file).
         ``k`` is 0 without speculation, NaN where a draft length is not known.
 
@@ -60,8 +63,9 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     ----------
     path : path-like
         A CSV file (UTF-8). ``hardware``, ``verifier``, ``prompt_tokens``, ``output_tokens``, ``load_kind``
-        and ``load_value`` must be filled in every row; the rest may be missing or blank: tp 1, n_gpu = tp,
-        engine "unknown", precision fp16, method none, k 0, arrivals Poisson (as nobody planned them), no caps. Result
+        and ``load_value`` must be filled in every row; the rest may be missing or blank: tp 1, n_gpu what tp, pp and dp
+        come to, engine "unknown", precision that of the published checkpoint, method none, k 0, arrivals Poisson (as nobody
+        planned them), no caps. Result
         columns are ignored.
 
     Returns
@@ -81,7 +85,7 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     results = {c.name for c in COLUMNS if c.condition == "result"}
     keep = [name if name not in results else "" for name in header]
     frame = _frame(path, keep, _parse(path, keep, rows, needed=needed, asked=True))
-    return frame.drop(columns=[*results, "latency_s", "latency_statistic"])
+    return frame.drop(columns=[*results, *ADDED])
 
 
 def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
@@ -115,7 +119,7 @@ def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
     path = Path(where)
     records = _parse(path, keep, [(1, [given.get(name, "") for name in keep])], needed=needed, asked=True)
     frame = _frame(path, keep, records)
-    return frame.drop(columns=[*results, "latency_s", "latency_statistic"])
+    return frame.drop(columns=[*results, *ADDED])
 
 
 def _text(value: object) -> str:
@@ -167,7 +171,7 @@ def _parse(
             raise DataError(f"{path}, row {number}: {error}") from error
         record["understood"] = understood
         _fill_defaults(path, record, asked)
-        wrong = contradiction(record)
+        wrong = contradiction(record) or (unanswerable(record) if asked else None)
         if wrong:
             raise DataError(f"{path}, row {number}, column {wrong[0]}: {wrong[1]}")
         records.append(record)
@@ -181,7 +185,7 @@ def _fill_defaults(path: Path, record: Record, asked: bool) -> None:
         if column.default is not None:
             record.setdefault(column.name, column.default)
     record.setdefault("source", path.stem)
-    record.setdefault("n_gpu", record["tp"])
+    record.setdefault("n_gpu", gpus_of(*(record.get(name) for name in ("tp", "pp", "dp", "engine"))))
     record.setdefault("is_moe", float("n_experts" in record))
     if record["method"] == "none":
         record.setdefault("k", 0.0)
@@ -201,6 +205,7 @@ def _frame(path: Path, header: list[str], records: list[Record]) -> pd.DataFrame
     frame["latency_s"] = mean.fillna(median)
     statistic = np.where(mean.notna(), "mean", np.where(median.notna(), "median", ""))
     frame["latency_statistic"] = pd.Series(statistic, dtype="str")
+    frame["precision_assumed"] = False
     frame["file"] = pd.Series([str(path)] * len(frame), dtype="str")
     frame["row"] = pd.Series([record["row"] for record in records], dtype="int64")
     understood = [words for record in records for words in cast("list[str]", record.get("understood", []))]

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bayes_sd.cards.canonical import read_engine
-from bayes_sd.cards.engines import Engines, load_engines
+from bayes_sd.cards.engines import Engines, age_date, load_engines, read_day
+from bayes_sd.errors import CardError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def engine_age(row: pd.Series, engine: str) -> Age:
     Parameters
     ----------
     row : Series
-        With ``run_date`` (ISO) where the day of the run is known.
+        With ``run_date`` where the day of the run is known.
     engine : str
         As :func:`bayes_sd.model.deployments.engine_label` gives it.
 
@@ -68,8 +69,7 @@ def engine_age(row: pd.Series, engine: str) -> Age:
 @lru_cache(maxsize=4096)
 def _age(engine: str, ran: str | None) -> Age:
     name = read_engine(engine)
-    release = _engines().release(name)
-    day = release.published or (None if ran is None else date.fromisoformat(ran))
+    day = age_date({"engine": engine, "run_date": ran}, _engines())
     version = name.version or (quarter(day) if day is not None else "")
     return Age(version, 0.0 if day is None else (day - REFERENCE).days / DAYS_A_YEAR, day is not None)
 
@@ -78,8 +78,8 @@ def run_day(row: pd.Series) -> date | None:
     """Give the day on which a row was run, if it is stated."""
     value = row.get("run_date")
     try:
-        return date.fromisoformat(value[:10]) if isinstance(value, str) and value else None
-    except ValueError:
+        return read_day(value) if isinstance(value, str) and value else None
+    except CardError:
         return None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes_sd.cards.canonical import DP_WITHIN_TP
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.roofline import Layout, Roofline, draft_step_s, roofline
 from bayes_sd.model.ages import REFERENCE_AGE, Age, engine_age, unversioned_quarter
@@ -27,8 +28,6 @@ LEAST_SHARE = 0.005
 CACHES_ALL_LAYERS = ("trtllm",)
 """Engines that keep the whole context of layers which attend to a window only, if not told otherwise. In TensorRT-LLM
 ``max_attention_window`` of its KvCacheConfig is unset by default; vLLM's hybrid cache manager frees what a window left."""
-DP_WITHIN_TP = ("sglang",)
-"""Engines whose tensor-parallel size counts the data-parallel ranks of attention (SGLang: ``--tp 8 --dp 8`` are 8 GPUs)."""
 ROOFLINE_FIELDS = tuple(f.name for f in fields(Roofline))
 
 
@@ -163,9 +162,7 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
     CardError
         If the hardware or precision is not known, or the verifier neither known nor described by the row.
     """
-    precision = row.get("precision")
-    if not isinstance(precision, str) or not precision:
-        precision = "fp16"
+    precision = cards.stated_or_native(row.get("precision"), str(row["verifier"]))
     verifier = cards.verifier_from_row(row)
     hardware = cards.hardware(str(row["hardware"]))
     tp = _size(row, "tp")

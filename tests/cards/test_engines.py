@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bayes_sd.cards.engines import load_engines
+from bayes_sd.cards.engines import age_date, load_engines
 from bayes_sd.errors import CardError
+from bayes_sd.measurements import load_family
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -60,6 +61,29 @@ def test_every_version_that_was_measured_has_a_date(engines):
             release = engines.release(engine)
             if release.engine.version and release.engine.family != "atom":
                 assert release.published is not None, engine
+
+
+@pytest.mark.parametrize(
+    ("row", "day"),
+    [
+        (
+            {"engine": "vllm-0.9.0", "run_date": "2026-01-01"},
+            date(2025, 5, 28),
+        ),  # the version, not the run, has an age
+        ({"engine": "vllm", "run_date": "2026-01-31"}, date(2026, 1, 31)),
+        ({"engine": "atom-0.1.1", "run_date": "2026-01"}, date(2026, 1, 15)),
+        ({"engine": "vllm", "run_date": ""}, None),
+        ({"engine": float("nan"), "run_date": None}, None),
+    ],
+)
+def test_the_age_of_a_row(engines, row, day):
+    assert age_date(row, engines) == day
+
+
+def test_nearly_every_published_row_has_an_age(engines):
+    rows = load_family("all")
+    ages = [age_date(row, engines) for row in rows[["engine", "run_date"]].to_dict("records")]
+    assert sum(age is None for age in ages) == 0
 
 
 def test_a_users_own_engine(tmp_path):

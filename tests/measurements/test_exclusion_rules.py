@@ -29,6 +29,8 @@ def test_sound_rows_stay(write):
         ({"output_tokens": ""}, "no_lengths"),
         ({"prompt_tokens": "", "workload": ""}, "no_lengths"),
         ({"engine": "dynamo-trtllm (disaggregated)"}, "disaggregated"),
+        ({"prefill_gpus": "8", "decode_gpus": "8", "n_gpu": "16"}, "disaggregated"),
+        (RATE | {"arrivals": "gamma 0.7"}, "gamma_arrivals"),
         (SPECULATING | {"k": ""}, "draft_length_unknown"),
         (RATE | {"achieved_rps": "3.8"}, "past_saturation"),
         (
@@ -108,22 +110,24 @@ def test_a_row_near_a_bound_is_kept_with_more_noise(write):
 def test_the_shipped_tables_lose_what_their_sources_warn_of():
     kept, report = apply_rules(load_family("all"))
     assert report.counts() == {
+        "precision_from_card": 257,
         "prompt_tokens_from_workload": 92,
-        "closed_in_truth": 0,
-        "near_a_bound": 4,
-        "no_latency": 0,
+        "closed_in_truth": 81,
+        "near_a_bound": 72,
+        "no_latency": 85,
         "no_lengths": 8,
-        "disaggregated": 51,
+        "disaggregated": 199,
         "replicas": 0,
         "draft_tree": 0,
-        "draft_length_unknown": 0,
-        "past_saturation": 16,
+        "draft_length_unknown": 40,
+        "gamma_arrivals": 30,
+        "past_saturation": 40,
         "burst": 0,
-        "too_short": 0,
+        "too_short": 5,
         "single_wave": 0,
         "preempted": 16,
     }
-    assert len(kept) == report.kept == 1568 - 91
+    assert len(kept) == report.kept == 3059 - 423
     assert set(kept.loc[kept["hardware"] == "H200-SXM-141GB", "load_value"]) == {1, 2, 4, 8, 16, 32, 64, 128}
     assert kept[["latency_s", "prompt_tokens", "output_tokens", "k"]].notna().all(axis=None)
 

@@ -10,6 +10,14 @@ from bayes_sd.errors import DataError
 from bayes_sd.measurements import COLUMNS, read_conditions, read_table
 
 SPECULATING = {"method": "eagle3", "k": "4", "drafter": "d"}
+RATE = {"load_kind": "rate", "load_value": "4"}
+POOLED = {
+    "tp": "8",
+    "n_gpu": "24",
+    "prefill_gpus": "8",
+    "decode_gpus": "16",
+    "engine_options": "disaggregated",
+}
 
 
 def test_a_row_becomes_typed(write):
@@ -25,7 +33,8 @@ def test_a_row_becomes_typed(write):
 
 
 def test_dtypes_do_not_depend_on_what_is_blank(write):
-    full = read_table(write(dict.fromkeys([c.name for c in COLUMNS if c.kind == "count"], "1") | SPECULATING))
+    ones = dict.fromkeys([c.name for c in COLUMNS if c.kind == "count"], "1")
+    full = read_table(write(ones | SPECULATING | {"verify_tokens": "5"}))
     bare = read_table(write({}, without=("tp", "k", "achieved_rps", "p50_e2e_s", "p99_e2e_s", "preemptions")))
     assert full.dtypes.to_dict() == bare.dtypes.to_dict()
     assert set(map(str, full.dtypes)) == {"str", "float64", "int64", "bool"}
@@ -83,6 +92,22 @@ def test_columns_of_no_known_name_are_named_and_left_out(write):
         ({"load_value": "2.5"}, "load_value", "whole number of them"),
         ({"load_value": "-1", "load_kind": "rate"}, "load_value", "above 0"),
         ({"arrivals": "poisson"}, "arrivals", "closed loop"),
+        ({"arrivals": "gamma 0.7"}, "arrivals", "gamma 0.7 in a closed loop"),
+        (RATE | {"arrivals": "gamma"}, "arrivals", "as 'gamma 0.7'"),
+        (RATE | {"arrivals": "gamma -1"}, "arrivals", "as 'gamma 0.7'"),
+        ({"run_date": "25.7.2026"}, "run_date", "write it as 2026-05-31"),
+        ({"run_date": "2026-13"}, "run_date", "write it as 2026-05-31"),
+        ({"tp": "4", "ep": "8"}, "ep", "more than the deployment's 4 GPUs"),
+        ({"tp": "4", "nodes": "8"}, "nodes", "more than the deployment's 4 GPUs"),
+        ({"tp": "8", "dp": "3"}, "dp", "do not divide the 8 GPUs"),
+        ({"tp": "4", "dp": "4", "n_gpu": "8"}, "n_gpu", "tp \\* pp = 4 or tp \\* pp \\* dp = 16"),
+        ({"tp": "4", "pp": "2", "n_gpu": "4"}, "n_gpu", "tp \\* pp = 8"),
+        (POOLED | {"n_gpu": "8"}, "n_gpu", "8 \\+ 16"),
+        (POOLED | {"prefill_tp": "16"}, "prefill_tp", "more than prefill_gpus = 8"),
+        (POOLED | {"decode_ep": "32"}, "decode_ep", "more than decode_gpus = 16"),
+        (SPECULATING | {"verify_tokens": "4"}, "verify_tokens", "k \\+ 1 = 5"),
+        (SPECULATING | {"draft_passes": "5"}, "draft_passes", "5 passes for 4 tokens"),
+        ({"cached_prompt_tokens": "1001"}, "cached_prompt_tokens", "1001 cached of a prompt of 1000"),
         ({"method": "?"}, "method", "not one of none, eagle"),
         ({"p50_e2e_s": "3.1"}, "p50_e2e_s", "above p99_e2e_s"),
         ({"p95_e2e_s": "3.1"}, "p95_e2e_s", "above p99_e2e_s"),
@@ -201,7 +226,7 @@ def conditions(tmp_path, *rows):
 
 def test_conditions_need_six_columns_and_default_the_rest(tmp_path):
     row = read_conditions(conditions(tmp_path, "h200,Llama-3.3-70B,1000,300,rate,2.5")).iloc[0]
-    assert (row["tp"], row["n_gpu"], row["engine"], row["precision"]) == (1, 1, "unknown", "fp16")
+    assert (row["tp"], row["n_gpu"], row["engine"], row["precision"]) == (1, 1, "unknown", "")
     assert (row["method"], row["k"], row["arrivals"]) == ("none", 0.0, "even")
     assert "mean_e2e_s" not in row
     assert "latency_s" not in row
@@ -222,3 +247,36 @@ def test_conditions_from_a_measurement_table_ignore_its_results(write):
     assert "mean_e2e_s" not in read_conditions(path)
     with pytest.raises(DataError, match="mean_e2e_s"):
         read_table(path)
+
+
+def test_gamma_arrivals_are_read_and_not_asked_for(write, tmp_path):
+    table = read_table(
+        write(*[RATE | {"arrivals": a} for a in ("gamma 0.7", "gamma burstiness 0.70", "Gamma 1.0")])
+    )
+    assert list(table["arrivals"]) == ["gamma 0.7", "gamma 0.7", "poisson"]
+    file = tmp_path / "ask.csv"
+    file.write_text(
+        "hardware,verifier,prompt_tokens,output_tokens,load_kind,load_value,arrivals\nh100,m,9,9,rate,1,gamma 0.7\n"
+    )
+    with pytest.raises(
+        DataError, match=r"row 2, column arrivals: gamma 0.7: .* is not modelled: ask for poisson"
+    ):
+        read_conditions(file)
+
+
+def test_how_a_deployment_is_spread(write):
+    """Attention ranks share the tensor-parallel GPUs; replicas multiply them; two pools have their own sizes."""
+    table = read_table(
+        write(
+            {"tp": "8", "dp": "8", "ep": "8"},
+            {"tp": "4", "dp": "2", "n_gpu": "8", "ep": "8"},
+            {"tp": "4", "pp": "2"},
+            POOLED | {"decode_tp": "8", "decode_dp": "8", "prefill_workers": "1", "decode_workers": "2"},
+        )
+    )
+    assert list(table["n_gpu"]) == [8, 8, 8, 24]
+
+
+def test_a_run_has_a_day_or_a_month(write):
+    table = read_table(write({"run_date": "2026-05-31"}, {"run_date": "2026-05"}, {}))
+    assert list(table["run_date"]) == ["2026-05-31", "2026-05", ""]
