@@ -34,7 +34,7 @@ def test_a_row_becomes_typed(write):
 
 def test_dtypes_do_not_depend_on_what_is_blank(write):
     ones = dict.fromkeys([c.name for c in COLUMNS if c.kind == "count"], "1")
-    full = read_table(write(ones | SPECULATING | {"verify_tokens": "5"}))
+    full = read_table(write(ones | SPECULATING | {"verify_tokens": "5", "n_gpu": "2"}))
     bare = read_table(write({}, without=("tp", "k", "achieved_rps", "p50_e2e_s", "p99_e2e_s", "preemptions")))
     assert full.dtypes.to_dict() == bare.dtypes.to_dict()
     assert set(map(str, full.dtypes)) == {"str", "float64", "int64", "bool"}
@@ -99,7 +99,7 @@ def test_columns_of_no_known_name_are_named_and_left_out(write):
         ({"run_date": "2026-13"}, "run_date", "write it as 2026-05-31"),
         ({"tp": "4", "ep": "8"}, "ep", "more than the deployment's 4 GPUs"),
         ({"tp": "4", "nodes": "8"}, "nodes", "more than the deployment's 4 GPUs"),
-        ({"tp": "8", "dp": "3"}, "dp", "do not divide the 8 GPUs"),
+        ({"tp": "8", "dp": "3", "n_gpu": "8"}, "dp", "do not divide the 8 GPUs"),
         ({"tp": "4", "dp": "4", "n_gpu": "8"}, "n_gpu", "tp \\* pp = 4 or tp \\* pp \\* dp = 16"),
         ({"tp": "4", "pp": "2", "n_gpu": "4"}, "n_gpu", "tp \\* pp = 8"),
         (POOLED | {"n_gpu": "8"}, "n_gpu", "8 \\+ 16"),
@@ -227,7 +227,7 @@ def conditions(tmp_path, *rows):
 def test_conditions_need_six_columns_and_default_the_rest(tmp_path):
     row = read_conditions(conditions(tmp_path, "h200,Llama-3.3-70B,1000,300,rate,2.5")).iloc[0]
     assert (row["tp"], row["n_gpu"], row["engine"], row["precision"]) == (1, 1, "unknown", "")
-    assert (row["method"], row["k"], row["arrivals"]) == ("none", 0.0, "even")
+    assert (row["method"], row["k"], row["arrivals"]) == ("none", 0.0, "poisson")
     assert "mean_e2e_s" not in row
     assert "latency_s" not in row
 
@@ -265,16 +265,17 @@ def test_gamma_arrivals_are_read_and_not_asked_for(write, tmp_path):
 
 
 def test_how_a_deployment_is_spread(write):
-    """Attention ranks share the tensor-parallel GPUs; replicas multiply them; two pools have their own sizes."""
+    """Some engines count attention ranks in their tensor-parallel size, others multiply it; two pools have their own sizes."""
     table = read_table(
         write(
-            {"tp": "8", "dp": "8", "ep": "8"},
-            {"tp": "4", "dp": "2", "n_gpu": "8", "ep": "8"},
+            {"tp": "8", "dp": "8", "ep": "8", "engine": "sglang-0.5.9"},
+            {"tp": "4", "dp": "2", "ep": "8", "engine": "vllm"},
+            {"tp": "4", "dp": "4", "ep": "4", "engine": "vllm", "n_gpu": "4"},
             {"tp": "4", "pp": "2"},
             POOLED | {"decode_tp": "8", "decode_dp": "8", "prefill_workers": "1", "decode_workers": "2"},
         )
     )
-    assert list(table["n_gpu"]) == [8, 8, 8, 24]
+    assert list(table["n_gpu"]) == [8, 8, 4, 8, 24]
 
 
 def test_a_run_has_a_day_or_a_month(write):
