@@ -40,8 +40,8 @@ below it; it is 0 for dense verifiers."""
 WAITING = "waiting"
 """Time before a request runs, behind the engine's cap or a full cache."""
 STAGES = (*PARTS, WAITING)
-DIVISOR = ("draft_extra_steps", "further_token")
-"""Not costs but a number of steps and a ratio: never set to zero."""
+DIVISOR = ("draft_extra_steps", "further_token", "prefill_overhead_tokens")
+"""Not costs but numbers of steps and tokens and a ratio: never set to zero."""
 
 
 def stage_parts_s(

@@ -5,14 +5,14 @@ arXiv:2605.15051, there as six coefficients). The load-dependent cost of a verif
 scales with requests, with tokens in the step and with cached tokens, so that prompt length, output length and
 draft length are inputs instead of new coefficients::
 
-    S(b) = c1p + (p − h)·n·t_pre + (g/E)·step(n)
+    S(b) = c1p + (p − h + o)·n·t_pre + (g/E)·step(n)
     step(n) = [c1v + φ·c1x + n·(t_seq + (1 + u·(V − 1))·w·t_tok + (p + g/2)·t_kv)]·exp(δ) + passes·c1d + k·n·t_dtok + h_c
     n = 1 + (b − 1)/R
 
-with p prompt tokens, h of them found in a prefix cache, and g output tokens; k the draft length, V = k + 1 the tokens that a cycle
-verifies (more in a tree), u what a further verified token costs beside a plain one, E the tokens committed per cycle, φ the share of
-experts that the step touches, w the wait for the busiest of them, δ the kernels' deviation from a straight line at this batch size,
-and h_c the host's part of a cycle. Requests are spread over R ranks that do not share attention (data-parallel replicas, pipeline
+with p prompt tokens, h of them found in a prefix cache, o that each prefill costs beside, and g output tokens; k the draft length,
+V = k + 1 the tokens that a cycle verifies (more in a tree), u what a further verified token costs beside a plain one, E the tokens
+committed per cycle, φ the share of experts that the step touches, w the wait for the busiest of them, δ the kernels' deviation from a
+straight line at this batch size, and h_c the host's part of a cycle. Requests are spread over R ranks that do not share attention (data-parallel replicas, pipeline
 stages): a request meets n of them, itself and its share of the others.
 
 Every function works alike on numbers, numpy arrays and PyTensor tensors: it uses operators only, so what is sampled
@@ -56,6 +56,8 @@ class StageCosts:
         Fixed cost of a speculative cycle beside verifying and drafting, paid by the host [s]; 0 without speculation.
     further_token : array
         Cost of each verified token after a request's first, in those of the first, u.
+    prefill_overhead_tokens : array
+        Tokens by which every prefill is as if longer, o [tokens].
     """
 
     prefill_fixed_s: Any
@@ -70,6 +72,7 @@ class StageCosts:
     draft_extra_steps: Any
     cycle_s: Any = 0.0
     further_token: Any = 1.0
+    prefill_overhead_tokens: Any = 0.0
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,11 @@ class Work:
     def met(self, in_flight: Any) -> Any:
         """Requests in a step of one rank when `in_flight` are spread over all ranks: itself and its share of the others."""
         return 1.0 + (in_flight - 1.0) / self.ranks
+
+
+def prefill_tokens(costs: StageCosts, work: Work) -> Any:
+    """Count the tokens that a prefill costs, its overhead included, p − h + o [tokens]."""
+    return work.read_tokens + costs.prefill_overhead_tokens
 
 
 def draft_steps(costs: StageCosts, work: Work) -> Any:
@@ -231,7 +239,9 @@ def service_latency_s(costs: StageCosts, work: Work, in_flight: Any, step: Any) 
     array
         Seconds.
     """
-    prefill = costs.prefill_fixed_s + work.read_tokens * work.met(in_flight) * costs.prefill_token_s
+    prefill = (
+        costs.prefill_fixed_s + prefill_tokens(costs, work) * work.met(in_flight) * costs.prefill_token_s
+    )
     return prefill + work.cycles * step
 
 
@@ -251,7 +261,7 @@ def first_token_s(costs: StageCosts, work: Work, in_flight: Any, step: Any, over
     array
         Seconds.
     """
-    own = work.read_tokens * costs.prefill_token_s
+    own = prefill_tokens(costs, work) * costs.prefill_token_s
     others = work.met(in_flight) - 1.0
     return costs.prefill_fixed_s + own * (1.0 + overlap * others) + ASSUMED_STEP_WAIT * step
 
@@ -276,6 +286,6 @@ def linear_coefficients(costs: StageCosts, work: Work, coverage: Any = 0.0) -> t
     draft_fixed = draft_steps(costs, work) * costs.draft_fixed_s
     c1 = costs.prefill_fixed_s + work.cycles * (verify_fixed_s(costs, coverage) + draft_fixed + costs.cycle_s)
     per_step = verify_per_request_s(costs, work) + work.draft_length * costs.draft_token_s
-    met = work.read_tokens * costs.prefill_token_s + work.cycles * per_step
+    met = prefill_tokens(costs, work) * costs.prefill_token_s + work.cycles * per_step
     c2 = met / work.ranks
     return c1 + met - c2, c2

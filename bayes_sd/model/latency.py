@@ -59,10 +59,11 @@ def stage_costs(q: Quantities, u: Values, f: Values, xp: ModuleType) -> StageCos
         Seconds, shape (..., point).
     """
     get, off = q.looked_up, q.load_factor
+    attention = get["attention"] * q.attention_factor
     drafts, token = "draft_fixed" in get, get["request"] * get["token_share"]
     return StageCosts(
         prefill_fixed_s=get["prefill_fixed"],
-        prefill_token_s=off * get["prefill_token"] * (1.0 + get["attention"] * (f["prompt"] + f["cached"])),
+        prefill_token_s=off * get["prefill_token"] * (1.0 + attention * (f["prompt"] + f["cached"])),
         verify_fixed_s=get["verify"],
         verify_expert_s=get.get("expert", 0.0),
         sequence_s=off * (get["request"] - token),
@@ -73,6 +74,7 @@ def stage_costs(q: Quantities, u: Values, f: Values, xp: ModuleType) -> StageCos
         draft_extra_steps=xp.exp(u["log_draft_extra_steps"])[..., None] if drafts else 0.0,
         cycle_s=q.cycle_s,
         further_token=q.further_token,
+        prefill_overhead_tokens=q.overhead_tokens,
     )
 
 

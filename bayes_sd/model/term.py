@@ -127,6 +127,8 @@ class Quantities:
         Seconds that a cycle takes beside verifying and drafting, whatever the batch.
     further_token : array
         Cost of each verified token after a request's first, in those of the first.
+    overhead_tokens, attention_factor : array
+        Tokens by which each prefill is as if longer, and factor on attention's share of a prompt's cost.
     kernel_factor, covered, wait : array
         Factor of the kernels on a step, share of experts touched, and wait for the busiest expert.
     """
@@ -138,6 +140,8 @@ class Quantities:
     load_factor: Any = 1.0
     cycle_s: Any = 0.0
     further_token: Any = 1.0
+    overhead_tokens: Any = 0.0
+    attention_factor: Any = 1.0
     kernel_factor: Any = 1.0
     covered: Any = 0.0
     wait: Any = 1.0

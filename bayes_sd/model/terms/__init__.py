@@ -12,10 +12,12 @@ from bayes_sd.model.terms.further import Further
 from bayes_sd.model.terms.kernel import Kernel
 from bayes_sd.model.terms.misfit import Misfit
 from bayes_sd.model.terms.overlap import Overlap
+from bayes_sd.model.terms.prompts import Prompts
 from bayes_sd.model.terms.stages import Stages
 
 TERMS: tuple[Term, ...] = (
     Stages(),
+    Prompts(),
     Misfit(),
     Acceptance(),
     Cycle(),

@@ -38,6 +38,7 @@ from bayes_sd.model.term import (
     softplus,
     tightened,
 )
+from bayes_sd.model.terms.prompts import log_overhead
 
 if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
@@ -222,10 +223,10 @@ class Stages(Term):
         soft = softplus(DECODING_SHARPNESS * share, xp) / DECODING_SHARPNESS
         log_share = xp.log(-xp.expm1(-soft))
         log_cache, log_rest, log_rate = cache_share(cache, xp)
-        log_attention = (x["log_part"] @ _attention())[..., None, None] + f["typical_log_attention"]
+        log_prompt, log_attention = _typical_prompt(x, f, xp)
         decode = total + log_share - f["typical_log_output"]
         new = {
-            "prefill_token": total - soft - f["typical_log_prompt"] - softplus(log_attention, xp),
+            "prefill_token": total - soft - log_prompt - softplus(log_attention, xp),
             "request": decode + log_rest,
             "kv": decode + log_cache - f["typical_log_context"],
         }
@@ -250,8 +251,8 @@ class Stages(Term):
             cost = tightened(cost, pooled_centre(u, f, np), log_spread, f["loose"])
             u["tp_stack"] = tightened(u["tp_stack"], 0.0, u["log_tp_scale"][..., :, None], f["tp_loose"])
         at = {name: active.index(name) for name in ("prefill_token", "request", "kv")}
-        attention = u["log_part"] @ _attention() + f["typical_log_attention"]
-        prefill = cost[at["prefill_token"]] + f["typical_log_prompt"] + softplus(attention)
+        log_prompt, attention = (value[0] for value in _typical_prompt(u, f, np))
+        prefill = cost[at["prefill_token"]] + log_prompt + softplus(attention)
         request, kv = cost[at["request"]].copy(), cost[at["kv"]] + f["typical_log_context"]
         decode = np.logaddexp(request, kv) + f["typical_log_output"]
         soft = DECODING_SHARPNESS * np.logaddexp(0.0, decode - prefill)
@@ -292,6 +293,17 @@ def _tp_slopes(active: list[str], spec: ModelSpec) -> list[Unknown]:
             spread=lambda u, f, xp: xp.exp(u["log_tp_scale"])[..., :, None],
         ),
     ]
+
+
+def _typical_prompt(u: Values, f: Values, xp: ModuleType) -> tuple[Any, Any]:
+    """Log tokens of a deployment's typical prefill, overhead included, and log of attention's share, shape (..., 1, deployment)."""
+    log_prompt = f["typical_log_prompt"]
+    log_attention = (u["log_part"] @ _attention())[..., None] + f["typical_log_attention"]
+    if "overhead_level" in u:
+        log_beside = log_overhead(u, f)[..., f["deployment_stack"]] - log_prompt
+        log_prompt = log_prompt + softplus(log_beside, xp)
+        log_attention = log_attention + u["attention_stack"][..., f["deployment_stack"]]
+    return log_prompt[..., None, :], log_attention[..., None, :]
 
 
 def pooled_centre(u: Values, f: Values, xp: ModuleType) -> Any:
