@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bayes_sd.cards.canonical import read_engine, split_count, split_format
+from bayes_sd.cards.options import read_options
 from bayes_sd.cards.stated import NUMBERS, spelled_hardware
 
 
@@ -20,7 +21,8 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     Returns
     -------
     values : dict
-        The row with four things settled: a format at the end of the verifier's name goes to a blank ``precision``; an
+        The row with these things settled: what engine options say of a layout has its columns, and a repeat that is a day
+        is the day of the run; a format at the end of the verifier's name goes to a blank ``precision``; an
         engine's image is its family and version; a number of GPUs before or behind the hardware goes to a blank
         ``n_gpu`` and ``tp``; hardware's own numbers (``memory_gb`` ...) stand in its name.
     words : list of str
@@ -40,8 +42,17 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         values["precision"] = stated or weights
         beside = f"; its precision is stated as {stated}" if stated and stated != weights else ""
         words.append(f"verifier {name!r} is {base} with weights in {weights}{beside}")
+    changed = read_options(values)
+    image = changed.pop("image", None)
+    if changed:
+        values |= changed
+        moved = ", ".join(f"{n} {v:g}" if isinstance(v, float) else f"{n} {v!r}" for n, v in changed.items())
+        words.append(f"engine options and repeat say {moved}")
     engine = _text(values.get("engine"))
     label = read_engine(engine).label if engine else ""
+    if image is not None and read_engine(label).version is None:
+        version = read_engine(f"{engine} {image}").version
+        label = f"{label}-{version}" if version and " " not in label else label
     if label != engine:
         values["engine"] = label
         words.append(f"engine {engine!r} is {label}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.cards.canonical import gpus_of
+from bayes_sd.cards.options import SIZES
+from bayes_sd.cards.record import canonical
 from bayes_sd.condition.defaults import ARRIVALS
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.cells import CellError, parse_cell
@@ -69,6 +71,7 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
 
     frame = given if isinstance(given, pd.DataFrame) else _table(given)
     _check_shape(frame)
+    frame = _with_options_read(frame)
     made: dict[str, Any] = {}
     for column in GIVEN:
         if column.name not in frame:
@@ -108,6 +111,23 @@ def _refuse_impossible(frame: pd.DataFrame) -> None:
         wrong = impossible(record) or unanswerable(record)
         if wrong:
             raise ConditionError(f"conditions, row {place + 1}, column {wrong[0]}: {wrong[1]}")
+
+
+def _with_options_read(frame: pd.DataFrame) -> pd.DataFrame:
+    """Move layouts, versions and days that stand in engine options and repeats to their columns, as in a file."""
+    named = [name for name in ("engine_options", "repeat") if name in frame]
+    said = frame[named].astype(object)
+    rows = np.flatnonzero((said.notna() & (said != "")).any(axis=1).to_numpy())
+    for i in rows:
+        given = frame.iloc[i].to_dict()
+        read, _ = canonical({n: given.get(n) for n in ("engine", "tp", "run_date", *named, *SIZES)})
+        for name in ("engine", "engine_options", "run_date", *SIZES):
+            if read.get(name) is not None and read[name] != given.get(name) and read[name] == read[name]:
+                if name not in frame:
+                    frame = frame.assign(**{name: np.nan if name in SIZES else ""})
+                frame = frame.astype({name: float if name in SIZES else object})
+                frame.iat[int(i), list(frame).index(name)] = read[name]
+    return frame
 
 
 def _refuse_unmeasured(methods: Any, posterior: Posterior | None) -> None:

@@ -12,8 +12,8 @@ draft length are inputs instead of new coefficients::
 with p prompt tokens, h of them found in a prefix cache, o that each prefill costs beside, and g output tokens; k the draft length,
 V = k + 1 the tokens that a cycle verifies (more in a tree), u what a further verified token costs beside a plain one, E the tokens
 committed per cycle, φ the share of experts that the step touches, w the wait for the busiest of them, δ the kernels' deviation from a
-straight line at this batch size, and h_c the host's part of a cycle. Requests are spread over R ranks that do not share attention (data-parallel replicas, pipeline
-stages): a request meets n of them, itself and its share of the others.
+straight line at this batch size, and h_c the host's part of a cycle. Requests are spread over R ranks that do not share attention
+(data-parallel replicas, pipeline stages): a request meets n of them, itself and its share of the others.
 
 Every function works alike on numbers, numpy arrays and PyTensor tensors: it uses operators only, so what is sampled
 and what is predicted are one formula.

@@ -315,8 +315,9 @@ COLUMNS: tuple[Column, ...] = (
     Column(
         "run_date",
         "date",
-        "day (2026-05-31) or month (2026-05) of the measurement; of its publication where that is all that is known",
-        condition="result",
+        "day (2026-05-31) or month (2026-05) of the measurement, of its publication where that is all that is known: how old an "
+        "engine without a version is",
+        role="deployment",
         fit="first",
     ),
     _text("config_id", "the source's own name of the configuration"),

@@ -83,7 +83,8 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     needed = [c.name for c in COLUMNS if c.condition == "required"]
     _check_header(path, header, needed)
     results = {c.name for c in COLUMNS if c.condition == "result"}
-    keep = [name if name not in results else "" for name in header]
+    # Some sources have the day of the run as its repeat.
+    keep = [name if name not in results or name == "repeat" else "" for name in header]
     frame = _frame(path, keep, _parse(path, keep, rows, needed=needed, asked=True))
     return frame.drop(columns=[*results, *ADDED])
 
@@ -115,7 +116,7 @@ def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
         raise DataError(f"{where}: no column {unknown!r}" + (f": did you mean {near[0]!r}?" if near else ""))
     results = {c.name for c in COLUMNS if c.condition == "result"}
     needed = [c.name for c in COLUMNS if c.condition == "required"]
-    keep = [name for name in dict.fromkeys([*given, *needed]) if name not in results]
+    keep = [name for name in dict.fromkeys([*given, *needed]) if name not in results or name == "repeat"]
     path = Path(where)
     records = _parse(path, keep, [(1, [given.get(name, "") for name in keep])], needed=needed, asked=True)
     frame = _frame(path, keep, records)

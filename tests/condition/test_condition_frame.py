@@ -20,7 +20,7 @@ def test_the_needed_columns_are_enough():
     assert {c.name for c in COLUMNS if c.condition != "result"} <= set(frame.columns)
     row = frame.iloc[0]
     assert (row["tp"], row["n_gpu"], row["k"], row["method"], row["drafter"]) == (1, 1, 0, "none", "")
-    assert (row["precision"], row["engine"], row["arrivals"]) == ("fp16", "unknown", "poisson")
+    assert (row["precision"], row["engine"], row["arrivals"]) == ("", "unknown", "poisson")
     assert np.isnan(row["max_num_seqs"])
 
 
@@ -89,7 +89,7 @@ def test_choices_are_read_as_in_a_file():
 
 def test_blank_cells_take_the_default():
     row = as_conditions(NEEDED | {"tp": np.nan, "precision": None, "arrivals": ""}).iloc[0]
-    assert (row["tp"], row["n_gpu"], row["precision"], row["arrivals"]) == (1, 1, "fp16", "poisson")
+    assert (row["tp"], row["n_gpu"], row["precision"], row["arrivals"]) == (1, 1, "", "poisson")
 
 
 def test_other_columns_stay():

@@ -21,7 +21,7 @@ def test_what_a_condition_takes_over_is_no_result_and_no_load():
 
 
 def test_a_deployment_is_told_apart_by_these_columns():
-    named = {"hardware", "tp", "engine", "engine_options", "verifier", "precision"}
+    named = {"hardware", "tp", "engine", "engine_options", "verifier", "precision", "run_date"}
     split = {"dp", "pp", "ep", "nodes", *schema.POOLS}
     assert set(schema.of_role("deployment")) == named | split
     assert (named | split) <= set(schema.CELL)
