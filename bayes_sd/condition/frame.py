@@ -118,15 +118,17 @@ def _with_options_read(frame: pd.DataFrame) -> pd.DataFrame:
     named = [name for name in ("engine_options", "repeat") if name in frame]
     said = frame[named].astype(object)
     rows = np.flatnonzero((said.notna() & (said != "")).any(axis=1).to_numpy())
+    changed: dict[str, list[Any]] = {}
     for i in rows:
         given = frame.iloc[i].to_dict()
         read, _ = canonical({n: given.get(n) for n in ("engine", "tp", "run_date", *named, *SIZES)})
         for name in ("engine", "engine_options", "run_date", *SIZES):
-            if read.get(name) is not None and read[name] != given.get(name) and read[name] == read[name]:
-                if name not in frame:
-                    frame = frame.assign(**{name: np.nan if name in SIZES else ""})
-                frame = frame.astype({name: float if name in SIZES else object})
-                frame.iat[int(i), list(frame).index(name)] = read[name]
+            value = read.get(name)
+            if value is not None and value == value and value != given.get(name):
+                blank = np.nan if name in SIZES else ""
+                column = list(frame[name]) if name in frame else [blank] * len(frame)
+                changed.setdefault(name, column)[i] = value
+    frame = frame.assign(**changed)
     return frame
 
 
