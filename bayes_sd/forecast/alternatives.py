@@ -105,6 +105,28 @@ class Prepared:
         return str(row["method"]), str(row["drafter"])
 
 
+def alternative_rows(base: pd.DataFrame, alternatives: Sequence[Alternative]) -> pd.DataFrame:
+    """Give a condition with each alternative in it, one row each.
+
+    Parameters
+    ----------
+    base : DataFrame
+        One row.
+    alternatives : sequence of Alternative
+
+    Returns
+    -------
+    DataFrame
+    """
+    import pandas as pd
+
+    row = base.iloc[0].copy()
+    for name in TOLD:
+        row[name] = np.nan
+    types = base.dtypes.to_dict() | dict.fromkeys(TOLD, float)
+    return pd.DataFrame([a.row(row) for a in alternatives]).astype(types).reset_index(drop=True)
+
+
 def prepare(
     posterior: Posterior,
     base: pd.DataFrame,
@@ -137,8 +159,6 @@ def prepare(
     CardError, ConditionError
         If the condition names something that nothing is known about, or there is no alternative.
     """
-    import pandas as pd
-
     base = as_conditions(base, load_needed=False, posterior=posterior)
     if len(base) != 1:
         raise ConditionError(f"a base condition is one row; got {len(base)}: choose one")
@@ -147,13 +167,7 @@ def prepare(
     cards = posterior.cards() if cards is None else cards
     if thin > 1:
         posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
-    row = base.iloc[0]
-    for name in TOLD:
-        row[name] = np.nan
-    frame = pd.DataFrame([a.row(row) for a in alternatives]).astype(
-        base.dtypes.to_dict() | dict.fromkeys(TOLD, float)
-    )
-    conditions = resolve(frame.reset_index(drop=True), posterior, cards)
+    conditions = resolve(alternative_rows(base, alternatives), posterior, cards)
     return Prepared(
         alternatives=list(alternatives),
         conditions=conditions,

@@ -102,7 +102,6 @@ def _numbers(servers: Servers, base: pd.DataFrame, prepared: Prepared) -> tuple[
         "points": servers.points,
         "prefill_points": servers.prefill_points,
         "scalars": list(SCALARS),
-        "length_cv": servers.length_cv.ravel().tolist(),
         "draws": servers.draws.shape[3],
         "cap": servers.cap if np.isfinite(servers.cap) else None,
         "most": servers.most,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.decide.tune import DRAFT_LENGTHS
-from bayes_sd.forecast.alternatives import Alternative
+from bayes_sd.forecast.alternatives import Alternative, alternative_rows
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.latency import running_cap, service_curve
@@ -35,9 +36,9 @@ FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)
 PER_DOUBLING = 2
 """Points of a service curve per doubling of the number in flight, besides those where kernels bend it."""
 PREFILL_POINTS = 4
-SCALARS = ("committed", "held", "misfit", "own", "luck")
+SCALARS = ("committed", "held", "misfit", "own", "length_cv", "luck")
 """Numbers of one draw beside the curves: tokens per cycle, requests that the cache holds, factor of the shape's misfit, seconds of a
-request's own prefill, sd of acceptance from request to request [log odds]."""
+request's own prefill, relative spread of output lengths, sd of acceptance from request to request [log odds]."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,6 @@ class Servers:
     draws : array, shape (prompt, output, draft length, draw, field)
         Fields: decoding at one token per cycle at each of `points` [s], prefill at each of `prefill_points` [s], and
         :data:`SCALARS`.
-    length_cv : array, shape (prompt, output, draft length)
-        Coefficient of variation of output lengths.
     cap : float
         Most requests that run, infinite where nothing says.
     most : int
@@ -71,7 +70,6 @@ class Servers:
     points: list[list[float]]
     prefill_points: list[float]
     draws: np.ndarray
-    length_cv: np.ndarray
     cap: float
     most: int
 
@@ -119,7 +117,7 @@ def draw_servers(
     spread = request_spread(posterior, conditions, seed)
     many = range(len(conditions))
     most = int(max(running_cap(costs, conditions, i).max() for i in many))
-    points = _points(most, draft_lengths)
+    points = _points(most, conditions, len(draft_lengths))
     few = np.unique(np.round(np.geomspace(1.0, max(most, 2), PREFILL_POINTS)))
     at = [points[i % len(points)] for i in many]
     values = np.stack([_fields(costs, conditions, spread, i, (at[i], few)) for i in many])
@@ -131,7 +129,6 @@ def draw_servers(
         points=[p.tolist() for p in points],
         prefill_points=few.tolist(),
         draws=values.reshape(*shape, *values.shape[1:]),
-        length_cv=spread.length_cv.reshape(shape),
         cap=float(conditions.cap[0]),
         most=most,
     )
@@ -147,24 +144,22 @@ def _frame(base: pd.DataFrame, prompt: list[int], output: list[int], lengths: Se
 
     row = base.iloc[0]
     grown = {"cached_prompt_tokens": "prompt_tokens", "output_tokens_std": "output_tokens"}
-    rows = []
-    for p in prompt:
-        for g in output:
-            other = row.copy()
-            other["prompt_tokens"], other["output_tokens"] = float(p), float(g)
-            for name, by in grown.items():
-                if name in row and pd.notna(row[name]):
-                    other[name] = row[name] * other[by] / row[by]
-            rows += [Alternative(k).row(other) for k in lengths]
-    return pd.DataFrame(rows).astype(base.dtypes.to_dict()).reset_index(drop=True)
+    frames = []
+    for p, g in product(prompt, output):
+        other = base.assign(prompt_tokens=float(p), output_tokens=float(g))
+        for name, by in grown.items():
+            if name in base and pd.notna(row[name]):
+                other[name] = row[name] * other[by] / row[by]
+        frames.append(alternative_rows(other, [Alternative(int(k)) for k in lengths]))
+    return pd.concat(frames, ignore_index=True)
 
 
-def _points(most: int, draft_lengths: Sequence[int]) -> list[np.ndarray]:
-    """Choose numbers in flight for each draft length: where kernels bend the curve, and between; alike in number."""
-    end = float(max(most, 2))
+def _points(most: int, conditions: Conditions, n: int) -> list[np.ndarray]:
+    """Choose numbers in flight for the `n` draft lengths: where kernels bend the curve, and between; alike in number."""
+    end, rows = float(max(most, 2)), conditions.design.rows
     chosen = []
-    for k in draft_lengths:
-        bends = 2.0**KNOTS / (k + 1.0)
+    for verified, ranks in zip(rows["verified"][:n], rows["ranks"][:n], strict=True):
+        bends = 1.0 + (2.0**KNOTS / verified - 1.0) * ranks
         chosen.append([1.0, *bends[(bends > 1.0) & (bends < end)], end])
     longest = max(len(points) for points in chosen) * PER_DOUBLING
     for points in chosen:
@@ -193,6 +188,7 @@ def _fields(
         "held": costs.cache_requests[:, i],
         "misfit": np.exp(costs.misfit[:, i]),
         "own": own_prefill_s(costs, conditions, i),
+        "length_cv": spread.length_cv[:, i],
         "luck": spread.draft_log_odds_sd[:, i],
     }
     columns = [np.broadcast_to(scalars[name], committed.shape) for name in SCALARS]

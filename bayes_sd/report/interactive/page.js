@@ -26,7 +26,7 @@ function drawsOf(asked, which) {
     one.top = Math.min(Math.floor(Math.max(one.held, 1)), DATA.most);
     one.S = new Float64Array(one.top + 1);
     for (let n = 1; n <= one.top; n++) one.S[n] = one.at(n);
-    one.work = workSpread(one.committed, k, DATA.output[asked.output], DATA.length_cv[place], one.luck);
+    one.work = workSpread(one.committed, k, DATA.output[asked.output], one.length_cv, one.luck);
     one.cv = cvOf(one.work);
     servers.push(one);
   }
