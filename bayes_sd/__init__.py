@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from bayes_sd.forecast.summary import summarise as summarise
     from bayes_sd.forecast.sweep import sweep as sweep
     from bayes_sd.latency.service import StageCosts as StageCosts
+    from bayes_sd.learn.next_runs import Sought as Sought
+    from bayes_sd.learn.next_runs import next_runs as next_runs
     from bayes_sd.measurements.readers.pipeline import ingest as ingest
     from bayes_sd.measurements.table import read_conditions as read_conditions
     from bayes_sd.measurements.table import read_table as read_table
@@ -99,6 +101,8 @@ _PUBLIC = {
     "monitor": "decide.monitor",
     "Window": "decide.windows",
     "compare": "check.compare",
+    "next_runs": "learn.next_runs",
+    "Sought": "learn.next_runs",
     "simulate": "simulator.server:simulate_ladder",
     "simulate_server": "simulator.server",
     "ServerSpec": "simulator.spec",
@@ -151,6 +155,7 @@ __all__ = [
     "Prediction",
     "SamplerSettings",
     "ServerSpec",
+    "Sought",
     "StageCosts",
     "TargetError",
     "TokenLaw",
@@ -174,6 +179,7 @@ __all__ = [
     "make_report",
     "measured_configurations",
     "monitor",
+    "next_runs",
     "plan",
     "position_acceptance",
     "predict",

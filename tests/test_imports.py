@@ -33,12 +33,13 @@ ROOMS = {
     "check": FITTED,
     "simulator": "errors files loading measurements latency",
     "measure": "errors interrupts files loading measurements",
+    "learn": f"{FITTED} sample check decide measure",
     "acceptance": f"{GROUND} posterior sample",
     "baseline": GROUND,
     "engine": "errors files",
     "plots": "errors files",
     "report": f"{FITTED} interrupts sample check decide plots",
-    "cli": f"{FITTED} interrupts sample check decide simulator measure acceptance baseline engine plots report",
+    "cli": f"{FITTED} interrupts sample check decide simulator measure learn acceptance baseline engine plots report",
     "__main__": "interrupts cli",
 }
 """Each room, in order, and the rooms that it may import."""

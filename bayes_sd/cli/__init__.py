@@ -25,6 +25,7 @@ COMMANDS = {
     "speedup": ("bayes_sd.cli.speedup", "Speedup of speculation over load, its break-even, and why."),
     "tune": ("bayes_sd.cli.tune", "Best draft length and drafter by load; vLLM's table of it."),
     "plan": ("bayes_sd.cli.plan", "Replicas and cost for a rate within a latency objective."),
+    "next": ("bayes_sd.cli.next", "Which runs to measure next for a decision; a plan of them."),
     "compare": ("bayes_sd.cli.compare", "Compare fits of the same rows by left-out rows."),
     "acceptance": ("bayes_sd.cli.acceptance", "Fit acceptance by draft position; tokens per cycle at any k."),
     "ingest": ("bayes_sd.cli.ingest", "Read what benchmark tools wrote into a measurement table."),
@@ -47,7 +48,8 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = import_module(COMMANDS[name][0])
-        return getattr(module, name)
+        # A command that is called like a function of Python has another name in its module.
+        return getattr(module, f"{name}_command", None) or getattr(module, name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List commands without importing them."""

@@ -45,6 +45,15 @@ def _column_options(command):
     help="CSV table; rows there are kept, new ones added.",
 )
 @click.option(
+    "--plan",
+    "planned",
+    type=click.Path(path_type=Path),
+    help="Runs that `next --plan` wrote, instead of --shape, --clients, --rates, --repeats.",
+)
+@click.option(
+    "--server", default=1, show_default=True, type=click.IntRange(1), help="Which server of --plan this is."
+)
+@click.option(
     "--shape",
     "shapes",
     multiple=True,
@@ -196,7 +205,7 @@ def measure(target, output, pairs, as_json, **options):
         n.removeprefix("column_"): v for n, v in options.items() if n.startswith("column_") and v is not None
     }
     columns = {"tp": "1", **_pairs(pairs), **columns}
-    sweep = _sweep(target, columns, options)
+    sweep = (_sweep if options["planned"] is None else _planned_sweep)(target, columns, options)
     shown = Shown(quiet=as_json)
     with shown, saying(lambda: f"{shown.finished} finished points in {output}; the same command goes on"):
         result = run(sweep, output, shown)
@@ -256,6 +265,40 @@ def _sweep(target, columns, options):
         if options["via"] == "guidellm"
         else None,
     )
+
+
+BY_PLAN = ("shapes", "clients", "max_clients", "rates", "arrivals", "repeats")
+"""Options whose say a plan has."""
+
+
+def _planned_sweep(target, columns, options):
+    """Put the options together with one server of a plan: what they do not say of it, the plan says."""
+    from dataclasses import replace
+
+    from bayes_sd.measure.planned import read_plan
+
+    context = click.get_current_context()
+    for name in BY_PLAN:
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            flag = f"--{name.removesuffix('s') if name == 'shapes' else name.replace('_', '-')}"
+            raise DataError(f"--plan says which points are measured: leave {flag} out")
+    servers = read_plan(options["planned"])
+    if options["server"] > len(servers):
+        raise DataError(f"--server {options['server']}: {options['planned']} has {len(servers)}")
+    server = servers[options["server"] - 1]
+    about = server.columns | {name: value for name, value in columns.items() if (name, value) != ("tp", "1")}
+    if options["prompts"] and server.workload:
+        about.setdefault("workload", server.workload)
+    elif server.workload and about.get("method", "none") != "none" and not options["prompts"]:
+        click.echo(
+            f"note: the plan is about the workload {server.workload}; made-up words are hard to draft for: give your own "
+            "with --prompts",
+            err=True,
+        )
+    others = [f"--server {i}: {other}" for i, other in enumerate(servers, 1) if other is not server]
+    if others:
+        click.echo(f"this server: {server}; then start {'; '.join(others)}", err=True)
+    return replace(_sweep(target, {"tp": "1", **about}, options), plan=server.plan)
 
 
 def _shapes(texts):

@@ -95,6 +95,8 @@ class Plan:
     repeats : int
         Times that every cell is measured: all cells once, then all again, so that a machine's drift does not look like a
         load's effect.
+    listed : tuple of (Shape, Load)
+        Exactly these cells, in this order, instead of shapes, clients, rates and shares.
     """
 
     shapes: tuple[Shape, ...] = (Shape(128, 64),)
@@ -104,6 +106,7 @@ class Plan:
     shares: tuple[float, ...] = (0.3, 0.5, 0.7, 0.85)
     arrivals: Literal["poisson", "even"] = "poisson"
     repeats: int = 2
+    listed: tuple[tuple[Shape, Load], ...] = ()
 
     def __post_init__(self) -> None:
         if self.shares and self.clients == ():
@@ -154,12 +157,32 @@ def next_point(plan: Plan, done: Done) -> Point | None:
     Point or None
     """
     for repeat in range(1, plan.repeats + 1):
-        for shape in plan.shapes:
-            for load in ladder(plan, shape, done.throughput_rps):
-                point = Point(shape, load, repeat)
-                if point not in done:
-                    return point
+        for shape, load in cells(plan, done.throughput_rps):
+            point = Point(shape, load, repeat)
+            if point not in done:
+                return point
     return None
+
+
+def cells(plan: Plan, throughput: Mapping[tuple[Shape, str, int], float]) -> Iterator[tuple[Shape, Load]]:
+    """Give the cells of a plan as far as they are known: those listed, or each shape with its ladder of loads.
+
+    Parameters
+    ----------
+    plan : Plan
+    throughput : mapping
+        As in :class:`Done`.
+
+    Yields
+    ------
+    (Shape, Load)
+    """
+    if plan.listed:
+        yield from plan.listed
+        return
+    for shape in plan.shapes:
+        for load in ladder(plan, shape, throughput):
+            yield shape, load
 
 
 def ladder(plan: Plan, shape: Shape, throughput: Mapping[tuple[Shape, str, int], float]) -> Iterator[Load]:
@@ -192,7 +215,7 @@ def ladder(plan: Plan, shape: Shape, throughput: Mapping[tuple[Shape, str, int],
             break
         capacity, before = max(capacity, reached), reached
     for rate in plan.rates:
-        yield Load("rate", rate, f"{rate:g} requests/s {plan.arrivals}")
+        yield open_load(rate, plan.arrivals)
     for share in plan.shares:
         yield Load("rate", float(f"{share * capacity:.4g}"), f"{share:.0%} of capacity {plan.arrivals}")
 
@@ -200,6 +223,11 @@ def ladder(plan: Plan, shape: Shape, throughput: Mapping[tuple[Shape, str, int],
 def closed_load(clients: int) -> Load:
     """Give the closed loop of some clients."""
     return Load("concurrency", clients, f"{clients} client{'' if clients == 1 else 's'}")
+
+
+def open_load(rate_rps: float, arrivals: str) -> Load:
+    """Give the open loop of a rate."""
+    return Load("rate", rate_rps, f"{rate_rps:g} requests/s {arrivals}")
 
 
 def _doubling(limit: int) -> Iterator[int]:
@@ -211,5 +239,7 @@ def _doubling(limit: int) -> Iterator[int]:
 
 def points_expected(plan: Plan) -> int:
     """Give how many points the plan takes, at most where the ladder is not known in advance."""
+    if plan.listed:
+        return plan.repeats * len(plan.listed)
     closed = len(plan.clients) if plan.clients is not None else len(list(_doubling(plan.max_clients)))
     return plan.repeats * len(plan.shapes) * (closed + len(plan.rates) + len(plan.shares))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bayes_sd.errors import DataError, OutputError
 from bayes_sd.files import check_writable
 from bayes_sd.loading import exists
-from bayes_sd.measure.plan import Done, Load, Plan, Point, ladder
+from bayes_sd.measure.plan import Done, Load, Plan, Point, cells
 from bayes_sd.measurements.csvfile import read_rows
 from bayes_sd.measurements.readers import unsaid
 from bayes_sd.measurements.readers.pipeline import tabulate, write_table
@@ -63,19 +63,18 @@ class Table:
         """
         rows = self._own()
         found = Done()
-        for shape in plan.shapes:
-            for repeat in range(1, plan.repeats + 1):
-                while True:
-                    loads = list(ladder(plan, shape, found.throughput_rps))
-                    new = [
-                        (point, rows[point.name, str(repeat)])
-                        for point in (Point(shape, load, repeat) for load in loads)
-                        if point not in found and (point.name, str(repeat)) in rows
-                    ]
-                    if not new:
-                        break
-                    for point, throughput in new:
-                        found.add(point, throughput)
+        for repeat in range(1, plan.repeats + 1):
+            while True:
+                points = [Point(shape, load, repeat) for shape, load in cells(plan, found.throughput_rps)]
+                new = [
+                    (point, rows[point.name, str(repeat)])
+                    for point in points
+                    if point not in found and (point.name, str(repeat)) in rows
+                ]
+                if not new:
+                    break
+                for point, throughput in new:
+                    found.add(point, throughput)
         return found
 
     def _own(self) -> dict[tuple[str, str], float]:
