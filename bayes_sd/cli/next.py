@@ -11,12 +11,11 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY, Number
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 
 UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 MOST_S = 7 * 86_400.0
-SHOWN = 10
-"""Candidates that are printed; a file has them all."""
 
 
 class Time(click.ParamType):
@@ -84,9 +83,10 @@ TIME = Time()
 @click.option("--plan", "planned", type=click.Path(path_type=Path), help="FILE.json for `measure --plan`.")
 @click.option("--output", type=click.Path(path_type=Path), help="All candidates: FILE.csv or FILE.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
+@click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
 def next_command(
     trace, decide, budget, restart, candidates, aim, asked, loads, load_axis, longest, slo, rate, probability, planned,
-    output, as_json, models, seed, accept_unconverged,
+    output, as_json, explain, models, seed, accept_unconverged,
 ):  # fmt: skip
     """Say which runs to measure next: those that lower the expected regret of a decision most, a minute of measuring.
 
@@ -95,11 +95,12 @@ def next_command(
     """
     import json
 
-    from bayes_sd.condition import base_condition, compared_drafters
+    from bayes_sd.cli.next_page import print_next
+    from bayes_sd.condition import compared_drafters
     from bayes_sd.decide.tables import check_format, records, write_result
     from bayes_sd.forecast import read_conditions_for
     from bayes_sd.learn.next_runs import Sought, next_runs
-    from bayes_sd.learn.written import plan_of, print_runs, runs_table
+    from bayes_sd.learn.written import plan_of, runs_table
     from bayes_sd.measure.planned import write_plan
 
     check_format(output)
@@ -107,9 +108,8 @@ def next_command(
         raise ConditionError("--slo and --rate are for --decide replicas: leave them out, or decide for that")
     posterior, cards = open_trace(trace, models, accept_unconverged)
     by_rate = decide == "replicas" or load_axis != "in-flight"
-    base, words = base_condition(
-        posterior, cards, asked, "rate" if by_rate else "concurrency", speculate=True, draft_length=1
-    )
+    kind = "rate" if by_rate else "concurrency"
+    base, words = asked_condition(posterior, cards, asked, kind, best=decide != "k", seed=seed)
     drafters = compared_drafters(asked, base, cards)
     result = next_runs(
         posterior,
@@ -134,7 +134,7 @@ def next_command(
     if as_json:
         click.echo(json.dumps({**result.attrs, "condition": words, "runs": records(table)}, indent=1))
         return
-    click.echo("\n".join([*words, print_runs(result, table, SHOWN)]))
+    print_next(result, table, base, words, explain)
     if planned is not None and not result.sizes["step"]:
         click.echo(f"{planned} is not written: there is no run to plan.")
     for path in filter(None, [output, planned if result.sizes["step"] else None]):

@@ -121,7 +121,8 @@ def next_runs(
           restarts included.
 
         Coords ``run`` (names), ``server`` (run), and the columns :data:`KEPT` of the candidates. Attributes: ``decide``,
-        ``regret`` (now), ``noise`` (median of one run), ``choice`` (the safe choice now at each load), ``verdict`` (a sentence), ``aim``, ``budget_s``, ``deployment``.
+        ``regret`` (now), ``noise`` (median of one run), ``choice`` (the safe choice now at each load), ``verdict`` (a
+        sentence), ``aim``, ``budget_s``, ``restart_s``, ``deployment``, ``axis``, ``arrivals``.
 
     Raises
     ------
@@ -149,7 +150,12 @@ def next_runs(
     candidates = as_conditions(candidates, posterior=posterior).reset_index(drop=True)
     runs = candidate_runs(posterior, candidates, cards, sought.seed)
     result = choose(decision, runs, sought)
-    return result.assign_attrs(deployment=decision.prepared.conditions.deployments[0].key)
+    protocol = "closed" if axis == "in-flight" else str(base["arrivals"].iloc[0])
+    return result.assign_attrs(
+        deployment=decision.prepared.conditions.deployments[0].key,
+        axis="" if decide == "replicas" else axis,
+        arrivals=protocol,
+    )
 
 
 def _check(decide: str, sought: Sought, slo: str | Sequence[str], rate_rps: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Candidate runs as a table, as lines for a terminal, and as a plan to measure."""
+"""Candidate runs as a table, and those chosen as a plan to measure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.learn.next_runs import KEPT, minutes
+from bayes_sd.learn.next_runs import KEPT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,61 +48,6 @@ def runs_table(result: xr.Dataset) -> pd.DataFrame:
         if name in result.coords:
             table[name] = result[name].to_numpy()
     return table.sort_values("per_minute", ascending=False, kind="stable").reset_index(drop=True)
-
-
-def print_runs(result: xr.Dataset, table: pd.DataFrame, most: int) -> str:
-    """Write the candidates for a terminal of 80 columns.
-
-    Parameters
-    ----------
-    result : Dataset
-    table : DataFrame
-        From :func:`runs_table`.
-    most : int
-        Candidates to show.
-
-    Returns
-    -------
-    str
-    """
-    about = result.attrs
-    width = max(12, min(38, int(table["run"].str.len().max())))
-    lines = [
-        "",
-        f"What a single run is worth (a restart of {minutes(about['restart_s'])} included a minute)",
-        f"{'run':<{width}} {'regret falls by':>16} {'narrower':>9} {'takes':>8} {'a minute':>9}",
-    ]
-    for row in table.head(most).to_dict("records"):
-        falls = f"{row['regret_fall']:.2%} ± {row['regret_fall_error']:.2%}"
-        lines.append(
-            f"{row['run'][:width]:<{width}} {falls:>16} {row['width_fall']:>9.0%} {minutes(row['seconds']):>8} "
-            f"{row['per_minute']:>9.3%}"
-        )
-    if len(table) > most:
-        lines.append(f"... and {len(table) - most} more (--output has them all)")
-    lines += ["", *(f"Safest now at {choice}" for choice in _choices(about)), ""]
-    if result.sizes["step"]:
-        lines.append(f"Measure within {minutes(about['budget_s'])}, in this order:")
-    for i in range(result.sizes["step"]):
-        step = result.isel(step=i)
-        name, left = str(result["run"].to_numpy()[int(step["chosen"])]), float(step["regret"])
-        then = (
-            f"regret {max(left, 0.0):.2%}"
-            if about["aim"] == "regret"
-            else f"interval {float(step['width']):.0%}"
-        )
-        lines.append(f"  {i + 1}. {name:<{width}} then {then:<16} after {minutes(float(step['elapsed_s']))}")
-    return "\n".join([*lines, about["verdict"]])
-
-
-def _choices(about: dict[str, Any]) -> list[str]:
-    """Say the safe choice of each part, alike ones together."""
-    unit = {"replicas": "replicas"}.get(about["decide"], "")
-    said: dict[str, list[str]] = {}
-    for text in about["choice"]:
-        part, _, choice = text.partition(": ")
-        said.setdefault(choice, []).append(part)
-    return [f"{', '.join(parts)}: {choice} {unit}".rstrip() for choice, parts in said.items()]
 
 
 def plan_of(result: xr.Dataset) -> tuple[list[dict[str, Any]], dict[str, Any]]:

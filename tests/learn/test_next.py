@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from bayes_sd.cli import command
+from bayes_sd.cli.next_page import print_next
 from bayes_sd.errors import ConditionError, DataError
 from bayes_sd.learn.next_runs import Sought, next_runs
 from bayes_sd.learn.runs import OtherRuns, candidate_runs
-from bayes_sd.learn.written import plan_of, print_runs, runs_table
+from bayes_sd.learn.written import plan_of, runs_table
 from bayes_sd.measure.plan import Done, next_point, points_expected
 from bayes_sd.measure.planned import read_plan, write_plan
 from bayes_sd.model.unseen import StandardNormals
@@ -70,10 +71,11 @@ def test_a_plan_is_measured_run_by_run(found, tmp_path):
     assert taken[0][1].value == found["load_value"].to_numpy()[chosen]
 
 
-def test_a_terminal_of_80_columns_holds_it(found):
-    text = print_runs(found, runs_table(found), 5)
-    assert max(map(len, text.split("\n")[:-1])) <= 82
-    assert "Safest now at" in text and found.attrs["verdict"] in text
+def test_a_terminal_of_80_columns_holds_it(found, unknown_text, capsys):
+    print_next(found, runs_table(found), unknown_text, [], explain=True)
+    text = capsys.readouterr().out
+    assert max(map(len, text.split("\n"))) <= 80
+    assert "Safest if nothing is measured" in text and "Monte Carlo error" in text
 
 
 def test_speculating_at_all_and_lengths_as_candidates(small_fit, unknown_text):
