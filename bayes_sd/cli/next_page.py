@@ -63,7 +63,7 @@ def print_next(
 
 
 def _steps(result: xr.Dataset) -> list[tuple[str, ...]]:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for i in range(result.sizes["step"]):
         step = result.isel(step=i)
         left = f"{max(float(step['regret']), 0.0):.2%}"
