@@ -21,7 +21,7 @@ COMMANDS = {
     "speedup": (["speedup", "TRACE", "--loads", "1,2"], (*CONDITION, "loads", "load-axis", "ci", "figure", "output")),
     "tune": (["tune", "TRACE", "--loads", "1,2", "--longest", "2"], ("longest", "vllm", "loads", "ci")),
     "plan": (["plan", "TRACE", "--slo", "p95<9s"], ("rate", "probability", "price", "slo")),
-    "next": (["next", "TRACE", "--loads", "4", "--longest", "1"], ("budget", "restart", "candidates", "slo", "rate", "plan")),
+    "next": (["next", "TRACE", "--loads", "4", "--longest", "1"], ("budget", "restart", "candidates", "slo", "rate")),
     "monitor": (["monitor", "TRACE"], ("interval", "false-alarm-rate", "windows", "request-cv", "metrics", "figure")),
     "predict": (["predict", "TRACE", "--conditions", "c.csv", "--output", "out.csv"], ("ci", "seed", "models", "conditions")),
     "compare": (["compare", "TRACE", "TRACE"], ("draws",)),
