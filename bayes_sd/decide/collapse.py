@@ -8,7 +8,7 @@ import numpy as np
 
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
-from bayes_sd.forecast.latency import curve
+from bayes_sd.forecast.curves import curve
 from bayes_sd.forecast.stages import PARTS, stage_parts_s
 
 if TYPE_CHECKING:

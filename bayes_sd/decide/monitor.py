@@ -23,7 +23,7 @@ from bayes_sd.decide.learned import LearnedServer
 from bayes_sd.decide.verdict import SIDES, Verdict, drift_words, to_dataset
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
-from bayes_sd.forecast.latency import curve
+from bayes_sd.forecast.curves import curve
 from bayes_sd.forecast.stages import stage_latency_s
 from bayes_sd.latency.acceptance import alpha_iid_from_committed, expected_committed_iid
 from bayes_sd.model.term import sigmoid

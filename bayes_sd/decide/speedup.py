@@ -16,7 +16,8 @@ from bayes_sd.decide.caveats import caveats
 from bayes_sd.decide.ground import ground_words, rows_behind
 from bayes_sd.decide.speedup_words import speedup_words
 from bayes_sd.errors import ConditionError
-from bayes_sd.forecast.latency import running_cap, service_curve
+from bayes_sd.forecast.curves import service_curve
+from bayes_sd.forecast.latency import running_cap
 from bayes_sd.forecast.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
 
 if TYPE_CHECKING:

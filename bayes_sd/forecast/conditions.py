@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.cards.canonical import read_engine
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
+from bayes_sd.measurements.schema import POOLS_NEEDED
 from bayes_sd.model.arranged import Design
 from bayes_sd.model.deployments import Deployment, deployment_of
 from bayes_sd.model.design import arrange
+from bayes_sd.model.pools import has_pools
 from bayes_sd.model.spec import KINDS
 
 if TYPE_CHECKING:
@@ -81,7 +84,7 @@ def read_conditions_for(path: str | Path) -> pd.DataFrame:
     return read_conditions(Path(path))
 
 
-def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditions:
+def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards, pools: bool = False) -> Conditions:
     """Resolve a table of conditions.
 
     Parameters
@@ -90,6 +93,8 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
         With the measurement table's column names; see :func:`bayes_sd.condition.as_conditions`.
     posterior : Posterior
     cards : Cards
+    pools : bool
+        Whether the question has an answer for separate pools of prefill and decode.
 
     Returns
     -------
@@ -100,12 +105,12 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     CardError
         If hardware, precision or verifier are unknown.
     ConditionError
-        If a server has separate pools for prefill and decode, a needed column is missing, a value cannot be used, or a
-        draft length is missing where a method speculates.
+        If a server has separate pools for prefill and decode and the question no answer for them, a needed column is missing, a
+        value cannot be used, or a draft length is missing where a method speculates.
     """
     frame = as_conditions(frame, posterior=posterior)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
-    _refuse_separate_pools(frame, deployments)
+    _refuse_separate_pools(frame, deployments, pools)
     k = frame["k"].to_numpy(dtype=float)
     missing = np.flatnonzero(np.isnan(k))
     if len(missing):
@@ -142,33 +147,42 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> Conditio
     return conditions
 
 
-def _refuse_separate_pools(frame: pd.DataFrame, deployments: list[Deployment]) -> None:
-    """Refuse servers with a pool for prefill and one for decode: another structure, whose answer would be times off."""
+def _refuse_separate_pools(frame: pd.DataFrame, deployments: list[Deployment], pools: bool) -> None:
+    """Refuse servers with a pool for prefill and one for decode where the answer would be that of another structure."""
     for i, deployment in enumerate(deployments):
-        if deployment.disaggregated:
-            row = frame.iloc[i].get("row", i + 1)
+        if not deployment.disaggregated:
+            continue
+        row = frame.iloc[i].get("row", i + 1)
+        what = f"row {row}: {deployment.engine!r} runs prefill and decode on separate GPUs"
+        if not pools:
             raise ConditionError(
-                f"row {row}: {deployment.engine!r} runs prefill and decode on separate GPUs, which this model does not have; "
-                "leave the row out, or ask about one pool as a server of its own"
+                f"{what}; only predict has an answer for that: ask about one pool as a server of its own"
+            )
+        if not has_pools(frame.iloc[i]):
+            needed = ", ".join(POOLS_NEEDED)
+            raise ConditionError(f"{what}: say how many, in the columns {needed}; or leave the row out")
+        if frame["load_kind"].iloc[i] == "rate":
+            raise ConditionError(
+                f"{what}, for which there is a law of closed loops only: give the load as concurrency"
             )
 
 
 def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:
-    """Where a condition names no engine, take the one that its verifier, GPU and formats were measured with, if it is one."""
-    if deployment.engine != "unknown":
+    """Where a condition names no engine, or no version, take what its verifier, GPU and formats were measured with, if it is one."""
+    named = read_engine(deployment.engine.partition(" +")[0])
+    if named.version or deployment.age.known:
         return deployment
-    known = posterior.levels.deployments
-    same = {
-        d.engine
-        for d in known
+    same = [
+        d
+        for d in posterior.levels.deployments
         if (d.verifier, d.hardware, d.precision)
         == (deployment.verifier, deployment.hardware, deployment.precision)
-    }
-    if len(same) != 1:
+        and named.family in ("unknown", read_engine(d.engine).family)
+        and (deployment.engine == "unknown" or (" +" in d.engine) == (" +" in deployment.engine))
+    ]
+    if len({d.engine for d in same}) != 1:
         return deployment
-    return Deployment(
-        deployment.verifier, deployment.hardware, deployment.tp, deployment.precision, same.pop()
-    )
+    return replace(deployment, engine=same[0].engine, age=same[0].age)
 
 
 def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:

@@ -9,12 +9,12 @@ import numpy as np
 
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
+from bayes_sd.forecast.curves import curve, service_curve
 from bayes_sd.forecast.grid import curve_points, straight_between
+from bayes_sd.forecast.pools import pool_latency
 from bayes_sd.forecast.spread import RequestSpread, request_spread
 from bayes_sd.forecast.tails import closed_loop_tails, open_loop_tails
-from bayes_sd.latency.kernel import kernel_deviation
 from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
-from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 from bayes_sd.latency.tails import LEVELS, cv_of
 from bayes_sd.model.observed import amplified, queued_factor
 from bayes_sd.model.terms.cache import smooth_minimum
@@ -94,77 +94,6 @@ class Prediction:
         )
 
 
-def take(costs: StageCosts, i: int) -> StageCosts:
-    """Give one condition's costs with a trailing axis for the number in flight, shape (draw, 1)."""
-
-    def column(value: np.ndarray | float) -> np.ndarray:
-        draws = np.asarray(value)
-        return draws[:, [i]] if draws.ndim == 2 and draws.shape[1] > 1 else np.reshape(draws, (-1, 1))
-
-    return StageCosts(**{name: column(getattr(costs, name)) for name in costs.__dataclass_fields__})
-
-
-def curve(
-    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Compute a condition's service latency, step and time to first token at given numbers in flight.
-
-    Parameters
-    ----------
-    predicted : PredictedCosts
-    conditions : Conditions
-    i : int
-        Which condition.
-    in_flight : array, broadcastable to (draw, n)
-
-    Returns
-    -------
-    service_s, step, first_s : array, shape (draw, n)
-        Seconds.
-    """
-    service, step = service_curve(predicted, conditions, i, in_flight)
-    costs, work, n = take(predicted.costs, i), _work(predicted, conditions, i), np.atleast_2d(in_flight)
-    return service, step, first_token_s(costs, work, n, step, predicted.overlap[:, [i]])
-
-
-def service_curve(
-    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compute a condition's service latency and step, without the time to first token.
-
-    Parameters
-    ----------
-    predicted, conditions, i, in_flight
-        As in :func:`curve`; fastest with the same numbers in flight for all draws, shape (1, n).
-
-    Returns
-    -------
-    service_s, step : array, shape (draw, n)
-        Seconds.
-    """
-    costs, work, n = take(predicted.costs, i), _work(predicted, conditions, i), np.atleast_2d(in_flight)
-    verified = conditions.design.rows["verified"][i]
-    covered, wait = predicted.experts.at(int(predicted.sparse[i]), verified - 1.0, n)
-    deviation = kernel_deviation(predicted.kernel(i), work.met(n) * verified)
-    step = step_s(costs, work, n, covered, np.exp(deviation), wait)
-    return service_latency_s(costs, work, n, step), step
-
-
-def _work(predicted: PredictedCosts, conditions: Conditions, i: int) -> Work:
-    """Give what a condition's requests ask for, with E of shape (draw, 1)."""
-    rows = conditions.design.rows
-    return Work(
-        prompt_tokens=conditions.prompt[i],
-        output_tokens=conditions.output[i],
-        draft_length=conditions.k[i],
-        committed=predicted.committed[:, [i]],
-        draft_passes=rows["passes"][i],
-        verify_tokens=rows["verified"][i],
-        cached_tokens=rows["cached"][i],
-        ranks=rows["ranks"][i],
-    )
-
-
 def predict(
     posterior: Posterior, frame: Any, cards: Cards | None = None, seed: int = 0, thin: int = 1
 ) -> Prediction:
@@ -195,7 +124,7 @@ def predict(
     cards = posterior.cards() if cards is None else cards
     if thin > 1:
         posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
-    conditions = resolve(frame, posterior, cards)
+    conditions = resolve(frame, posterior, cards, pools=True)
     predicted = costs_for(posterior, conditions, cards, seed)
     spread = request_spread(posterior, conditions, seed)
     shape = (posterior.n_draws, len(conditions))
@@ -204,6 +133,8 @@ def predict(
     stable = np.ones(len(conditions))
     for i in range(len(conditions)):
         one = _open_loop if conditions.open_loop[i] else _closed_loop
+        if conditions.design.rows["pools"][i]:
+            one = pool_latency
         columns = one(predicted, conditions, i, spread)
         latency[:, i], ttft[:, i], flight[:, i], noise[:, i], tails[:, i] = columns
         misfit = np.exp(predicted.misfit[:, i])

@@ -13,7 +13,8 @@ import numpy as np
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.alternatives import Alternative, Prepared, prepare
-from bayes_sd.forecast.latency import curve, running_cap, running_curve, service_curve
+from bayes_sd.forecast.curves import curve, service_curve
+from bayes_sd.forecast.latency import running_cap, running_curve
 from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.loads import mean_over_loads
 from bayes_sd.model.terms.cache import smooth_minimum

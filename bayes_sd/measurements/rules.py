@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bayes_sd.measurements.loads import Load, Verdict, judge
-from bayes_sd.measurements.schema import CONFIGURATION, GAMMA, POOLS
+from bayes_sd.measurements.schema import CONFIGURATION, GAMMA, POOLS, POOLS_NEEDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,17 +191,11 @@ def _no_lengths(df: pd.DataFrame) -> pd.Series:
 
 
 def _disaggregated(df: pd.DataFrame) -> pd.Series:
+    """Two pools whose workers are not stated, or that were not loaded in a closed loop."""
     said = (df["engine"] + " " + df["engine_options"]).str.contains("disagg", case=False, regex=False)
-    return said | df[list(POOLS)].notna().any(axis=1)
-
-
-def _replicas(df: pd.DataFrame) -> pd.Series:
-    # With data-parallel attention the replicas are one deployment of tp GPUs.
-    return (df["dp"] > 1) & (df["n_gpu"] > df["tp"] * df["pp"].fillna(1.0))
-
-
-def _draft_tree(df: pd.DataFrame) -> pd.Series:
-    return df["verify_tokens"] > df["k"] + 1
+    pools = df[list(POOLS)].notna().any(axis=1)
+    told = df[list(POOLS_NEEDED)].notna().all(axis=1) & (df["load_kind"] == "concurrency")
+    return (said | pools) & ~told
 
 
 def _gamma_arrivals(df: pd.DataFrame) -> pd.Series:
@@ -237,9 +231,9 @@ FILLS: tuple[Fill, ...] = (
 EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion("no_latency", "neither a mean nor a median end-to-end latency", _no_latency),
     Exclusion("no_lengths", "prompt or output length not known", _no_lengths),
-    Exclusion("disaggregated", "prefill and decode on separate GPUs: another structure", _disaggregated),
-    Exclusion("replicas", "load shared by data-parallel replicas: another structure", _replicas),
-    Exclusion("draft_tree", "a tree of drafts is verified, which is more work than a chain", _draft_tree),
+    Exclusion(
+        "disaggregated", "prefill and decode on separate GPUs whose workers are not stated", _disaggregated
+    ),
     Exclusion(
         "draft_length_unknown", "speculation with a draft length that is not known", _draft_length_unknown
     ),

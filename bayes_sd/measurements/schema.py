@@ -30,6 +30,8 @@ POOLS = tuple(
     f"{half}_{what}" for half in ("prefill", "decode") for what in ("gpus", "workers", "tp", "dp", "ep")
 )
 """Columns of a disaggregated deployment: each half's GPUs, its workers, and how the model is spread over one worker."""
+POOLS_NEEDED = tuple(f"{half}_{what}" for half in ("prefill", "decode") for what in ("gpus", "workers"))
+"""Those without which two pools cannot be told."""
 
 
 MOST_REQUESTS = 10_000_000

@@ -10,12 +10,14 @@ import numpy as np
 from bayes_sd.errors import ModelError
 from bayes_sd.model.facts import coordinate_facts, level_facts, model_coords
 from bayes_sd.model.latency import (
+    Served,
     closed_means,
     contribute,
     even_means,
     gather_index,
     per_level,
     poisson_means,
+    pool_means,
     put_under_load,
     service,
 )
@@ -104,7 +106,7 @@ def model_inputs(design: Design, spec: ModelSpec) -> Inputs:
             tuple(t.name for t in terms),
             tuple(coords["coefficient"]),
             "pooled" if spec.pooled else "not pooled",
-            *(name for name in ("closed", "even", "poisson") if getattr(points, name)),
+            *(name for name in ("closed", "even", "poisson", "pools") if getattr(points, name)),
         ),
         terms=terms,
         unknowns=[unknown for term in terms for unknown in term.unknowns(spec, coords)],
@@ -184,12 +186,18 @@ def assemble(inputs: Inputs) -> Built:
         columns = pt.split(flat[f["lookup"]], f["lookup_widths"], n_splits=len(names))
         q = contribute(inputs.terms, dict(zip(names, columns, strict=True)), u, f, pt)
         put_under_load(inputs.terms, q, u, f, pt)
-        service_s, first_s = (pt.specify_shape(s, (f["n_points"],)) for s in service(q, u, f, pt))
+        served = Served(*(_of_length(s, f["n_points"]) for s in service(q, u, f, pt)))
+        service_s, first_s = served.whole_s, served.first_s
         means = [closed_means(service_s, q.in_flight, f, pt)] if "closed" in inputs.structure else []
         means += [even_means(service_s, f, pt)] if "even" in inputs.structure else []
         means += [poisson_means(service_s, f, pt)] if "poisson" in inputs.structure else []
+        pooled = pool_means(served, q.in_flight, f, pt) if "pools" in inputs.structure else None
+        means += [] if pooled is None else [pooled[0]]
         log_latency, noise = (pt.join(0, *parts) for parts in zip(*means, strict=True))
-        _observe(log_latency + u["misfit"][f["row_shape"]], noise, service_s, first_s, u, f)
+        decode_s = (service_s - first_s)[f["share_point"]]
+        if pooled is not None:
+            decode_s = pt.join(0, decode_s, pooled[1][f["share_pool"]])
+        _observe(log_latency + u["misfit"][f["row_shape"]], noise, decode_s, first_s, u, f)
     return Built(model, inputs, f, layout, (service_s, first_s))
 
 
@@ -210,8 +218,16 @@ def _random_variable(unknown: Unknown, u: Values, f: Values) -> Any:
     return pm.modelcontext(None).register_rv(variable, unknown.name, dims=unknown.dims)
 
 
+def _of_length(value: Any, length: Any) -> Any:
+    """State the length of what has one, so that the gradient need not work it out."""
+    import pytensor.tensor as pt
+
+    value = pt.as_tensor(value)
+    return pt.specify_shape(value, (length,)) if value.ndim else value
+
+
 def _observe(
-    log_latency: Any, protocol_noise: Any, service_s: Any, first_s: Any, u: Values, f: Values
+    log_latency: Any, protocol_noise: Any, decode_s: Any, first_s: Any, u: Values, f: Values
 ) -> None:
     import pymc as pm
     import pytensor.tensor as pt
@@ -223,7 +239,7 @@ def _observe(
     student("latency", log_latency, noise, f["log_latency"])
     sigma = pt.exp(u["log_ttft_noise"])[f["ttft_source"]]
     student("ttft", pt.log(first_s[f["ttft_point"]]), sigma, f["log_ttft"])
-    decoding = (service_s - first_s)[f["share_point"]] * pt.exp(-log_latency[f["share_row"]])
+    decoding = decode_s * pt.exp(-log_latency[f["share_row"]])
     sigma = pt.exp(u["log_share_noise"])[f["share_source"]]
     student("decode_share", decoding, sigma, f["measured_share"])
     if "acceptance_cell" in u:

@@ -18,6 +18,7 @@ from bayes_sd.cards.canonical import DP_WITHIN_TP
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.roofline import Layout, Roofline, draft_step_s, roofline
 from bayes_sd.model.ages import REFERENCE_AGE, Age, engine_age, unversioned_quarter
+from bayes_sd.model.pools import has_pools, pools_of
 
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
@@ -40,7 +41,7 @@ class Deployment:
     verifier, hardware, precision, engine : str
         Canonical names; `engine` with release and options, as it stands in the table.
     tp : int
-        Tensor-parallel size as the table states it, GPUs.
+        Tensor-parallel size as the table states it, GPUs. With two pools it is a decode worker that is deployed.
     layout : Layout, optional
         How the model is spread over GPUs; by default over a tensor-parallel group.
     memory : str
@@ -89,8 +90,7 @@ class Deployment:
     @property
     def stack(self) -> str:
         """Everything but the tensor-parallel size."""
-        kinds = " ".join(re.sub(r"\d", "", word) for word in self.parallel.split())
-        where = " ".join(filter(None, [self.hardware, kinds]))
+        where = " ".join([self.hardware, *_kinds(self.parallel)])
         return " | ".join([self.verifier, where, self.engine, self.precision])
 
     @property
@@ -117,10 +117,15 @@ class Deployment:
             "version": f"{self.engine_base} {self.age.version}" if self.age.version else "",
             "precision": self.precision,
             "verifier": self.verifier,
-            "parallel": " ".join(re.sub(r"\d", "", word) for word in self.parallel.split()),
+            "parallel": " ".join([*_kinds(self.parallel), *["pools"] * self.disaggregated]),
             "stack": self.stack,
         }
         return f"{kind}: {names[kind]}" if names[kind] else ""
+
+
+def _kinds(parallel: str) -> list[str]:
+    """Name kinds of parallelism without their sizes: ``dp8 ep8`` is dp and ep."""
+    return [re.sub(r"\d", "", word) for word in parallel.split()]
 
 
 def engine_base(engine: str) -> str:
@@ -139,6 +144,8 @@ def engine_label(row: pd.Series) -> str:
     words = [str(engine) if isinstance(engine, str) and engine else UNKNOWN]
     if isinstance(options, str) and options:
         words.append("+" + options)
+    if has_pools(row) and "disagg" not in " ".join(words):
+        words.append("+disaggregated")
     ran = unversioned_quarter(row, words[0])
     return " ".join([*words, f"({ran})"] if ran else words)
 
@@ -164,6 +171,7 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
     """
     precision = cards.stated_or_native(row.get("precision"), str(row["verifier"]))
     verifier = cards.verifier_from_row(row)
+    pools = pools_of(row, verifier.is_moe)
     hardware = cards.hardware(str(row["hardware"]))
     tp = _size(row, "tp")
     engine = engine_label(row)
@@ -173,7 +181,7 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
         tp=tp,
         precision=cards.precision(precision, verifier.name).name,
         engine=engine,
-        layout=layout_of(row, tp, engine_base(engine), verifier.is_moe),
+        layout=layout_of(row, tp, engine_base(engine), verifier.is_moe) if pools is None else pools.decode,
         memory=hardware.memory_kind,
         age=engine_age(row, engine),
     )

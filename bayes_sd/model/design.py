@@ -19,6 +19,8 @@ from bayes_sd.model.deployments import (
 )
 from bayes_sd.model.names import cell_workload, codes, is_synthetic
 from bayes_sd.model.points import protocol_order
+from bayes_sd.model.pool_columns import pool_columns
+from bayes_sd.model.pools import has_pools
 from bayes_sd.model.spec import KINDS
 from bayes_sd.model.stated import (
     PROFILE_POSITIONS,
@@ -97,7 +99,8 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
         raise ModelError(
             f"{len(frame)} observation(s) left after the rules: a fit needs at least 2, better 10 per deployment"
         )
-    frame = frame.iloc[protocol_order(plain_columns(frame))].reset_index(drop=True)
+    pools = np.array([has_pools(row) for _, row in frame.iterrows()])
+    frame = frame.iloc[protocol_order(plain_columns(frame) | {"pools": pools})].reset_index(drop=True)
     _require_acceptance(plain_columns(frame))
     return arrange(frame, [deployment_of(row, cards) for _, row in frame.iterrows()], cards)
 
@@ -137,6 +140,7 @@ def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) ->
         for dim in named[0]:
             rows[dim], coords[dim] = codes([names[dim] for names in named])
     rows["cache_tokens"] = levels.roofline["cache_tokens"][rows["deployment"]]
+    rows |= pool_columns(each, deployments, cards)
     rows["ranks"] = np.array([float(d.spread.ranks) for d in deployments])
     rows["reserve"] = np.array([RESERVED_OUTPUT.get(d.engine_base, 0.0) for d in deployments])
     sparse, coords["sparse_verifier"] = codes(

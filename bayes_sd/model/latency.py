@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
+from bayes_sd.latency.pools import two_pools
+from bayes_sd.latency.service import (
+    StageCosts,
+    Work,
+    first_token_s,
+    prefill_tokens,
+    service_latency_s,
+    step_s,
+)
 from bayes_sd.model.observed import amplified, queued_factor
 from bayes_sd.model.term import PerLevel, Quantities, Term, Values
 from bayes_sd.model.terms.cache import smooth_minimum
@@ -78,13 +86,36 @@ def stage_costs(q: Quantities, u: Values, f: Values, xp: ModuleType) -> StageCos
     )
 
 
-def service(q: Quantities, u: Values, f: Values, xp: ModuleType) -> tuple[Any, Any]:
-    """Compute S(n) and the time to first token of a request that runs, at each point.
+class Served(NamedTuple):
+    """Seconds of a request at each point, shape (..., point).
+
+    Attributes
+    ----------
+    whole_s : array
+        S(n).
+    first_s : array
+        Time to first token of a request that runs.
+    decode_s : array
+        All its steps.
+    read_s : array
+        Its own prompt by itself, the fixed part left out.
+    fixed_s : array
+        Fixed part of a prefill.
+    """
+
+    whole_s: Any
+    first_s: Any
+    decode_s: Any
+    read_s: Any
+    fixed_s: Any
+
+
+def service(q: Quantities, u: Values, f: Values, xp: ModuleType) -> Served:
+    """Compute S(n) and its parts at each point.
 
     Returns
     -------
-    service_s, first_s : array, shape (..., point)
-        Seconds.
+    Served
     """
     costs = stage_costs(q, u, f, xp)
     work = Work(
@@ -99,7 +130,9 @@ def service(q: Quantities, u: Values, f: Values, xp: ModuleType) -> tuple[Any, A
     )
     step = step_s(costs, work, q.in_flight, q.covered, q.kernel_factor, q.wait)
     whole = service_latency_s(costs, work, q.in_flight, step)
-    return whole, first_token_s(costs, work, q.in_flight, step, q.looked_up["overlap"])
+    first = first_token_s(costs, work, q.in_flight, step, q.looked_up["overlap"])
+    read = prefill_tokens(costs, work) * costs.prefill_token_s
+    return Served(whole, first, work.cycles * step, read, costs.prefill_fixed_s)
 
 
 Means = tuple[Any, Any]
@@ -155,6 +188,24 @@ def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
     mean = xp.sum(weight * number, axis=1) / total
     variance = xp.sum(weight * number**2, axis=1) / total - mean**2
     return xp.log(mean) - log_rate, amplified(mean / variance, xp)
+
+
+def pool_means(served: Served, in_flight: Any, f: Values, xp: ModuleType) -> tuple[Means, Any]:
+    """Compute the mean latency of closed loops at two pools, with their noise, and their seconds of decoding, shape (row,)."""
+    at = f["pool_point"]
+    # Where a decode worker's cache holds fewer than it is given, the others wait.
+    waiting = f["offered"][at] / in_flight[at]
+    read, fixed = served.read_s[at[:, -1]], served.fixed_s[at[:, -1]]
+    found = two_pools(
+        served.decode_s[at] * waiting,
+        f["pool_number"],
+        f["pool_clients"],
+        fixed + f["pool_ratio"] * read,
+        f["pool_turns"] * read,
+        xp,
+    )
+    noise = queued_factor(1.0 / waiting[:, -1], xp)
+    return (xp.log(found.latency_s), noise), found.decode_s
 
 
 def gather_index(

@@ -98,8 +98,10 @@ def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
     rows = design.rows
     # Under Poisson arrivals no single number in flight stands for the run.
     usable = ~(rows["open_loop"] & rows["poisson"])
-    ttft = np.flatnonzero(np.isfinite(rows["ttft_s"]) & ~queued(design, points) & usable)
-    untimed = np.isnan(rows["ttft_s"]) & np.isfinite(rows["tpot_s"])
+    # At two pools the first token waits for the prefill pool, of which the share of decoding tells.
+    timed = np.isfinite(rows["ttft_s"]) & ~rows["pools"]
+    ttft = np.flatnonzero(timed & ~queued(design, points) & usable)
+    untimed = ~timed & (np.isnan(rows["ttft_s"]) | rows["pools"]) & np.isfinite(rows["tpot_s"])
     share = np.flatnonzero(untimed & (rows["output"] > 2) & usable)
     return ttft, share
 

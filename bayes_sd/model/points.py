@@ -3,7 +3,8 @@
 A closed loop needs it at the number of clients. An open loop with even arrivals needs it at some numbers in flight between which
 throughput is interpolated; one with Poisson arrivals at 1, 2, ... up to where the stationary law has no weight left. Where such
 points stand goes by what was measured, so that they are dense where they are needed; what the model says does not depend on it.
-Observations are ordered closed, even, Poisson, and so are their points.
+A closed loop at two pools needs what its decode workers do with some shares of the clients. Observations are ordered closed, even,
+Poisson, pools, and so are their points.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+
+from bayes_sd.latency.pools import SHARES
 
 EVEN_STEPS = np.array([0.4, 0.6, 0.8, 0.92, 1.0, 1.09, 1.25, 1.6, 2.5])
 """Where throughput is known for an open loop with even arrivals, in numbers in flight beside the measured one."""
@@ -32,6 +35,8 @@ class Points:
         How many observations of each protocol, in that order.
     reach : int
         Points per Poisson observation.
+    pools : int
+        How many observations of two pools, which are last.
     """
 
     row: np.ndarray
@@ -40,6 +45,13 @@ class Points:
     even: int
     poisson: int
     reach: int
+    pools: int = 0
+
+    @property
+    def pool_points(self) -> np.ndarray:
+        """Points of the closed loops at two pools, shape (pools, share)."""
+        start = len(self.row) - self.pools * len(SHARES)
+        return start + np.arange(self.pools * len(SHARES)).reshape(self.pools, len(SHARES))
 
     @property
     def even_points(self) -> np.ndarray:
@@ -51,17 +63,21 @@ class Points:
         """For each observation, the point nearest to the number in flight that was measured."""
         poisson_start = self.closed + self.even * len(EVEN_STEPS)
         nearest = poisson_start + np.arange(self.poisson) * self.reach
-        return np.concatenate([np.arange(self.closed), self.even_points[:, len(EVEN_STEPS) // 2], nearest])
+        all_decode = self.pool_points[:, -1]
+        return np.concatenate(
+            [np.arange(self.closed), self.even_points[:, len(EVEN_STEPS) // 2], nearest, all_decode]
+        )
 
 
 def protocol_order(rows: dict[str, np.ndarray]) -> np.ndarray:
-    """Order observations closed loop, open loop even, open loop Poisson (stable).
+    """Order observations closed loop, open loop even, open loop Poisson, two pools (stable).
 
     Returns
     -------
     int array, shape (observation,)
     """
-    return np.argsort(rows["open_loop"].astype(int) + (rows["open_loop"] & rows["poisson"]), kind="stable")
+    order = rows["open_loop"].astype(int) + (rows["open_loop"] & rows["poisson"])
+    return np.argsort(np.where(rows["pools"], 3, order), kind="stable")
 
 
 def place_points(rows: dict[str, np.ndarray]) -> Points:
@@ -70,7 +86,7 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
     Parameters
     ----------
     rows : dict of str to array, shape (observation,)
-        With ``open_loop, poisson, load, latency_s``.
+        With ``open_loop, poisson, load, latency_s``, and ``pools``, ``decode_workers`` where rows have two pools.
 
     Returns
     -------
@@ -78,7 +94,14 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
     """
     poisson = rows["open_loop"] & rows["poisson"]
     even = rows["open_loop"] & ~poisson
-    closed = np.flatnonzero(~rows["open_loop"])
+    pools = rows.get("pools", np.zeros(len(even), dtype=bool))
+    closed = np.flatnonzero(~rows["open_loop"] & ~pools)
+    pooled = np.flatnonzero(pools)
+    each = (
+        pool_numbers(rows["load"][pooled]) / rows["decode_workers"][pooled][:, None]
+        if len(pooled)
+        else np.empty(0)
+    )
     measured = rows["load"] * rows["latency_s"]
     nodes = np.maximum(measured[even], 1.0)[:, None] * EVEN_STEPS
     # Below one request in flight there is nothing to share, and the curve starts at one.
@@ -90,17 +113,30 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
     index_even, index_poisson = np.flatnonzero(even), np.flatnonzero(poisson)
     return Points(
         row=np.concatenate(
-            [closed, np.repeat(index_even, len(EVEN_STEPS)), np.repeat(index_poisson, reach)]
+            [
+                closed,
+                np.repeat(index_even, len(EVEN_STEPS)),
+                np.repeat(index_poisson, reach),
+                np.repeat(pooled, len(SHARES)),
+            ]
         ).astype(int),
         in_flight=np.concatenate(
             [
                 rows["load"][closed],
                 nodes.ravel(),
                 np.tile(np.arange(1.0, reach + 1), len(index_poisson)),
+                # A worker that has less than one request on average has one when it has any.
+                np.maximum(each.ravel(), 1.0),
             ]
         ),
         closed=len(closed),
         even=len(index_even),
         poisson=len(index_poisson),
         reach=reach,
+        pools=len(pooled),
     )
+
+
+def pool_numbers(clients: np.ndarray) -> np.ndarray:
+    """Give the numbers of requests in a decode pool at which decoding is evaluated, shape (row, share)."""
+    return np.asarray(clients, dtype=float)[:, None] * SHARES

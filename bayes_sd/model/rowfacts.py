@@ -10,6 +10,7 @@ from bayes_sd.latency.acceptance import counted_positions, extended_profile
 from bayes_sd.latency.coverage import further_tokens
 from bayes_sd.latency.kernel import KNOTS, knot_position
 from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
+from bayes_sd.model.points import pool_numbers
 from bayes_sd.model.stated import acceptance_logit, told_logit
 from bayes_sd.model.term import Values
 from bayes_sd.model.terms.acceptance import doublings
@@ -126,11 +127,13 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
         "n_closed": np.array(points.closed),
         "closed_admitted": np.minimum(rows["load"], rows["cap"])[: points.closed],
         **_even_facts(points),
+        **_pool_facts(rows, points),
         "ttft_point": running[ttft],
         "ttft_source": rows["source"][ttft],
         "log_ttft": np.log(rows["ttft_s"][ttft]),
         "share_row": share,
-        "share_point": running[share],
+        "share_point": running[share[~rows["pools"][share]]],
+        "share_pool": share[rows["pools"][share]] - (len(rows["load"]) - points.pools),
         "share_source": rows["source"][share],
         "measured_share": decode_share(design)[share],
         **_poisson_facts(points),
@@ -143,6 +146,19 @@ def _even_facts(points: Points) -> Values:
     """Numbers in flight of the even rows, log, and their points, shape (row, step)."""
     at = points.even_points
     return {"even_point": at, "even_log_number": np.log(points.in_flight[at])}
+
+
+def _pool_facts(rows: dict[str, np.ndarray], points: Points) -> Values:
+    """Clients, workers and points of the rows of two pools, shape (row,), and numbers that decode, (row, share)."""
+    own = np.flatnonzero(rows["pools"])
+    clients, ranks = rows["load"][own], rows["prefill_ranks"][own]
+    return {
+        "pool_point": points.pool_points,
+        "pool_clients": clients,
+        "pool_number": pool_numbers(clients),
+        "pool_ratio": rows["prefill_ratio"][own],
+        "pool_turns": clients * rows["prefill_ratio"][own] / ranks,
+    }
 
 
 def _poisson_facts(points: Points) -> Values:

@@ -18,7 +18,8 @@ from bayes_sd.decide.tune import DRAFT_LENGTHS
 from bayes_sd.forecast.alternatives import Alternative, alternative_rows
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
-from bayes_sd.forecast.latency import running_cap, service_curve
+from bayes_sd.forecast.curves import service_curve
+from bayes_sd.forecast.latency import running_cap
 from bayes_sd.forecast.spread import RequestSpread, request_spread
 from bayes_sd.forecast.tails import own_prefill_s
 from bayes_sd.latency.kernel import KNOTS

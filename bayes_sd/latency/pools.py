@@ -1,0 +1,71 @@
+"""Disaggregated serving: a pool of workers that read prompts, and one of workers that decode.
+
+A request waits for a prefill worker, is read, moves its cache, and decodes among those of its decode worker. With N clients that
+each send when their last request returned it is a closed network of two stations::
+
+    L = L_free ⊕ N·t/P,    L_free = c1p + t + D(b),    b = N·D(b)/L
+
+with t the seconds for which a prompt takes one of the P prefill ranks, D(b) the seconds of decoding with b requests in the decode
+pool, and ⊕ a rounded maximum: below the prefill pool's capacity P/t a request finds it free, and past it the pool decides, N·t/P.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SHARES = np.array([0.03, 0.1, 0.3, 0.6, 1.0])
+"""Where decoding is known: requests in the decode pool, as shares of all clients."""
+ROUNDING = 6.0
+"""Power of the rounded maximum: where both sides are alike it is 12 % above either, about what queueing adds there."""
+ROUNDS = 4
+"""Steps towards the number that decodes; each brings it nearer by the ratio of D's growth to L, a half or less."""
+
+
+class TwoPools(NamedTuple):
+    """Mean latency and seconds of decoding, shape (..., row)."""
+
+    latency_s: Any
+    decode_s: Any
+
+
+def two_pools(
+    decode_s: Any, number: Any, clients: Any, alone_s: Any, saturated_s: Any, xp: ModuleType = np
+) -> TwoPools:
+    """Compute the mean latency of closed loops at two pools.
+
+    Parameters
+    ----------
+    decode_s : array, shape (..., row, share)
+        D(b), seconds of decoding with :data:`SHARES` of the clients in the decode pool.
+    number : array, shape (row, share)
+        These numbers of requests, between which decoding is taken as straight.
+    clients : array, shape (row,)
+        N.
+    alone_s : array, shape (..., row)
+        Seconds of reading a prompt with nobody before it, c1p + t.
+    saturated_s : array, shape (..., row)
+        N·t/P, latency where the prefill pool decides.
+    xp : module
+        ``numpy`` or ``pytensor.tensor``.
+
+    Returns
+    -------
+    TwoPools
+    """
+    steps = number[:, 1:] - number[:, :-1]
+    slopes = (decode_s[..., 1:] - decode_s[..., :-1]) / steps
+
+    def decoding(flight: Any) -> Any:
+        within = xp.clip(flight[..., None] - number[:, :-1], 0.0, steps)
+        return decode_s[..., 0] + xp.sum(within * slopes, axis=-1)
+
+    def latency(decode: Any) -> Any:
+        return ((alone_s + decode) ** ROUNDING + saturated_s**ROUNDING) ** (1.0 / ROUNDING)
+
+    decode = decode_s[..., -1]
+    for _ in range(ROUNDS):
+        decode = decoding(clients * decode / latency(decode))
+    return TwoPools(latency(decode), decode)
