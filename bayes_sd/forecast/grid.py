@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.kernel import KNOTS
+
+__all__ = ["curve_points", "straight_between"]
 
 PER_DOUBLING = 8
 """Points per doubling of the number in flight, beyond the first dozen numbers, which have a point each."""
@@ -29,27 +32,3 @@ def curve_points(n: int, tokens_each: float) -> np.ndarray:
     bends = 2.0**KNOTS / tokens_each
     points = np.concatenate([[1.0, n], np.arange(1.0, min(n, 12) + 1), np.floor(spread), bends])
     return np.unique(points[(points >= 1.0) & (points <= n)])
-
-
-def straight_between(points: np.ndarray, n: int) -> np.ndarray:
-    """Give the matrix that turns values at points into values at 1, 2, ..., n.
-
-    Parameters
-    ----------
-    points : array, shape (point,)
-        Increasing, from 1 to n.
-    n : int
-
-    Returns
-    -------
-    array, shape (point, n)
-    """
-    number = np.arange(1.0, n + 1)
-    right = np.clip(np.searchsorted(points, number), 1, max(len(points) - 1, 1))
-    matrix = np.zeros((len(points), n))
-    if len(points) == 1:
-        return matrix + 1.0
-    weight = (number - points[right - 1]) / (points[right] - points[right - 1])
-    matrix[right - 1, np.arange(n)] = 1.0 - weight
-    matrix[right, np.arange(n)] += weight
-    return matrix

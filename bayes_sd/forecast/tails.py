@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.forecast.curves import condition_work, take
 from bayes_sd.latency import tails
+from bayes_sd.latency.service import prefill_tokens
 
 if TYPE_CHECKING:
     from bayes_sd.forecast.conditions import Conditions
@@ -53,11 +55,9 @@ class Stay:
 
 def own_prefill_s(predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
     """Compute the seconds that a request's own prompt takes, shape (draw,)."""
-    fixed, token = (
-        np.broadcast_to(cost, predicted.committed.shape)[:, i]
-        for cost in (predicted.costs.prefill_fixed_s, predicted.costs.prefill_token_s)
-    )
-    return fixed + conditions.prompt[i] * token
+    costs, work = take(predicted.costs, i), condition_work(predicted, conditions, i)
+    own = costs.prefill_fixed_s + prefill_tokens(costs, work) * costs.prefill_token_s
+    return np.array(np.broadcast_to(own, (predicted.n_draws, 1)))[:, 0]
 
 
 def closed_loop_tails(

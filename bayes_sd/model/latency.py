@@ -179,8 +179,8 @@ def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
     Its elasticity is the mean number in flight over its variance: all steps slower by a factor is all rates higher by it.
     """
     number = f["poisson_number"]
-    log_rate = f["log_load"][f["log_load"].shape[0] - number.shape[0] :]
-    curve = service_s[f["poisson_point"]].reshape(number.shape)
+    log_rate = f["poisson_log_rate"]
+    curve = xp.matmul(service_s[f["poisson_point"]], f["poisson_between"])
     log_weight = xp.cumsum(xp.log(curve) + log_rate[:, None] - xp.log(number), axis=1)
     shift = xp.maximum(xp.max(log_weight, axis=1, keepdims=True), 0.0)
     weight = xp.exp(log_weight - shift)

@@ -1,7 +1,8 @@
 """Where the service curve must be known for each observation, so that one vectorised evaluation serves all protocols.
 
 A closed loop needs it at the number of clients. An open loop with even arrivals needs it at some numbers in flight between which
-throughput is interpolated; one with Poisson arrivals at 1, 2, ... up to where the stationary law has no weight left. Where such
+throughput is interpolated; one with Poisson arrivals at some numbers up to where the stationary law has no weight left, between
+which it is nearly straight. Where such
 points stand goes by what was measured, so that they are dense where they are needed; what the model says does not depend on it.
 A closed loop at two pools needs what its decode workers do with some shares of the clients. Observations are ordered closed, even,
 Poisson, pools, and so are their points.
@@ -19,6 +20,8 @@ EVEN_STEPS = np.array([0.4, 0.6, 0.8, 0.92, 1.0, 1.09, 1.25, 1.6, 2.5])
 """Where throughput is known for an open loop with even arrivals, in numbers in flight beside the measured one."""
 POISSON_REACH = 8.0
 MOST_POISSON_POINTS = 1024
+EACH_UP_TO, PER_DOUBLING = 8, 4
+"""Numbers in flight that have a point each, and points per doubling of those beyond."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Points:
     closed, even, poisson : int
         How many observations of each protocol, in that order.
     reach : int
-        Points per Poisson observation.
+        Requests in flight that Poisson observations may have at most.
     pools : int
         How many observations of two pools, which are last.
     """
@@ -46,6 +49,17 @@ class Points:
     poisson: int
     reach: int
     pools: int = 0
+
+    @property
+    def poisson_numbers(self) -> np.ndarray:
+        """Numbers in flight at which the curve of each Poisson observation is evaluated, shape (number,)."""
+        return poisson_numbers(self.reach)
+
+    @property
+    def poisson_points(self) -> np.ndarray:
+        """Points of the Poisson observations, shape (poisson, number)."""
+        start, n = self.closed + self.even * len(EVEN_STEPS), len(self.poisson_numbers)
+        return start + np.arange(self.poisson * n).reshape(self.poisson, n)
 
     @property
     def pool_points(self) -> np.ndarray:
@@ -61,8 +75,7 @@ class Points:
     @property
     def running(self) -> np.ndarray:
         """For each observation, the point nearest to the number in flight that was measured."""
-        poisson_start = self.closed + self.even * len(EVEN_STEPS)
-        nearest = poisson_start + np.arange(self.poisson) * self.reach
+        nearest = self.poisson_points[:, 0] if self.poisson else np.empty(0, dtype=int)
         all_decode = self.pool_points[:, -1]
         return np.concatenate(
             [np.arange(self.closed), self.even_points[:, len(EVEN_STEPS) // 2], nearest, all_decode]
@@ -116,7 +129,7 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
             [
                 closed,
                 np.repeat(index_even, len(EVEN_STEPS)),
-                np.repeat(index_poisson, reach),
+                np.repeat(index_poisson, len(poisson_numbers(reach))),
                 np.repeat(pooled, len(SHARES)),
             ]
         ).astype(int),
@@ -124,7 +137,7 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
             [
                 rows["load"][closed],
                 nodes.ravel(),
-                np.tile(np.arange(1.0, reach + 1), len(index_poisson)),
+                np.tile(poisson_numbers(reach), len(index_poisson)),
                 # A worker that has less than one request on average has one when it has any.
                 np.maximum(each.ravel(), 1.0),
             ]
@@ -135,6 +148,15 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
         reach=reach,
         pools=len(pooled),
     )
+
+
+def poisson_numbers(reach: int) -> np.ndarray:
+    """Choose the numbers in flight, up to `reach`, at which a service curve is evaluated under Poisson arrivals."""
+    if reach < 1:
+        return np.empty(0)
+    doublings = np.arange(int(np.ceil(PER_DOUBLING * np.log2(max(reach, 2)))) + 1) / PER_DOUBLING
+    numbers = np.concatenate([np.arange(1.0, EACH_UP_TO + 1), np.floor(2.0**doublings), [float(reach)]])
+    return np.unique(numbers[numbers <= reach])
 
 
 def pool_numbers(clients: np.ndarray) -> np.ndarray:

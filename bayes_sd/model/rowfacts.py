@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.latency.acceptance import counted_positions, extended_profile
+from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.coverage import further_tokens
 from bayes_sd.latency.kernel import KNOTS, knot_position
 from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
@@ -137,6 +138,7 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
         "share_source": rows["source"][share],
         "measured_share": decode_share(design)[share],
         **_poisson_facts(points),
+        "poisson_log_rate": np.log(rows["load"][rows["open_loop"] & rows["poisson"]]),
         **latent_facts(design, spec),
         **_seen_facts(design, spec),
     }
@@ -162,12 +164,13 @@ def _pool_facts(rows: dict[str, np.ndarray], points: Points) -> Values:
 
 
 def _poisson_facts(points: Points) -> Values:
-    """Numbers in flight of the Poisson rows, shape (row, number), and their points."""
-    start = points.closed + points.even_points.size
+    """Numbers in flight of the Poisson rows, shape (row, number), the rows' points, and lines between these."""
     number = np.arange(1.0, points.reach + 1.0)
+    known = points.poisson_numbers
     return {
         "poisson_number": np.tile(number, (points.poisson, 1)),
-        "poisson_point": np.arange(start, start + points.poisson * points.reach),
+        "poisson_point": points.poisson_points,
+        "poisson_between": straight_between(known, points.reach) if len(known) else np.zeros((0, 0)),
     }
 
 

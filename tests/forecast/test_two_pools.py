@@ -17,9 +17,7 @@ def asked(a100):
 
 
 def test_more_prefill_workers_shorten_what_waits_for_them(small_fit, asked):
-    few, many = (
-        predict(small_fit, asked.assign(prefill_workers=n, prefill_gpus=n)).ttft_s for n in (1, 8)
-    )
+    few, many = (predict(small_fit, asked.assign(prefill_workers=n, prefill_gpus=n)).ttft_s for n in (1, 8))
     assert np.median(few[:, 1]) > 2.0 * np.median(many[:, 1])
     assert np.median(few[:, 0]) == pytest.approx(np.median(many[:, 0]), rel=0.35)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.queue import in_flight_law
 from bayes_sd.model.latency import even_means, poisson_means
 from bayes_sd.model.points import EVEN_STEPS, place_points
@@ -65,9 +66,10 @@ def test_poisson_noise_is_that_of_the_law():
     points = place_points(rows(rate, mean_s, True))
     number = np.tile(np.arange(1.0, points.reach + 1), (2, 1))
     facts = {
-        "log_load": np.log(rate),
+        "poisson_log_rate": np.log(rate),
         "poisson_number": number,
-        "poisson_point": np.arange(number.size),
+        "poisson_point": points.poisson_points,
+        "poisson_between": straight_between(points.poisson_numbers, points.reach),
     }
     log_mean, noise = poisson_means(curve(points.in_flight), facts, np)
     assert np.exp(log_mean) == pytest.approx(mean_s, rel=1e-3)
