@@ -147,7 +147,7 @@ def profiles_text(profiles: Profiles) -> str:
     """
     lines = [
         "# Acceptance of drafted tokens by position, summed up from a fit of the shipped counts and lengths. Made by",
-        "#     python -m bayes_sd acceptance --output traces/acceptance.nc --profiles models/acceptance.toml",
+        "#     uv run bayes_sd acceptance --output traces/acceptance.nc --profiles models/acceptance.toml",
         "# docs/acceptance.md says what it means. All in log odds:",
         "#",
         "#     logit alpha[cell, j] = a[cell] + s[method, j] + b[cell]*log2(j)",

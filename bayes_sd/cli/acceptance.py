@@ -46,7 +46,7 @@ NOT_CONVERGED = 3
 def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profiles, as_json):
     """Fit acceptance by draft position.
 
-    Example:  python -m bayes_sd acceptance --output traces/acceptance.nc
+    Example:  uv run bayes_sd acceptance --output traces/acceptance.nc
     """
     from bayes_sd.acceptance import fit_acceptance, read_acceptance_data, save_acceptance
     from bayes_sd.acceptance.fit import SETTINGS

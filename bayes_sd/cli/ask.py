@@ -32,7 +32,7 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json)
     and said.
 
     \b
-    Example:  python -m bayes_sd ask traces/llama.nc "Llama-3.1-8B fp8 on 2xH100 vllm eagle3 k=3 at 8 req/s, 1k in 256 out"
+    Example:  uv run bayes_sd ask traces/llama.nc "Llama-3.1-8B fp8 on 2xH100 vllm eagle3 k=3 at 8 req/s, 1k in 256 out"
     """
     import json
 

@@ -50,7 +50,7 @@ def bands(
     """Draw latency over load: bands, measured points, collapse, and where the time goes.
 
     \b
-    Example:  python -m bayes_sd bands traces/llama.nc --match "eagle3 humaneval" --output bands/
+    Example:  uv run bayes_sd bands traces/llama.nc --match "eagle3 humaneval" --output bands/
     """
     from bayes_sd.decide.bands import latency_bands, thinned
     from bayes_sd.decide.collapse import collapse

@@ -49,7 +49,7 @@ def card(checkpoint, index, output, force, as_json, **asked):
     has any. Put the file into a folder and name that folder with --models.
 
     \b
-    Example:  python -m bayes_sd card config.json --name Mine-8B --output models/mine.toml
+    Example:  uv run bayes_sd card config.json --name Mine-8B --output models/mine.toml
     """
     import json
 

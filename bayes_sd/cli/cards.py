@@ -18,7 +18,7 @@ def cards(query, section, models, as_json):
     Where no verifier is meant, those nearest by family and size are listed.
 
     \b
-    Example:  python -m bayes_sd cards Qwen3-30B-A3B-Instruct-2507-FP8
+    Example:  uv run bayes_sd cards Qwen3-30B-A3B-Instruct-2507-FP8
     """
     import json
 
@@ -44,7 +44,7 @@ def cards(query, section, models, as_json):
         if near:
             click.echo("nearest verifiers:")
             click.echo("\n".join(_row(card) for card in near))
-        click.echo("make one: python -m bayes_sd card config.json --output models/mine.toml")
+        click.echo("make one: uv run bayes_sd card config.json --output models/mine.toml")
 
 
 def _row(card) -> str:

@@ -28,7 +28,7 @@ def compare(traces, draws, models, accept_unconverged, as_json):
     is better; `high k` counts rows for which it is not reliable.
 
     \b
-    Example:  python -m bayes_sd compare traces/pooled.nc traces/unpooled.nc
+    Example:  uv run bayes_sd compare traces/pooled.nc traces/unpooled.nc
     """
     import json
 

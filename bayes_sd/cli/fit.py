@@ -50,7 +50,7 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
     """Fit a family's measurements and save the posterior.
 
     \b
-    Example:  python -m bayes_sd fit --family llama
+    Example:  uv run bayes_sd fit --family llama
     """
     from bayes_sd.cli.fit_report import fit_report
     from bayes_sd.posterior.posterior import save_posterior

@@ -195,7 +195,7 @@ def measure(target, output, pairs, as_json, **options):
 
     \b
     Example:
-      python -m bayes_sd measure --target http://127.0.0.1:8000 --output mine.csv
+      uv run bayes_sd measure --target http://127.0.0.1:8000 --output mine.csv
           --hardware H100 --engine vllm-0.24.0 --precision bf16 --method none
           --verifier Llama-3.1-8B-Instruct
     """

@@ -60,8 +60,8 @@ def monitor(
     in_flight; better also accepted_len, requests, queue_s, prompt_tokens, output_tokens. Exit code 4 after an alarm.
 
     \b
-    Examples: python -m bayes_sd monitor traces/llama.nc --metrics before.prom --metrics after.prom --interval 60
-              tail -f windows.csv | python -m bayes_sd monitor traces/llama.nc --workload humaneval
+    Examples: uv run bayes_sd monitor traces/llama.nc --metrics before.prom --metrics after.prom --interval 60
+              tail -f windows.csv | uv run bayes_sd monitor traces/llama.nc --workload humaneval
     """
     from bayes_sd.condition import base_condition
     from bayes_sd.decide.monitor import Monitor

@@ -91,7 +91,7 @@ def next_command(
     """Say which runs to measure next: those that lower the expected regret of a decision most, a minute of measuring.
 
     \b
-    Example:  python -m bayes_sd next traces/llama.nc --decide k --workload humaneval --budget 20m --plan plan.json
+    Example:  uv run bayes_sd next traces/llama.nc --decide k --workload humaneval --budget 20m --plan plan.json
     """
     import json
 

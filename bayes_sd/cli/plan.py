@@ -39,7 +39,7 @@ def plan(
     """Plan capacity: the rate that one replica holds, the replicas that a rate needs.
 
     \b
-    Example:  python -m bayes_sd plan traces/llama.nc --slo "p95<4s" --rate 40 --price 2.5
+    Example:  uv run bayes_sd plan traces/llama.nc --slo "p95<4s" --rate 40 --price 2.5
     """
     import json
 

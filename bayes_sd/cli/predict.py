@@ -40,7 +40,7 @@ def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
     Percentiles hang on how much output lengths vary: state it in the column output_tokens_std.
 
     \b
-    Example:  python -m bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
+    Example:  uv run bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
     """
     from bayes_sd.forecast.latency import predict as run
     from bayes_sd.forecast.summary import summarise

@@ -23,7 +23,7 @@ def report(trace, output, kind, quarto, accept_unconverged):
     """Write a report of a posterior as one HTML page that needs nothing else.
 
     \b
-    Example:  python -m bayes_sd report traces/llama.nc --output report.html --kind decision
+    Example:  uv run bayes_sd report traces/llama.nc --output report.html --kind decision
     """
     make_report(kind, trace, output, quarto, accept_unconverged)
     click.echo(f"{output}: {kind} report of {trace}")

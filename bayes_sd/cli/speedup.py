@@ -37,7 +37,7 @@ def speedup(
     Without options it takes the trace's deployment with most speculative rows, and the best draft length for it.
 
     \b
-    Example:  python -m bayes_sd speedup traces/llama.nc --workload humaneval --arrivals poisson
+    Example:  uv run bayes_sd speedup traces/llama.nc --workload humaneval --arrivals poisson
     """
     import json
 

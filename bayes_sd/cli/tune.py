@@ -59,7 +59,7 @@ def tune(
     --drafter to compare drafters.
 
     \b
-    Example:  python -m bayes_sd tune traces/llama.nc --workload humaneval --vllm speculation.json
+    Example:  uv run bayes_sd tune traces/llama.nc --workload humaneval --vllm speculation.json
     """
     import json
 

@@ -112,7 +112,7 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
     file = Path(path)
     if not exists(file):
         raise TraceError(
-            f"{file}: no such {kind.noun}; make one with `python -m bayes_sd {kind.command} --output {file}`"
+            f"{file}: no such {kind.noun}; make one with `uv run bayes_sd {kind.command} --output {file}`"
         )
     try:
         with xr.open_datatree(file, engine="h5netcdf") as opened:
