@@ -132,3 +132,16 @@ def test_python_runs(place, monkeypatch, name):
             block.replace('hardware="H100", ', "").replace('workload="support-chat"', 'workload="gsm8k"'),
             together,
         )
+
+
+def test_the_changelog_has_its_form():
+    text = (TOP / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^(#+) (.*)$", text, re.MULTILINE)
+    assert headings[:2] == [("#", "Changelog"), ("##", "[Unreleased]")]
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert {words for level, words in headings if level == "###"} <= kinds
+    assert all(
+        re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", w)
+        for level, w in headings[2:]
+        if level == "##"
+    )
