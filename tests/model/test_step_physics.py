@@ -1,0 +1,50 @@
+"""What drafters and prompts cost beside the plain case: passes, wider verification, prompts found in a cache, prefill's overhead."""
+
+import numpy as np
+import pytest
+
+from bayes_sd.forecast.conditions import resolve
+from bayes_sd.forecast.costs import costs_for
+from bayes_sd.forecast.latency import predict
+from bayes_sd.model.stated import draft_passes, verify_tokens
+
+
+@pytest.fixture
+def asked(a100):
+    return a100[a100["mean_accepted_len"].notna()].iloc[[0, 0]].reset_index(drop=True).assign(load_value=8.0)
+
+
+def test_a_method_tells_its_passes(asked):
+    rows = asked.assign(method=["dflash", "ngram"], k=7.0)
+    assert draft_passes(rows).tolist() == [1.0, 0.0]
+    assert draft_passes(rows.assign(draft_passes=[np.nan, 2.0])).tolist() == [1.0, 2.0]
+    assert draft_passes(asked).tolist() == asked["k"].tolist()
+    assert verify_tokens(rows).tolist() == [8.0, 8.0]
+
+
+def test_one_pass_is_cheaper_than_a_chain_of_them(small_fit, asked):
+    """Four passes of five less, of the same drafter."""
+    chain, block = np.median(predict(small_fit, asked.assign(draft_passes=[np.nan, 1.0])).latency_s, axis=0)
+    assert block < 0.97 * chain
+
+
+def test_a_wider_verification_costs_more(small_fit, asked):
+    narrow, wide = np.median(
+        predict(small_fit, asked.assign(load_value=64.0, verify_tokens=[np.nan, 32.0])).latency_s, axis=0
+    )
+    assert wide > 1.1 * narrow
+
+
+def test_a_prompt_in_the_cache_is_not_read_again(small_fit, asked):
+    long = asked.assign(prompt_tokens=8000.0, cached_prompt_tokens=[np.nan, 7000.0])
+    read, cached = np.median(predict(small_fit, long).ttft_s, axis=0)
+    assert cached < 0.4 * read
+
+
+def test_an_unseen_engine_has_an_overhead_as_uncertain_as_engines_are_different(small_fit, asked, cards):
+    both = asked.assign(engine=[asked["engine"][0], "elsewhere-1.0"])
+    overhead = costs_for(small_fit, resolve(both, small_fit, cards), cards).costs.prefill_overhead_tokens
+    known, unseen = np.std(np.log(overhead), axis=0)
+    # At least its own spread of .6 and .5 comes on top of what engines share.
+    assert unseen > known
+    assert unseen > np.hypot(0.6, 0.5) * 0.9
