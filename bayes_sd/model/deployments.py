@@ -89,9 +89,12 @@ class Deployment:
 
     @property
     def stack(self) -> str:
-        """Everything but the tensor-parallel size."""
+        """Verifier, GPU, kind of layout, engine with its options, and formats: all but sizes and the engine's version."""
         where = " ".join([self.hardware, *_kinds(self.parallel)])
-        return " | ".join([self.verifier, where, self.engine, self.precision])
+        _, _, options = self.engine.partition(" +")
+        options = re.sub(r"\s*\(\d{4}-Q\d\)$", "", options)
+        engine = f"{self.engine_base} +{options}" if options else self.engine_base
+        return " | ".join([self.verifier, where, engine, self.precision])
 
     @property
     def disaggregated(self) -> bool:

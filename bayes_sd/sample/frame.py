@@ -24,6 +24,8 @@ STRETCHED = 12
 """Directions that a frame stretches."""
 INDEPENDENT = 0.5
 """Share of a pilot's draws that counts as independent."""
+MANY, LOWEST = 2500, 60
+"""Unknowns from which only the flattest directions are computed, and how many."""
 LEAST_CURVATURE = 5e-4
 """Smallest curvature along any direction, in units of the parameters' own: flatter ones are taken as this flat."""
 
@@ -232,12 +234,40 @@ def _positive(matrix: np.ndarray) -> np.ndarray:
     """Bend a symmetric matrix to a positive definite one, keeping its pattern where that is enough."""
     scale = np.sqrt(np.maximum(np.abs(np.diag(matrix)), 1e-12))
     unit = matrix / np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(unit)
+    values, vectors = _flattest(unit)
     if values[0] < LEAST_CURVATURE:
         low = values < LEAST_CURVATURE
         lift = np.maximum(np.abs(values[low]), LEAST_CURVATURE) - values[low]
         unit = unit + (vectors[:, low] * lift) @ vectors[:, low].T
     return unit * np.outer(scale, scale)
+
+
+def _flattest(unit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the directions of least curvature, all those below the least that is allowed among them.
+
+    Returns
+    -------
+    values, vectors : array
+        Smallest eigenvalues, increasing, and their vectors in columns. A large matrix is asked for a few; if too many are low all
+        are computed, which takes minutes.
+    """
+    size = len(unit)
+    if size > MANY:
+        from scipy.sparse import csr_matrix
+        from scipy.sparse.linalg import ArpackNoConvergence, eigsh
+
+        start = np.random.default_rng(0).normal(size=size)
+        try:
+            values, vectors = eigsh(
+                csr_matrix(unit), k=LOWEST, which="SA", ncv=4 * LOWEST, tol=1e-5, v0=start
+            )
+        except ArpackNoConvergence as ended:
+            values, vectors = ended.eigenvalues, ended.eigenvectors
+        order = np.argsort(values)
+        if len(values) and values[order[-1]] > LEAST_CURVATURE:
+            return values[order], vectors[:, order]
+    values, vectors = np.linalg.eigh(unit)
+    return values, vectors
 
 
 def _frame(shift: np.ndarray, precision: np.ndarray) -> Frame:
