@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from numbers import Real
 
 from bayes_sd.cards.names import key
 from bayes_sd.errors import CardError
@@ -254,7 +255,7 @@ def gpus_of(tp: object, pp: object, dp: object, engine: object) -> float:
     -------
     float
     """
-    sizes = [float(size) if isinstance(size, int | float) and size == size else 1.0 for size in (tp, pp, dp)]
+    sizes = [float(size) if isinstance(size, Real) and size == size else 1.0 for size in (tp, pp, dp)]
     family = read_engine(engine).family.removeprefix("dynamo-").removeprefix("mori-")
     within = family in DP_WITHIN_TP and sizes[0] % sizes[2] == 0
     return sizes[0] * sizes[1] * (1.0 if within else sizes[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 SIZES = {
@@ -53,7 +54,7 @@ def _from_text(text: str, record: Mapping[str, Any]) -> dict[str, Any]:
         text = re.sub(pattern, " ", text, flags=re.I)
     image = re.search(IMAGE, text)
     tp = record.get("tp")
-    group = float(tp) if isinstance(tp, int | float) and tp == tp else None
+    group = float(tp) if isinstance(tp, Real) and tp == tp else None
     if re.search(RANKS, text, flags=re.I) and group is not None:
         found.setdefault("dp", group)
     if re.search(EXPERTS, text) and group is not None:

@@ -107,7 +107,8 @@ def _refuse_impossible(frame: pd.DataFrame) -> None:
         frame["arrivals"].astype(str).str.startswith(GAMMA)
     )
     for place in np.flatnonzero(suspect.to_numpy()):
-        record = {str(name): value for name, value in frame.iloc[place].items()}
+        # Plain numbers: a whole number of NumPy's is none of Python's.
+        record = {str(n): v.item() if isinstance(v, np.generic) else v for n, v in frame.iloc[place].items()}
         wrong = impossible(record) or unanswerable(record)
         if wrong:
             raise ConditionError(f"conditions, row {place + 1}, column {wrong[0]}: {wrong[1]}")

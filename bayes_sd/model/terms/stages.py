@@ -38,7 +38,7 @@ from bayes_sd.model.term import (
     softplus,
     tightened,
 )
-from bayes_sd.model.terms.prompts import log_overhead
+from bayes_sd.model.terms.prompts import overhead_tokens
 
 if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
@@ -300,8 +300,8 @@ def _typical_prompt(u: Values, f: Values, xp: ModuleType) -> tuple[Any, Any]:
     log_prompt = f["typical_log_prompt"]
     log_attention = (u["log_part"] @ _attention())[..., None] + f["typical_log_attention"]
     if "overhead_level" in u:
-        log_beside = log_overhead(u, f)[..., f["deployment_stack"]] - log_prompt
-        log_prompt = log_prompt + softplus(log_beside, xp)
+        overhead = overhead_tokens(u, f, xp)[..., f["deployment_stack"]]
+        log_prompt = xp.log(xp.exp(log_prompt) + overhead)
         log_attention = log_attention + u["attention_stack"][..., f["deployment_stack"]]
     return log_prompt[..., None, :], log_attention[..., None, :]
 
