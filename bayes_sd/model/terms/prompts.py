@@ -6,8 +6,8 @@
 An engine that puts a request's prompt into a step pays launches and another read of weights, as if the prompt were some hundred
 tokens longer; how much is a matter of its scheduler. So prompts eight times as long cost less than eight times as much where
 the overhead is large, and more where attention's kernels are slow. Rows of one prompt length say nothing of either, and predictions
-for other lengths are wide. Latency is linear in an overhead that is a good part of a prompt, and says nothing of a small one: so is the
-softplus of what has a normal prior.
+for other lengths are wide. Latency is linear in an overhead that is a good part of a prompt, and says nothing of a small one: so is
+the softplus of what has a normal prior.
 """
 
 from __future__ import annotations
