@@ -10,8 +10,6 @@ import numpy as np
 from bayes_sd.sample.settings import TARGET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bayes_sd.sample.frame import Frame
     from bayes_sd.sample.settings import SamplerSettings
     from bayes_sd.sample.target import Target
@@ -68,35 +66,35 @@ def run_chains(
 
 
 def _nutpie_model(target: Target, frame: Frame) -> Any:
-    """Make what ``nutpie.sample`` takes, through its public door for Python functions.
+    """Make what ``nutpie.sample`` takes: its model of two C functions, which chains call without Python.
 
-    The functions are short: Python's lock is held for some microseconds a call, and not while the density is computed.
+    nutpie makes such models of PyMC's and documents no other way to one, so every field is given by its name, and
+    ``tests/sample/test_chains.py`` says when the fields have changed.
     """
-    from nutpie.compiled_pyfunc import from_pyfunc
+    from nutpie.compile_pymc import CompiledPyMCModel
 
-    size = target.size
+    from bayes_sd.sample.native import expand
 
-    def density() -> Callable[..., tuple[float, np.ndarray]]:
-        def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = target(frame.to_coordinates(z))
-            return value, frame.to_frame_gradient(gradient)
-
-        return logp
-
-    def expansion(*_: Any) -> Callable[..., dict[str, np.ndarray]]:
-        return lambda z: {VARIABLE: frame.to_coordinates(z)}
+    native, size = target.compiled.native, target.size
 
     def first_point(seed: int) -> np.ndarray:
         return START_SPREAD * np.random.default_rng(seed).normal(size=size)
 
-    return from_pyfunc(
-        size,
-        density,
-        expansion,
-        [np.dtype(float)],
-        [(size,)],
-        [VARIABLE],
-        make_initial_point_fn=first_point,
+    return CompiledPyMCModel(
+        dims={},
+        compiled_logp_func=native.logp,
+        compiled_expand_func=expand,
+        initial_point_func=first_point,
+        shared_data={},
+        shared_var_keys={},
+        user_data=native.block(target.arrays, frame.arrays),
+        n_expanded=size,
+        shape_info=([VARIABLE], [slice(0, size)], [(size,)]),
+        logp_func=None,
+        expand_func=None,
+        _n_dim=size,
+        _shapes={VARIABLE: (size,)},
+        _coords={},
     )
 
 

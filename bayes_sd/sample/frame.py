@@ -54,20 +54,21 @@ class Frame:
     stretch: np.ndarray
 
     @cached_property
-    def _arrays(self) -> tuple[np.ndarray, ...]:
-        return self.order, self.start, self.column, self.entry, self.along, self.stretch
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that a frame is, as machine code takes it."""
+        return self.shift, self.order, self.start, self.column, self.entry, self.along, self.stretch
 
     def to_coordinates(self, z: np.ndarray) -> np.ndarray:
         """Turn the frame's coordinates into those that the data inform, shape (unknown,)."""
         from bayes_sd.sample.triangle import solve
 
-        return solve(z, self.shift, *self._arrays)
+        return solve(z, *self.arrays)
 
     def to_frame_gradient(self, gradient: np.ndarray) -> np.ndarray:
         """Turn a gradient in the coordinates that the data inform into one in the frame's, shape (unknown,)."""
         from bayes_sd.sample.triangle import solve_transposed
 
-        return solve_transposed(gradient, *self._arrays)
+        return solve_transposed(gradient, *self.arrays[1:])
 
 
 def curvature(target: Target, points: np.ndarray, groups: list[np.ndarray] | None = None) -> np.ndarray:

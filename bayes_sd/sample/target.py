@@ -8,9 +8,8 @@ one structure in a process, and machine code is found on disk in the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +19,8 @@ from bayes_sd.model.term import INNER, Unknown, Values
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
+
+    from bayes_sd.sample.native import Native
 
 PLAIN = ("prior_mean", "prior_sd")
 _COMPILED: dict[tuple, Compiled] = {}
@@ -31,8 +32,8 @@ class Compiled:
 
     Attributes
     ----------
-    function : callable
-        From coordinates and facts to (log density, gradient); releases Python's lock while it runs.
+    native : Native
+        From coordinates and facts to (log density, gradient).
     facts : dict of str to str
         Names of the arrays that it takes, in order, and their number types.
     layout : list of (dim, names)
@@ -41,7 +42,7 @@ class Compiled:
         Operations of the compiled graph, which decide how long compiling takes.
     """
 
-    function: Callable[..., tuple[Any, np.ndarray]]
+    native: Native
     facts: dict[str, str]
     layout: Layout
     nodes: int
@@ -83,10 +84,11 @@ class Target:
 
     def __call__(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Compute log density, up to a constant, and gradient in the coordinates that the data inform."""
-        value, gradient = self.compiled.function(x, *self.arrays)
-        value = float(value)
-        # The sampler takes a density that is no number as a divergence; so it must take a gradient that is none.
-        return (value if np.isfinite(gradient).all() else np.nan), gradient
+        return self.compiled.native(x, self._block)
+
+    @cached_property
+    def _block(self) -> np.ndarray:
+        return self.compiled.native.block(self.arrays)
 
     def named(self, x: np.ndarray) -> Values:
         """Give coordinates by name, shape (..., *dims)."""
@@ -201,6 +203,8 @@ def compile_density(built: Built) -> Compiled:
     from pytensor.graph.replace import clone_replace
     from pytensor.graph.traversal import ancestors
 
+    from bayes_sd.sample.native import make_native
+
     x = pt.dvector("x")
     inputs: Values = {}
     density = _merged(log_density(built, x, inputs))
@@ -215,8 +219,10 @@ def compile_density(built: Built) -> Compiled:
     used = set(ancestors(graph))
     named = {name: variable for name, variable in named.items() if variable in used}
     function = pytensor.function([x, *named.values()], graph, mode=_mode())
+    # Types of the inputs, not of a table's arrays: a read-only array is another type to Numba, and would be compiled for.
+    kinds = tuple((variable.dtype, variable.ndim) for variable in named.values())
     return Compiled(
-        function.vm.jit_fn,
+        make_native(function.vm.jit_fn, kinds),
         {name: variable.dtype for name, variable in named.items()},
         built.layout,
         len(function.maker.fgraph.apply_nodes),
@@ -288,18 +294,28 @@ def _mode() -> Any:
     from pytensor.compile.mode import Mode, get_mode
     from pytensor.link.numba.linker import NumbaLinker
 
-    class Unlocked(NumbaLinker):
-        """Numba's linker, whose function releases Python's lock, so that chains run side by side."""
+    class Native(NumbaLinker):
+        """Numba's linker for a function that is called by its address only, and compiled once, not once more in a wrapper."""
+
+        def fgraph_convert(self, fgraph: Any, **kwargs: Any) -> Any:
+            from pytensor.link.numba.dispatch.basic import numba_funcify_FunctionGraph
+
+            return numba_funcify_FunctionGraph(fgraph, **kwargs)
 
         def jit_compile(self, fn_and_cache: Any) -> Any:
+            from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
             from pytensor.link.numba.dispatch.basic import numba_njit
 
             function, key = fn_and_cache
-            return numba_njit(function.py_func, final_function=True, cache=key is not None, nogil=True)
+            if key is not None:
+                # Machine code is found again by this key and the name of the source's file, which is another every time.
+                function.py_func.__code__ = function.py_func.__code__.replace(co_filename="density")
+                CACHED_SRC_FUNCTIONS[function.py_func] = key
+            return numba_njit(function.py_func, cache=key is not None)
 
     query = (
         get_mode("NUMBA")
         .excluding("inplace", "fuse_indexed_into_elemwise", "ShapeOpt", "reassociate_matmul_chain")
         .including("local_remove_check_parameter")
     )
-    return Mode(linker=Unlocked(), optimizer=query.provided_optimizer)
+    return Mode(linker=Native(), optimizer=query.provided_optimizer)
