@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayes_sd.cards.canonical import read_engine
+from bayes_sd.cards.fits import check_fits
 from bayes_sd.condition.frame import as_conditions
-from bayes_sd.errors import ConditionError
+from bayes_sd.errors import CardError, ConditionError
 from bayes_sd.measurements import read_conditions
-from bayes_sd.measurements.schema import POOLS_NEEDED
+from bayes_sd.measurements.schema import METHODS, POOLS_NEEDED
 from bayes_sd.model.arranged import Design
 from bayes_sd.model.deployments import Deployment, deployment_of
 from bayes_sd.model.design import arrange
@@ -30,6 +31,8 @@ BEYOND = 1.1
 
 NEW = {"memory": "kind of memory", "version": "engine version", "parallel": "layout of GPUs"}
 """What a kind of level that was never measured is called, where not by its own name."""
+NO_MIXTURE = "mixture of experts"
+"""What a trace without any mixture extrapolates in when it is asked about one."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Conditions:
     lengths: list[str]
     extrapolates: list[str]
     design: Design
+    assumed: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.deployments)
@@ -111,6 +115,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards, pools: bool
     frame = as_conditions(frame, posterior=posterior)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
     _refuse_separate_pools(frame, deployments, pools)
+    _refuse_too_large(frame, deployments, posterior, cards)
     k = frame["k"].to_numpy(dtype=float)
     missing = np.flatnonzero(np.isnan(k))
     if len(missing):
@@ -167,6 +172,25 @@ def _refuse_separate_pools(frame: pd.DataFrame, deployments: list[Deployment], p
             )
 
 
+def _refuse_too_large(
+    frame: pd.DataFrame, deployments: list[Deployment], posterior: Posterior, cards: Cards
+) -> None:
+    """Refuse a model whose weights alone are larger than the memory of its GPUs; one that was measured evidently ran."""
+    told = {d.key for d in posterior.levels.deployments}
+    for i, deployment in enumerate(deployments):
+        row = frame.iloc[i]
+        if deployment.key in told or has_pools(row):
+            continue
+        told.add(deployment.key)
+        verifier = cards.verifier_from_row(row)
+        precision = cards.precision(deployment.precision, verifier.name)
+        gpus = max(deployment.spread.gpus, int(row["n_gpu"]))
+        try:
+            check_fits(verifier, cards.hardware(deployment.hardware), precision, gpus)
+        except CardError as error:
+            raise ConditionError(f"row {row.get('row', i + 1)}: {error}") from error
+
+
 def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:
     """Where a condition names no engine, or no version, take what its verifier, GPU and formats were measured with, if it is one."""
     named = read_engine(deployment.engine.partition(" +")[0])
@@ -191,18 +215,22 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     known = set(levels.names)
     pairs, cells = set(posterior.names("pair")), set(posterior.names("cell"))
     drafters = set(posterior.names("drafter"))
+    methods = {*METHODS, *posterior.observed["method"]}
+    dense_only = not (levels.roofline["n_experts"] > 0).any()
+    sparse = conditions.design.deployment_sparse[conditions.design.rows["deployment"]] >= 0
     reasons = []
     for i, deployment in enumerate(conditions.deployments):
         new = _new_levels(deployment, known)
         at = keys.get(deployment.key)
         if at is None and not new:
-            stacks = deployment.level("stack") in known
-            new.append(f"tensor-parallel size {deployment.tp}" if stacks else "combination")
+            new.append(_combination(deployment, posterior))
+        if dense_only and sparse[i]:
+            new.insert(0, NO_MIXTURE)  # the gravest
         if at is not None:
             new += _outside(conditions, i, posterior.about["measured"][at])
         if conditions.drafter[i]:
             if conditions.drafter[i] not in drafters:
-                new.append("drafter")
+                new.append("drafter" if str(conditions.frame["method"].iloc[i]) in methods else "method")
             elif conditions.pair[i] not in pairs:
                 new.append("drafter on this deployment")
             if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
@@ -217,6 +245,19 @@ def _new_levels(deployment: Deployment, known: set[str]) -> list[str]:
     new = {kind for kind, name in names.items() if name and name not in known}
     implied = {"memory": "hardware", "version": "engine"}
     return [NEW.get(kind, kind) for kind in KINDS if kind in new and implied.get(kind) not in new]
+
+
+def _combination(deployment: Deployment, posterior: Posterior) -> str:
+    """Say what is new about a deployment of which every part was measured."""
+    alike = [
+        d
+        for d in posterior.levels.deployments
+        if (d.verifier, d.hardware, d.precision)
+        == (deployment.verifier, deployment.hardware, deployment.precision)
+    ]
+    if any(d.engine == deployment.engine for d in alike):
+        return f"tensor-parallel size {deployment.tp}"
+    return "engine version" if any(d.engine_base == deployment.engine_base for d in alike) else "combination"
 
 
 def _outside(conditions: Conditions, i: int, measured: dict[str, list[float]]) -> list[str]:
