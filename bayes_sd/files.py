@@ -10,7 +10,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from bayes_sd.errors import BayesSdError, CardError, DataError, OutputError
 from bayes_sd.interrupts import undone
@@ -113,6 +113,24 @@ def write_atomically(path: str | os.PathLike[str], writer: Callable[[Path], obje
     with contextlib.suppress(OSError):  # some file systems cannot flush a folder; the content is safe already
         _flush(target.parent)
     return target
+
+
+def netcdf_content(data: Any) -> memoryview:
+    """Make the content of a netCDF-4 file in memory.
+
+    The library that makes it ends the whole process where a disk fills while it writes, and cannot be interrupted there; bytes
+    that are whole already are written like those of any other file.
+
+    Parameters
+    ----------
+    data : Dataset or DataTree
+
+    Returns
+    -------
+    memoryview
+    """
+    content: memoryview = data.to_netcdf(engine="h5netcdf")
+    return content
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

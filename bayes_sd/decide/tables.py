@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import OutputError
-from bayes_sd.files import write_atomically
+from bayes_sd.files import netcdf_content, write_atomically
 from bayes_sd.measurements.csvfile import write_csv
 
 if TYPE_CHECKING:
@@ -179,7 +179,8 @@ def write_result(
     else:
         # netCDF knows no lists of sentences, no tables in tables, and nothing that is not there.
         attrs = {n: _attribute(v) for n, v in result.attrs.items() if v is not None}
-        write_atomically(path, lambda beside: result.assign_attrs(attrs).to_netcdf(beside, engine="h5netcdf"))
+        content = netcdf_content(result.assign_attrs(attrs))
+        write_atomically(path, lambda beside: beside.write_bytes(content))
 
 
 def _attribute(value: Any) -> Any:

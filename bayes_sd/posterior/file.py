@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_sd.errors import ConvergenceError, OutputError, TraceError
-from bayes_sd.files import write_atomically
+from bayes_sd.files import netcdf_content, write_atomically
 from bayes_sd.loading import exists
 from bayes_sd.posterior.validate import (
     CHECKSUM,
@@ -76,17 +76,13 @@ def write_tree(tree: xr.DataTree, about: dict[str, Any], path: str | Path, kind:
     tree.attrs = {kind.attribute: json.dumps(about, sort_keys=True), "format_version": kind.version}
     tree.attrs[CHECKSUM] = checksum(tree)
 
-    def write(beside: Path) -> None:
-        try:
-            tree.to_netcdf(beside, engine="h5netcdf")
-        except OSError:
-            raise
-        except Exception as error:
-            raise OutputError(
-                f"{path}: cannot write the {kind.content} ({error}); choose another --output"
-            ) from error
-
-    return write_atomically(Path(path), write)
+    try:
+        content = netcdf_content(tree)
+    except Exception as error:
+        raise OutputError(
+            f"{path}: cannot write the {kind.content} ({error}); choose another --output"
+        ) from error
+    return write_atomically(Path(path), lambda beside: beside.write_bytes(content))
 
 
 def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, Any]]:
