@@ -228,7 +228,22 @@ FILLS: tuple[Fill, ...] = (
     ),
 )
 
+DOUBTED = ("aurotripathy_vllm_bench", "heyram74_nebius_h200", "sgl_cookbook_deepseek-v3")
+"""Sources whose servers were what they do not say: a step of Llama-3.1-8B takes 1.6 times as long at one client as on the H100s of
+the others, and eight GPUs run six requests at once; the same suite on the same GPUs up to three times slower than published;
+one page far slower than another of the same make. data/SOURCES.md has the figures."""
+
+
+def _doubted(df: pd.DataFrame) -> pd.Series:
+    return df["source"].isin(DOUBTED)
+
+
 EXCLUSIONS: tuple[Exclusion, ...] = (
+    Exclusion(
+        "source_in_doubt",
+        "rows of a server that contradicts all others of its kind, for reasons not stated",
+        _doubted,
+    ),
     Exclusion("no_latency", "neither a mean nor a median end-to-end latency", _no_latency),
     Exclusion("no_lengths", "prompt or output length not known", _no_lengths),
     Exclusion(

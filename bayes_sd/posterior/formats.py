@@ -173,7 +173,7 @@ def _from_format_4(tree: xr.DataTree, about: dict[str, Any]) -> Content:
         if isinstance(value, dict)
         else value
         for name, value in priors["spread"].items()
-    } | {"tp_scale_log_sd": NO_EFFECT}
+    }
     nothing = {"host_mean": 0.0, "host_sd": NO_EFFECT, "mean": 0.0, "sd": NO_EFFECT}
     priors["age"] = {"host": [], **nothing, "words": "Not in the model that was fitted."}
     if "draft" in priors:

@@ -2,12 +2,12 @@
 
     log cost[coefficient, deployment] ~ Normal(expected, spread[coefficient])
     expected = log(sum of parts, each a roofline times a factor·exp(age_slope·years)) + slope·log2(tp) + effects of hardware, ...
-    slope = tp_slope + tp_engine[engine] + tp_stack[stack],  tp_stack ~ Normal(0, exp(log_tp_scale))
+    slope = tp_slope + tp_engine[engine] + spread·tp_stack[stack]
 
 A sum of physical parts under the logarithm (weights + launches; compute + links + host) is what makes an unseen
 tensor-parallel size or GPU predictable: each part scales in its own way. :data:`PART_TABLE` is the list of parts. Engines age
-well: a part's factor falls with the version's day. How a cost grows with tensor parallelism differs by stack, so that a size that
-was not measured is as uncertain as stacks are different.
+well: a part's factor falls with the version's day. How a cost grows with tensor parallelism differs by engine and stack, so that a
+size that was not measured is as uncertain as stacks are different.
 
 Coordinates. Rows of a deployment inform the total slope of latency in load at their typical request, not its summands: log
 costs of prefill, request and cache are moved as that total, decoding's share of it and the cache's share of decoding.
@@ -56,8 +56,6 @@ AGELESS = ("allreduce_latency", "prefill_attention")
 LOOSE = {"prefill_fixed": 0.5}
 """Power of the deployments' spread by which a coefficient is standardised. Few rows tell the fixed cost of a prefill from the rest of
 a request; nothing tells a dense deployment's cost of experts, which is standardised fully."""
-TP_LOOSE = {"verify": 0.5}
-"""The same for how slopes in tensor parallelism differ by stack: fully standardised but for the step's fixed cost, which rows tell."""
 TOKENS, ATTENTION = "tokens", "attention"
 """Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
 
@@ -150,7 +148,7 @@ class Stages(Term):
     """Prefill, verify, per-request and cache costs of deployments."""
 
     name = "stages"
-    moved = ("log_part", "tp_stack", "log_cost")
+    moved = ("log_part", "log_cost")
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
         """Give rooflines, levels and the spread of each level's effect."""
@@ -161,8 +159,6 @@ class Stages(Term):
             "log2_tp": levels.log2_tp.astype(float),
             "part_years": np.array([[n not in AGELESS] for n in PARTS]) * levels.age_years,
             "loose": np.array([_looseness(c, levels.roofline["n_experts"]) for c in active]),
-            "no_tp_slope": np.zeros((len(active), len(design.coords["stack"]))),
-            "tp_loose": np.array([[TP_LOOSE.get(c, 1.0)] * len(design.coords["stack"]) for c in active]),
             "deployment_engine": levels.index("engine")[1],
             "deployment_stack": levels.index("stack")[1],
             "member": levels.member,
@@ -234,12 +230,9 @@ class Stages(Term):
         x["log_cost"] = as_table([rows[name] for name in active], xp)
         loose_volume: Any = 0.0
         if "log_deployment_scale" in x:
-            log_spread = x["log_tp_scale"][..., :, None]
-            x["tp_stack"] = loosened(x["tp_stack"], 0.0, log_spread, f["tp_loose"], xp)
-            loose_volume = xp.sum(log_spread * f["tp_loose"], axis=(-2, -1))
             log_spread = x["log_deployment_scale"][..., :, None]
             x["log_cost"] = loosened(x["log_cost"], pooled_centre(x, f, xp), log_spread, f["loose"], xp)
-            loose_volume = loose_volume + xp.sum(log_spread * f["loose"], axis=(-2, -1))
+            loose_volume = xp.sum(log_spread * f["loose"], axis=(-2, -1))
         volume = log_rate - log_cache - log_rest - softplus(-DECODING_SHARPNESS * share, xp) - log_share
         return loose_volume + xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
 
@@ -249,7 +242,6 @@ class Stages(Term):
         if "log_deployment_scale" in u:
             log_spread = u["log_deployment_scale"][..., :, None]
             cost = tightened(cost, pooled_centre(u, f, np), log_spread, f["loose"])
-            u["tp_stack"] = tightened(u["tp_stack"], 0.0, u["log_tp_scale"][..., :, None], f["tp_loose"])
         at = {name: active.index(name) for name in ("prefill_token", "request", "kv")}
         log_prompt, attention = (value[0] for value in _typical_prompt(u, f, np))
         prefill = cost[at["prefill_token"]] + log_prompt + softplus(attention)
@@ -276,21 +268,15 @@ def _looseness(coefficient: str, n_experts: np.ndarray) -> np.ndarray:
 
 
 def _tp_slopes(active: list[str], spec: ModelSpec) -> list[Unknown]:
-    """Declare how slopes in log2 of the tensor-parallel size differ by engine, and by stack with a learned spread."""
+    """Declare how slopes in log2 of the tensor-parallel size differ by engine, and by stack."""
     spread = spec.priors["spread"]
-    widths = [spread[c]["tp_stack"] for c in active]
     return [
         Unknown(
             "tp_engine", ("coefficient", "engine"), 0.0, np.array([[spread[c]["tp_engine"]] for c in active])
         ),
+        # How far stacks lie apart is stated: those of two sizes or more, some ten, teach it little, and at the price of a funnel.
         Unknown(
-            "log_tp_scale", ("coefficient",), np.log(widths), spread["tp_scale_log_sd"], spread_of="tp_stack"
-        ),
-        Unknown(
-            "tp_stack",
-            ("coefficient", "stack"),
-            centre=lambda u, f, xp: f["no_tp_slope"],
-            spread=lambda u, f, xp: xp.exp(u["log_tp_scale"])[..., :, None],
+            "tp_stack", ("coefficient", "stack"), 0.0, np.array([[spread[c]["tp_stack"]] for c in active])
         ),
     ]
 
