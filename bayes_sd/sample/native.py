@@ -167,7 +167,7 @@ def _logp(call: Any) -> Any:
     @numba.cfunc(_LOGP)
     def logp(dim, z_, gradient_, value_, block):
         try:
-            frame = _frame_of(block)
+            frame: Any = _frame_of(block)  # type: ignore[call-arg]
             framed = frame[0].size > 0
             x = numba.carray(z_, (dim,))
             if framed:
@@ -191,5 +191,5 @@ def _logp(call: Any) -> Any:
 @numba.cfunc(_EXPAND, cache=True)
 def expand(dim, expanded, z_, out_, block):
     """Turn the frame's coordinates into those that the data inform."""
-    numba.carray(out_, (dim,))[:] = _from_frame(numba.carray(z_, (dim,)), _frame_of(block))
+    numba.carray(out_, (dim,))[:] = _from_frame(numba.carray(z_, (dim,)), _frame_of(block))  # type: ignore[call-arg]
     return 0

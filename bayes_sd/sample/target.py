@@ -291,16 +291,17 @@ def _taken_apart(x: TensorVariable, unknowns: list[Unknown], inputs: Values) -> 
 @lru_cache(maxsize=1)
 def _mode() -> Any:
     """Compilation by Numba without in-place rewrites, whose search for cycles takes longer than all others together."""
+    import pymc  # noqa: F401  # it registers a rewrite that is named below, and cannot once the name was asked for
     from pytensor.compile.mode import Mode, get_mode
     from pytensor.link.numba.linker import NumbaLinker
 
     class Native(NumbaLinker):
         """Numba's linker for a function that is called by its address only, and compiled once, not once more in a wrapper."""
 
-        def fgraph_convert(self, fgraph: Any, **kwargs: Any) -> Any:
+        def fgraph_convert(self, fgraph: Any, *args: Any, **kwargs: Any) -> Any:
             from pytensor.link.numba.dispatch.basic import numba_funcify_FunctionGraph
 
-            return numba_funcify_FunctionGraph(fgraph, **kwargs)
+            return numba_funcify_FunctionGraph(fgraph, *args, **kwargs)
 
         def jit_compile(self, fn_and_cache: Any) -> Any:
             from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
