@@ -135,6 +135,8 @@ def service(q: Quantities, u: Values, f: Values, xp: ModuleType) -> Served:
     return Served(whole, first, work.cycles * step, read, costs.prefill_fixed_s)
 
 
+STRETCH = 0.1
+"""Log of the factor on a rate within which the slope of an open loop's number in flight is taken."""
 Means = tuple[Any, Any]
 """Log mean latency and noise beside that of a sound row, shape (row,) each."""
 
@@ -160,17 +162,19 @@ def even_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
     steps, rises = log_number[:, 1:] - log_number[:, :-1], log_rise[:, 1:] - log_rise[:, :-1]
     rises = xp.maximum(rises, LEAST_ELASTICITY * steps)
     # Pieces follow one another, each as long as its own rise: throughput never falls.
-    ahead = log_rate - log_rise[:, 0][:, None] - (xp.cumsum(rises, axis=1) - rises)
-    within = xp.clip(ahead, 0.0, rises)
-    before, after = xp.minimum(ahead[:, 0], 0.0), xp.maximum(ahead[:, -1] - rises[:, -1], 0.0)
-    slopes = steps / rises
+    start, slopes = xp.cumsum(rises, axis=1) - rises + log_rise[:, 0][:, None], steps / rises
     # Below one request in flight requests never meet: the number in flight is in proportion to the rate.
     first = xp.where(log_number[:, 0] > 0.0, slopes[:, 0], 1.0)
-    log_flight = log_number[:, 0] + xp.sum(within * slopes, axis=1) + before * first + after * slopes[:, -1]
-    inside = (ahead > 0.0) * (ahead <= rises)
-    slope = xp.sum(inside * slopes, axis=1) + (ahead[:, 0] <= 0.0) * first
-    slope = slope + (ahead[:, -1] > rises[:, -1]) * slopes[:, -1]
-    return log_flight - log_rate[:, 0], amplified(1.0 / slope, xp)
+
+    def log_flight(rate: Any) -> Any:
+        ahead = rate - start
+        before, after = xp.minimum(ahead[:, 0], 0.0), xp.maximum(ahead[:, -1] - rises[:, -1], 0.0)
+        within = xp.sum(xp.clip(ahead, 0.0, rises) * slopes, axis=1)
+        return log_number[:, 0] + within + before * first + after * slopes[:, -1]
+
+    # The slope over a stretch of rates, as that of one piece would jump where the next begins.
+    slope = (log_flight(log_rate + STRETCH) - log_flight(log_rate - STRETCH)) / (2.0 * STRETCH)
+    return log_flight(log_rate) - log_rate[:, 0], amplified(1.0 / slope, xp)
 
 
 def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
