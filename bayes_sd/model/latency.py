@@ -135,7 +135,7 @@ def service(q: Quantities, u: Values, f: Values, xp: ModuleType) -> Served:
     return Served(whole, first, work.cycles * step, read, costs.prefill_fixed_s)
 
 
-STRETCH = 0.1
+STRETCH = 0.05
 """Log of the factor on a rate within which the slope of an open loop's number in flight is taken."""
 Means = tuple[Any, Any]
 """Log mean latency and noise beside that of a sound row, shape (row,) each."""
