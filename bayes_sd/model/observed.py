@@ -84,7 +84,8 @@ def amplified(elasticity: Any, xp: ModuleType = np) -> Any:
     array
         From 1 to :data:`MOST_AMPLIFIED`.
     """
-    return xp.sqrt(1.0 / xp.clip(elasticity, MOST_AMPLIFIED**-2.0, 1.0))
+    # Rounded where it ends, since a corner in the noise is one in the density.
+    return (elasticity**2 + MOST_AMPLIFIED**-4.0) ** -0.25
 
 
 def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
