@@ -160,7 +160,9 @@ def even_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
     log_rate = f["log_load"][f["n_closed"] : f["n_closed"] + log_number.shape[0], None]
     log_rise = log_number - xp.log(service_s[f["even_point"]])
     steps, rises = log_number[:, 1:] - log_number[:, :-1], log_rise[:, 1:] - log_rise[:, :-1]
-    rises = xp.sqrt(rises**2 + (LEAST_ELASTICITY * steps) ** 2)
+    # The larger of a rise and the least one, rounded where they meet: a corner in a mean is one in the density.
+    least = LEAST_ELASTICITY * steps
+    rises = 0.5 * (rises + least + xp.sqrt((rises - least) ** 2 + (0.3 * least) ** 2))
     # Pieces follow one another, each as long as its own rise: throughput never falls.
     start, slopes = xp.cumsum(rises, axis=1) - rises + log_rise[:, 0][:, None], steps / rises
     # Below one request in flight requests never meet: the number in flight is in proportion to the rate.
