@@ -162,7 +162,7 @@ def even_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
     steps, rises = log_number[:, 1:] - log_number[:, :-1], log_rise[:, 1:] - log_rise[:, :-1]
     # The larger of a rise and the least one, rounded where they meet: a corner in a mean is one in the density.
     least = LEAST_ELASTICITY * steps
-    rises = 0.5 * (rises + least + xp.sqrt((rises - least) ** 2 + (0.3 * least) ** 2))
+    rises = 0.5 * (rises + least + xp.sqrt((rises - least) ** 2 + (0.15 * least) ** 2))
     # Pieces follow one another, each as long as its own rise: throughput never falls.
     start, slopes = xp.cumsum(rises, axis=1) - rises + log_rise[:, 0][:, None], steps / rises
     # Below one request in flight requests never meet: the number in flight is in proportion to the rate.

@@ -94,7 +94,7 @@ def test_a_tree_of_drafts(fixtures, save):
     row = ingest([path], HARDWARE).table.iloc[0]
     assert (row["k"], row["draft_passes"], row["verify_tokens"]) == (4, 4, 32)
     table = read_table(write_table(ingest([path], HARDWARE).table, path.with_name("t.csv")))
-    assert apply_rules(table)[1].counts()["draft_tree"] == 1
+    assert (table["verify_tokens"] > table["k"] + 1).all()
 
 
 def test_attention_parallel_replicas_are_one_deployment(fixtures, save):
@@ -106,7 +106,6 @@ def test_attention_parallel_replicas_are_one_deployment(fixtures, save):
     assert "n_gpu" not in report.table
     assert row["engine_options"] == "dp attention8, ep8, nodes2"
     table = read_table(write_table(report.table, path.with_name("t.csv")))
-    assert apply_rules(table)[1].counts()["replicas"] == 0
 
 
 def test_a_server_without_speculation(fixtures, save):
