@@ -12,8 +12,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from typing import get_args
 
-from bayes_sd.cards.base import GIGA
+from bayes_sd.cards.base import GIGA, Method
 from bayes_sd.cards.drafter import Drafter
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
@@ -222,7 +223,8 @@ def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float
     A given parameter count is taken. Without one, methods that add a layer to the verifier (eagle, eagle3,
     mtp, medusa, mlp_speculator) are taken as one dense layer of its width, 12 hidden^2, plus a projection
     of two hidden vectors into one, and read the verifier's output layer; those that propose a block (dflash, dspark)
-    have :data:`BLOCK_LAYERS` such layers and take in as many hidden vectors; n-gram and suffix decoding have no model.
+    have :data:`BLOCK_LAYERS` such layers and take in as many hidden vectors; n-gram and suffix decoding have no model. A method
+    that is not known is taken as one that adds a layer.
 
     Parameters
     ----------
@@ -260,7 +262,7 @@ def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float
     return Drafter.model_validate(
         {
             "name": name or method,
-            "method": method,
+            "method": method if method in get_args(Method) else "eagle",
             "params_b": params_b,
             "shared_params_b": shared,
             "verifiers": [verifier.name],

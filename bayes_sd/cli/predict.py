@@ -1,13 +1,25 @@
 """``predict``: conditions in, latencies with intervals out."""
 
+from __future__ import annotations
+
+from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bayes_sd.cli.numbers import PROBABILITY, SEED
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.csvfile import write_csv
+from bayes_sd.measurements.table import Left
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 10
+"""Rows left out that are listed; the file names them all."""
 
 
 @click.command()
@@ -31,28 +43,80 @@ from bayes_sd.measurements.csvfile import write_csv
     type=PROBABILITY,
     help="Probability of the intervals.",
 )
+@click.option(
+    "--on-error",
+    default="stop",
+    show_default=True,
+    type=click.Choice(["stop", "skip"]),
+    help="A row that cannot be answered: stop there, or answer the others and say in the column left_out why not.",
+)
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
 @click.option("--seed", default=0, show_default=True, type=SEED, help="For what was never measured.")
 @click.option("--accept-unconverged", is_flag=True, help="Use a fit that did not pass its convergence gate.")
-def predict(trace, conditions, output, ci, models, seed, accept_unconverged):
+def predict(trace, conditions, output, ci, on_error, models, seed, accept_unconverged):
     """Predict latency for a table of conditions: its mean, and the 50th, 95th and 99th percentile of requests.
 
-    Percentiles hang on how much output lengths vary: state it in the column output_tokens_std.
+    Lengths, draft length, drafter, precision and engine may be blank: they are drawn from what the trace or published recipes
+    have, which widens the intervals, and named in the column assumed. Percentiles hang on how much output lengths vary: state
+    it in the column output_tokens_std.
 
     \b
     Example:  uv run bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
     """
+    from bayes_sd.forecast.answerable import answerable
     from bayes_sd.forecast.latency import predict as run
     from bayes_sd.forecast.summary import summarise
 
     posterior, cards = open_trace(trace, models, accept_unconverged)
-    frame = read_conditions(conditions)
+    left: list[Left] | None = [] if on_error == "skip" else None
+    frame = read_conditions(conditions, leave_open=True, left=left)
     for words in frame.attrs["understood"]:
         click.echo(words, err=True)
+    if left is not None:
+        kept, more = answerable(posterior, frame, cards, seed)
+        left.extend(more)
+        _tell_left(left, len(frame) + len(left) - len(more))
+        if not len(kept):
+            raise ConditionError(f"{conditions}: no row can be answered: {left[0].why}")
+        frame = kept
+    lines = list(frame["row"])
     table = summarise(run(posterior, frame, cards, seed), ci)
+    if left is not None:
+        table = _with_left(table, lines, left)
     write_csv(table, output)
-    new = int((table["extrapolates"] != "").sum())
-    unstable = int((~table["stable"]).sum())
+    _tell_answers(output, table, ci, left)
+
+
+def _with_left(table: pd.DataFrame, lines: list[int], left: list[Left]) -> pd.DataFrame:
+    """Add the rows that were left out, each in its place with nothing but the reason, and a column that has it."""
+    import pandas as pd
+
+    why = pd.DataFrame({"line": [one.row for one in left], "left_out": [one.why for one in left]})
+    answered = table.assign(line=lines, left_out="")
+    both = pd.concat([answered, why.reindex(columns=answered.columns)], ignore_index=True)
+    return both.sort_values("line", kind="stable", ignore_index=True)
+
+
+def _tell_left(left: list[Left], rows: int) -> None:
+    if not left:
+        return
+    click.echo(f"{len(left)} of {rows} rows are left out:", err=True)
+    counts = Counter(one.why for one in left)
+    first = {one.why: one.row for one in reversed(left)}
+    for why, n in counts.most_common(SHOWN):
+        others = f" (and {n - 1} more)" if n > 1 else ""
+        click.echo(f"  row {first[why]}{others}: {why}", err=True)
+    if len(counts) > SHOWN:
+        click.echo(f"  and {len(counts) - SHOWN} other reasons, in the column left_out", err=True)
+
+
+def _tell_answers(output: Path, table: pd.DataFrame, ci: float, left: list[Left] | None) -> None:
+    answered = table if left is None else table[table["left_out"] == ""]
+    new = int((answered["extrapolates"] != "").sum())
+    unstable = int((~answered["stable"].astype(bool)).sum())
+    assumed = int((answered["assumed"] != "").sum())
+    rest = "" if left is None else f", {len(left)} left out"
     click.echo(
-        f"{output}: {len(table)} conditions, {ci:.0%} intervals; {new} extrapolate, {unstable} past saturation"
+        f"{output}: {len(answered)} conditions, {ci:.0%} intervals; {new} extrapolate, {unstable} past saturation, "
+        f"{assumed} with something assumed{rest}"
     )

@@ -37,3 +37,22 @@ an idle server to a full one, each doubling of the load counting alike."""
 
 FALLBACK_DRAFT_LENGTH = 3
 """Draft length where one is needed before anything is computed, such as of a condition that states none and is only looked at."""
+
+LENGTH_LOG_SD = {"prompt_tokens": 1.0, "output_tokens": 0.7}
+"""How unsure the mean lengths above are where a table leaves them blank and the trace does not know the workload, as the sd of
+their logarithm: nine prompts in ten from 190 to 5,200 tokens, nine outputs in ten from 63 to 630."""
+
+METHOD_DRAFT_LENGTHS = {
+    "mtp": (1, 2, 3),
+    "medusa": (3, 4, 5),
+    "mlp_speculator": (3, 4, 5),
+    "ngram": (3, 5, 8, 10),
+    "suffix": (8, 16, 32),
+    "dflash": (7, 15),
+    "dspark": (3, 5, 7),
+}
+"""Draft lengths that a table's blank k may mean, each as likely, where the trace has none of the method: those of published
+recipes. Any other method may have any of :data:`DRAFT_LENGTHS`."""
+
+DRAFT_MODEL_SHARE, DRAFT_MODEL_SHARE_LOG_SD = 1 / 16, 0.8
+"""Size of a draft model of unknown size in units of its verifier's, and how unsure that is: nine in ten from 1/60 to 1/4."""

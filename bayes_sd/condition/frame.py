@@ -12,6 +12,7 @@ from bayes_sd.cards.canonical import gpus_of
 from bayes_sd.cards.options import SIZES
 from bayes_sd.cards.record import canonical
 from bayes_sd.condition.defaults import ARRIVALS
+from bayes_sd.condition.typos import mistyped
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.rowchecks import impossible, unanswerable
@@ -67,9 +68,7 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
     >>> len(frame), frame["method"].tolist(), frame["tp"].tolist()
     (2, ['none', 'none'], [1, 1])
     """
-    import pandas as pd
-
-    frame = given if isinstance(given, pd.DataFrame) else _table(given)
+    frame = as_table(given)
     _check_shape(frame)
     frame = _with_options_read(frame)
     made: dict[str, Any] = {}
@@ -134,7 +133,10 @@ def _with_options_read(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _refuse_unmeasured(methods: Any, posterior: Posterior | None) -> None:
-    """Refuse a method that neither the schema nor the fitted rows know: tables may name any, a question means one of them."""
+    """Refuse a method that neither the schema nor the fitted rows know, if it looks mistyped or there are no rows.
+
+    Any other one is a level of its own, drawn as widely as methods differ.
+    """
     if not hasattr(methods, "unique"):
         return
     column = BY_NAME["method"]
@@ -142,13 +144,16 @@ def _refuse_unmeasured(methods: Any, posterior: Posterior | None) -> None:
     if not unknown:
         return
     measured = set() if posterior is None else set(posterior.observed["method"])
+    known = [*column.choices, *sorted(measured - set(column.choices))]
     for name in unknown:
-        if name not in measured:
-            row = int(np.flatnonzero((methods == name).to_numpy())[0])
-            among = ", ".join([*column.choices, *sorted(measured - set(column.choices))])
-            raise ConditionError(
-                f"conditions, row {row + 1}, column method: {name!r} is not one of {among}, nor measured: correct it"
-            )
+        near = mistyped(name, known)
+        if name in measured or (posterior is not None and not near):
+            continue
+        row = int(np.flatnonzero((methods == name).to_numpy())[0])
+        meant = f": did you mean {near}?" if near else ", nor measured: correct it"
+        raise ConditionError(
+            f"conditions, row {row + 1}, column method: {name!r} is not one of {', '.join(known)}{meant}"
+        )
 
 
 def _asked_arrivals(frame: pd.DataFrame, filled: pd.DataFrame) -> Any:
@@ -160,9 +165,26 @@ def _asked_arrivals(frame: pd.DataFrame, filled: pd.DataFrame) -> Any:
     return filled["arrivals"].where(~open_loop, ARRIVALS)
 
 
-def _table(given: Any) -> pd.DataFrame:
+def as_table(given: Any) -> pd.DataFrame:
+    """Give conditions as a table, unchecked.
+
+    Parameters
+    ----------
+    given : DataFrame, Series, mapping or sequence of mappings
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    ConditionError
+        If it is none of these.
+    """
     import pandas as pd
 
+    if isinstance(given, pd.DataFrame):
+        return given
     if isinstance(given, pd.Series):
         given = given.to_dict()
     if isinstance(given, Sequence) and all(isinstance(row, Mapping) for row in given):

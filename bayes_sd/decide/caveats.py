@@ -20,6 +20,8 @@ NEW_WORDS = {
     "precision": "These number formats were never measured.",
     "verifier": "This verifier was never measured: its costs come from its card, widely.",
     "combination": "This verifier, GPU, engine and formats were never measured together.",
+    "engine version": "This version of the engine, or its options, was never measured here: others were.",
+    "method": "This drafting method was never measured: {drafter} is taken as a method like others.",
     "drafter": "{drafter} was never measured: its costs and acceptance come from its card and the prior.",
     "drafter on this deployment": "{drafter} was measured on other deployments only.",
     "acceptance": "The acceptance of {drafter} was never measured on this verifier and workload.",
@@ -68,8 +70,12 @@ def caveats(posterior: Posterior, prepared: Prepared, swept: xr.Dataset) -> list
     """
     lengths = _lengths(posterior, prepared)
     texts = "; ".join(prepared.conditions.extrapolates)
-    new = {"draft length"} if lengths or "draft length" in texts or "drafter" in texts else set()
-    new |= {"drafter"} if "drafter" in texts.split("; ") else set()
+    new = (
+        {"draft length"}
+        if lengths or any(w in texts for w in ("draft length", "drafter", "method"))
+        else set()
+    )
+    new |= {"drafter"} if {"drafter", "method"} & set(texts.split("; ")) else set()
     return [*_new(prepared), *lengths, *_loads(posterior, prepared, swept), *_prior_only(posterior, new)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from bayes_sd.cards.canonical import read_engine
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
-from bayes_sd.measurements.schema import POOLS_NEEDED
+from bayes_sd.measurements.schema import METHODS, POOLS_NEEDED
 from bayes_sd.model.arranged import Design
 from bayes_sd.model.deployments import Deployment, deployment_of
 from bayes_sd.model.design import arrange
@@ -74,6 +74,7 @@ class Conditions:
     lengths: list[str]
     extrapolates: list[str]
     design: Design
+    assumed: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.deployments)
@@ -191,18 +192,18 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     known = set(levels.names)
     pairs, cells = set(posterior.names("pair")), set(posterior.names("cell"))
     drafters = set(posterior.names("drafter"))
+    methods = {*METHODS, *posterior.observed["method"]}
     reasons = []
     for i, deployment in enumerate(conditions.deployments):
         new = _new_levels(deployment, known)
         at = keys.get(deployment.key)
         if at is None and not new:
-            stacks = deployment.level("stack") in known
-            new.append(f"tensor-parallel size {deployment.tp}" if stacks else "combination")
+            new.append(_combination(deployment, posterior))
         if at is not None:
             new += _outside(conditions, i, posterior.about["measured"][at])
         if conditions.drafter[i]:
             if conditions.drafter[i] not in drafters:
-                new.append("drafter")
+                new.append("drafter" if str(conditions.frame["method"].iloc[i]) in methods else "method")
             elif conditions.pair[i] not in pairs:
                 new.append("drafter on this deployment")
             if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
@@ -217,6 +218,19 @@ def _new_levels(deployment: Deployment, known: set[str]) -> list[str]:
     new = {kind for kind, name in names.items() if name and name not in known}
     implied = {"memory": "hardware", "version": "engine"}
     return [NEW.get(kind, kind) for kind in KINDS if kind in new and implied.get(kind) not in new]
+
+
+def _combination(deployment: Deployment, posterior: Posterior) -> str:
+    """Say what is new about a deployment of which every part was measured."""
+    alike = [
+        d
+        for d in posterior.levels.deployments
+        if (d.verifier, d.hardware, d.precision)
+        == (deployment.verifier, deployment.hardware, deployment.precision)
+    ]
+    if any(d.engine == deployment.engine for d in alike):
+        return f"tensor-parallel size {deployment.tp}"
+    return "engine version" if any(d.engine_base == deployment.engine_base for d in alike) else "combination"
 
 
 def _outside(conditions: Conditions, i: int, measured: dict[str, list[float]]) -> list[str]:

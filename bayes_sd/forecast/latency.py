@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.condition.assume import Assumed, assume
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.curves import curve, service_curve
 from bayes_sd.forecast.grid import curve_points, straight_between
+from bayes_sd.forecast.mixture import pool, seed_of, share_of
 from bayes_sd.forecast.pools import pool_latency
+from bayes_sd.forecast.prediction import Prediction
 from bayes_sd.forecast.spread import RequestSpread, request_spread
 from bayes_sd.forecast.tails import closed_loop_tails, open_loop_tails
 from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
@@ -20,8 +23,6 @@ from bayes_sd.model.observed import amplified, queued_factor
 from bayes_sd.model.terms.cache import smooth_minimum
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from bayes_sd.cards import Cards
     from bayes_sd.posterior.posterior import Posterior
 
@@ -29,69 +30,6 @@ DEFAULT_CAP = 256
 """Cap on running requests where neither the condition nor the cache says one (vLLM's default of max_num_seqs was 256
 for years)."""
 LARGEST_GRID = 1024
-
-
-@dataclass(frozen=True, repr=False)
-class Prediction:
-    """Draws for conditions.
-
-    Attributes
-    ----------
-    conditions : Conditions
-    latency_s : array, shape (draw, condition)
-        Mean latency [s]; inf in draws without a steady state.
-    measured_s : array, shape (draw, condition)
-        A new measurement of it [s].
-    ttft_s : array, shape (draw, condition)
-        Mean time to first token [s], waiting included.
-    in_flight : array, shape (draw, condition)
-        Mean requests in flight, queued ones included.
-    stable : array, shape (condition,)
-        Probability that there is a steady state.
-    tails_s : array, shape (draw, condition, level)
-        Latency at the percentiles :data:`bayes_sd.latency.tails.LEVELS` of requests [s]; inf without a steady state.
-    chains : int
-        Chains that the draws come from, one after the other along the first axis.
-    """
-
-    conditions: Conditions
-    latency_s: np.ndarray
-    measured_s: np.ndarray
-    ttft_s: np.ndarray
-    in_flight: np.ndarray
-    stable: np.ndarray
-    tails_s: np.ndarray
-    chains: int = 1
-
-    def __repr__(self) -> str:
-        draws, conditions = self.latency_s.shape
-        return f"<Prediction of {conditions} conditions, {draws} draws; summarise() or to_dataset() for its numbers>"
-
-    def to_dataset(self) -> xr.Dataset:
-        """Give the draws with names, dims ``chain``, ``draw``, ``condition`` and, for percentiles of requests, ``level``."""
-        import xarray as xr
-
-        dims = ("chain", "draw", "condition")
-
-        def by_chain(values: np.ndarray) -> np.ndarray:
-            return values.reshape(self.chains, -1, *values.shape[1:])
-
-        return xr.Dataset(
-            {
-                "latency": (dims, by_chain(self.latency_s), {"units": "s"}),
-                "measured": (dims, by_chain(self.measured_s), {"units": "s"}),
-                "ttft": (dims, by_chain(self.ttft_s), {"units": "s"}),
-                "tails": ((*dims, "level"), by_chain(self.tails_s), {"units": "s"}),
-                "in_flight": (dims, by_chain(self.in_flight), {"units": "requests"}),
-                "stable": (("condition",), self.stable),
-                "extrapolates": (("condition",), np.array(self.conditions.extrapolates, dtype=object)),
-            },
-            coords={
-                "chain": np.arange(self.chains),
-                "draw": np.arange(len(self.latency_s) // self.chains),
-                "level": list(LEVELS),
-            },
-        )
 
 
 def predict(
@@ -104,7 +42,8 @@ def predict(
     posterior : Posterior
     frame : DataFrame, mapping or sequence of mappings
         Conditions, with the measurement table's column names: those that the question needs, the rest has defaults
-        (:func:`bayes_sd.condition.as_conditions`).
+        (:func:`bayes_sd.condition.as_conditions`). Lengths, draft length, drafter, precision and engine may be blank: what
+        is then assumed (:func:`bayes_sd.condition.assume.assume`) widens the answer, and ``conditions.assumed`` says it.
     cards : Cards, optional
         The posterior's own, and the shipped ones, by default.
     seed : int
@@ -123,8 +62,40 @@ def predict(
     """
     cards = posterior.cards() if cards is None else cards
     if thin > 1:
-        posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
-    conditions = resolve(frame, posterior, cards, pools=True)
+        posterior = share_of(posterior, 0, thin)
+    assumed = assume(frame, posterior, cards, seed)
+    conditions = resolve(assumed.frames[0], posterior, cards, pools=True)
+    whole = _predict(posterior, conditions, cards, seed)
+    if assumed.unsure.any():
+        shares = min(len(assumed.frames), posterior.tree["posterior"].sizes["draw"])
+        parts = [
+            _predict(
+                share_of(posterior, j, shares),
+                resolve(assumed.frames[j].loc[assumed.unsure], posterior, cards, pools=True),
+                cards,
+                seed_of(seed, j),
+            )
+            for j in range(shares)
+        ]
+        whole = pool(whole, parts, assumed)
+    said = _assumed(whole.conditions, assumed)
+    shown = assumed.as_given(whole.conditions.frame)
+    return replace(whole, conditions=replace(whole.conditions, frame=shown, assumed=said))
+
+
+def _assumed(conditions: Conditions, assumed: Assumed) -> list[str]:
+    """Say what was assumed of each condition, an acceptance that nobody stated among it."""
+    words = []
+    for i, said in enumerate(assumed.words):
+        open_acceptance = bool(conditions.drafter[i]) and bool(np.isnan(conditions.committed[i]))
+        new = any(part in conditions.extrapolates[i] for part in ("acceptance", "drafter", "method"))
+        acceptance = f"acceptance ({'from its prior' if new else 'as measured'})" if open_acceptance else ""
+        words.append("; ".join(filter(None, (said, acceptance))))
+    return words
+
+
+def _predict(posterior: Posterior, conditions: Conditions, cards: Cards, seed: int) -> Prediction:
+    """Predict the latency of resolved conditions, each complete."""
     predicted = costs_for(posterior, conditions, cards, seed)
     spread = request_spread(posterior, conditions, seed)
     shape = (posterior.n_draws, len(conditions))

@@ -32,8 +32,8 @@ def summarise(prediction: Prediction, ci: float = 0.9) -> pd.DataFrame:
         The conditions' columns, then ``latency_mean_s, latency_median_s, latency_lower_s, latency_upper_s`` (the mean
         latency), ``predictive_lower_s, predictive_upper_s`` (a new measurement), ``latency_p50_s, latency_p95_s,
         latency_p99_s`` (percentiles of single requests: posterior medians) each followed by ``_lower_s`` and ``_upper_s``,
-        ``ttft_median_s, in_flight_mean, stable, probability_stable, extrapolates``. Latencies of an unstable condition are
-        blank.
+        ``ttft_median_s, in_flight_mean, stable, probability_stable, extrapolates, assumed``. Latencies of an unstable condition
+        are blank.
     """
     tail = (1.0 - ci) / 2.0
     latency, measured = prediction.latency_s, prediction.measured_s
@@ -63,6 +63,7 @@ def summarise(prediction: Prediction, ci: float = 0.9) -> pd.DataFrame:
     result["stable"] = stable
     result["probability_stable"] = prediction.stable
     result["extrapolates"] = prediction.conditions.extrapolates
+    result["assumed"] = prediction.conditions.assumed
     return result
 
 

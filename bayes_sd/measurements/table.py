@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -56,7 +57,25 @@ def read_table(path: str | Path) -> pd.DataFrame:
     )
 
 
-def read_conditions(path: str | Path) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Left:
+    """A row of a table of conditions that is not answered.
+
+    Attributes
+    ----------
+    row : int
+        Line of the file.
+    why : str
+        What is wrong with it.
+    """
+
+    row: int
+    why: str
+
+
+def read_conditions(
+    path: str | Path, leave_open: bool = False, left: list[Left] | None = None
+) -> pd.DataFrame:
     """Read a table of conditions to predict for.
 
     Parameters
@@ -67,6 +86,10 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
         come to, engine "unknown", precision that of the published checkpoint, method none, k 0, arrivals Poisson (as nobody
         planned them), no caps. Result
         columns are ignored.
+    leave_open : bool
+        Whether lengths may be blank or their columns missing, for a question that assumes them.
+    left : list, optional
+        Takes the rows that cannot be read, which are then left out instead of refused.
 
     Returns
     -------
@@ -80,13 +103,15 @@ def read_conditions(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     header, rows = read_rows(path)
-    needed = [c.name for c in COLUMNS if c.condition == "required"]
+    needed = [
+        c.name for c in COLUMNS if c.condition == "required" and not (leave_open and c.role == "requests")
+    ]
     _check_header(path, header, needed)
     results = {c.name for c in COLUMNS if c.condition == "result"}
     # Some sources have the day of the run as its repeat.
     keep = [name if name not in results or name == "repeat" else "" for name in header]
-    frame = _frame(path, keep, _parse(path, keep, rows, needed=needed, asked=True))
-    return frame.drop(columns=[*results, *ADDED])
+    records = _parse(path, keep, rows, needed=needed, asked=True, left=left)
+    return _frame(path, keep, records).drop(columns=[*results, *ADDED])
 
 
 def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
@@ -150,33 +175,53 @@ def _parse(
     rows: list[tuple[int, list[str]]],
     needed: Iterable[str],
     asked: bool = False,
+    left: list[Left] | None = None,
 ) -> list[Record]:
     columns = [BY_NAME.get(name) for name in header]
     needed = set(needed)
     records = []
     for number, row in rows:
-        record: Record = {"row": number}
-        for column, text in zip(columns, row, strict=True):
-            if column is None:
-                continue
-            if text:
-                try:
-                    record[column.name] = parse_cell(text, column)
-                except CellError as error:
-                    raise DataError(f"{path}, row {number}, column {column.name}: {error}") from error
-            elif column.name in needed:
-                raise DataError(f"{path}, row {number}, column {column.name}: blank: fill it in")
         try:
-            record, understood = canonical(record)
-        except CardError as error:
-            raise DataError(f"{path}, row {number}: {error}") from error
-        record["understood"] = understood
-        _fill_defaults(path, record, asked)
-        wrong = contradiction(record) or (unanswerable(record) if asked else None)
-        if wrong:
-            raise DataError(f"{path}, row {number}, column {wrong[0]}: {wrong[1]}")
-        records.append(record)
+            records.append(_record(path, number, columns, row, needed, asked))
+        except DataError as error:
+            if left is None:
+                raise
+            left.append(Left(number, str(error).removeprefix(f"{path}, row {number}").lstrip(",: ")))
     return records
+
+
+def _record(
+    path: Path,
+    number: int,
+    columns: list[Column | None],
+    row: list[str],
+    needed: set[str],
+    asked: bool,
+) -> Record:
+    record: Record = {"row": number}
+    for column, text in zip(columns, row, strict=True):
+        if column is None:
+            continue
+        if text:
+            try:
+                record[column.name] = parse_cell(text, column)
+            except CellError as error:
+                raise DataError(f"{path}, row {number}, column {column.name}: {error}") from error
+        elif column.name in needed:
+            raise DataError(f"{path}, row {number}, column {column.name}: blank: fill it in")
+    try:
+        record, understood = canonical(record)
+    except CardError as error:
+        raise DataError(f"{path}, row {number}: {error}") from error
+    record["understood"] = understood
+    if asked and "n_gpu" in record and "tp" not in record and not record.keys() & {"pp", "dp"}:
+        record["tp"] = record["n_gpu"]
+        understood.append(f"tp is not stated and taken as n_gpu, {record['n_gpu']:g}")
+    _fill_defaults(path, record, asked)
+    wrong = contradiction(record) or (unanswerable(record) if asked else None)
+    if wrong:
+        raise DataError(f"{path}, row {number}, column {wrong[0]}: {wrong[1]}")
+    return record
 
 
 def _fill_defaults(path: Path, record: Record, asked: bool) -> None:
