@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from bayes_sd.errors import TraceError as TraceError
     from bayes_sd.forecast.alternatives import Alternative as Alternative
     from bayes_sd.forecast.alternatives import prepare as prepare
-    from bayes_sd.forecast.latency import Prediction as Prediction
+    from bayes_sd.forecast.prediction import Prediction as Prediction
     from bayes_sd.forecast.latency import predict as predict
     from bayes_sd.forecast.summary import summarise as summarise
     from bayes_sd.forecast.sweep import sweep as sweep
@@ -85,7 +85,7 @@ _PUBLIC = {
     "Posterior": "posterior",
     "conditions": "condition.stated",
     "predict": "forecast.latency",
-    "Prediction": "forecast.latency",
+    "Prediction": "forecast.prediction",
     "summarise": "forecast.summary",
     "sweep": "forecast.sweep",
     "Alternative": "forecast.alternatives",

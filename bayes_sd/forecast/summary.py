@@ -11,7 +11,7 @@ from bayes_sd.latency.tails import LEVELS
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayes_sd.forecast.latency import Prediction
+    from bayes_sd.forecast.prediction import Prediction
 
 UNSTABLE_SHARE = 0.5
 """A condition is called unstable when at least this share of the draws has no steady state."""
