@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from bayes_sd.errors import TraceError as TraceError
     from bayes_sd.forecast.alternatives import Alternative as Alternative
     from bayes_sd.forecast.alternatives import prepare as prepare
-    from bayes_sd.forecast.prediction import Prediction as Prediction
     from bayes_sd.forecast.latency import predict as predict
+    from bayes_sd.forecast.prediction import Prediction as Prediction
     from bayes_sd.forecast.summary import summarise as summarise
     from bayes_sd.forecast.sweep import sweep as sweep
     from bayes_sd.latency.service import StageCosts as StageCosts

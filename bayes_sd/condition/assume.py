@@ -93,7 +93,7 @@ def assume(given: Any, posterior: Posterior, cards: Cards, seed: int = 0) -> Ass
     """
     frame = as_table(given)
     if "latency_s" in frame:  # measurements say what there was to say
-        nothing = [[] for _ in range(len(frame))]
+        nothing: list[list[str]] = [[] for _ in range(len(frame))]
         return Assumed([frame], np.zeros(len(frame), dtype=bool), [""] * len(frame), nothing)
     missing = [name for name in MAY_BE_OPEN[:2] if name not in frame]
     frame = frame.assign(**dict.fromkeys(missing, np.nan)) if missing else frame
@@ -111,7 +111,7 @@ def assume(given: Any, posterior: Posterior, cards: Cards, seed: int = 0) -> Ass
 def _filled(frame: pd.DataFrame, filled: list[dict[str, Filling]], j: int) -> pd.DataFrame:
     """Give the table with the j-th value of each blank."""
     changed = {name for row in filled for name in row}
-    columns = {}
+    columns: dict[str, Any] = {}
     for name in changed:
         old = list(frame[name]) if name in frame else [None] * len(frame)
         columns[name] = [
