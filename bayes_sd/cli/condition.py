@@ -15,26 +15,62 @@ import click
 
 from bayes_sd.cli.numbers import SEED, of_column
 from bayes_sd.errors import ConditionError
+from bayes_sd.measurements.cells import CellError, parse_cell
+from bayes_sd.measurements.schema import COLUMNS, Column
 
 if TYPE_CHECKING:
     from bayes_sd.condition import Question
 
-COLUMNS = (
-    ("verifier", str, "The model served."),
-    ("hardware", str, "GPU, a name or alias of a hardware card."),
-    ("tp", of_column("tp"), "Tensor-parallel size."),
-    ("precision", str, "Number formats, as fp8 or 'w:w4a16 kv:fp16'."),
-    ("engine", str, "Serving engine, as the trace names it."),
-    ("method", str, "How tokens are drafted: eagle3, draft_model, ngram, ..."),
-    ("k", of_column("k"), "Draft length."),
-    ("prompt_tokens", of_column("prompt_tokens"), "Mean prompt length."),
-    ("output_tokens", of_column("output_tokens"), "Mean output length."),
-    ("output_tokens_std", of_column("output_tokens_std"), "Spread of output lengths; 0: all alike."),
-    ("workload", str, "Name of the prompts, as the trace has it: its acceptance is then known."),
-    ("arrivals", click.Choice(["even", "poisson"]), "Spacing of an open loop's arrivals."),
-    ("max_num_seqs", of_column("max_num_seqs"), "The engine's cap on running requests."),
+FIRST = (
+    *(
+        "verifier",
+        "hardware",
+        "tp",
+        "precision",
+        "engine",
+        "method",
+        "k",
+        "workload",
+        "prompt_tokens",
+        "output_tokens",
+    ),
+    *("output_tokens_std", "arrivals", "max_num_seqs"),
 )
-"""Columns that have an option of their own; any other is given with --set."""
+"""Columns whose options stand first in the help."""
+ELSEWHERE = ("drafter", "load_kind", "load_value", "source", "config_id", "notes")
+"""Columns of a condition that have options of another form, or that no answer depends on."""
+
+
+class Cell(click.ParamType):
+    """Text of a column, read and refused as in a table."""
+
+    name = "text"
+
+    def __init__(self, column: Column) -> None:
+        self._column = column
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read a value."""
+        if isinstance(value, str) and value.strip():
+            try:
+                parse_cell(value.strip(), self._column)
+            except CellError as error:
+                self.fail(f"{error}.", param, ctx)
+        return value
+
+
+def option_columns() -> tuple[Column, ...]:
+    """Give the columns that have an option of the same name: those of the schema that describe a condition."""
+    own = {c.name: c for c in COLUMNS if c.condition != "result" and c.name not in ELSEWHERE}
+    return tuple(own[name] for name in dict.fromkeys((*FIRST, *own)))
+
+
+def _option(column: Column) -> Callable[..., Any]:
+    numeric = column.kind in ("number", "count")
+    unit = f" [{column.unit}]" if column.unit and numeric else ""
+    words = f"{column.meaning[:1].upper()}{column.meaning[1:]}{unit}."
+    kind = of_column(column.name) if numeric else Cell(column)
+    return click.option(f"--{column.name.replace('_', '-')}", f"column_{column.name}", type=kind, help=words)
 
 
 def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,7 +90,7 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def collected(**values: Any) -> Any:
         from bayes_sd.condition import Question
 
-        columns = {name: values.pop(f"column_{name}") for name, _, _ in COLUMNS}
+        columns = {column.name: values.pop(f"column_{column.name}") for column in option_columns()}
         columns = {name: value for name, value in columns.items() if value is not None}
         asked = Question(
             columns=_set_pairs(values.pop("pairs")) | columns,
@@ -73,13 +109,10 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--row", type=click.IntRange(1), default=1, help="Which row of it.  [default: first]"),
         click.option("--deployment", help="A deployment of the trace, by its name or part of it."),
-        *(
-            click.option(f"--{name.replace('_', '-')}", f"column_{name}", type=kind, help=words)
-            for name, kind, words in COLUMNS
-        ),
+        *(_option(column) for column in option_columns()),
         click.option("--drafter", "drafters", multiple=True, help="The drafting model; repeat to compare."),
         click.option(
-            "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any other column; repeatable."
+            "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any column by its name; repeatable."
         ),
     ]
     for option in reversed(options):

@@ -163,6 +163,8 @@ def _lengths(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[st
     blank = [name for name in MAY_BE_OPEN[:2] if _blank(row, name)]
     if not blank:
         return {}
+    # A prompt is at least as long as what of it is found in a prefix cache.
+    least = {"prompt_tokens": _number(row, "cached_prompt_tokens", 1.0), "output_tokens": 1.0}
     workload = _text(row, "workload")
     same = _same(known.rows, workload=workload) if workload else None
     if same is not None and len(same):
@@ -171,20 +173,22 @@ def _lengths(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[st
         taken = rows.iloc[_spread(len(rows), rng)]
         return {
             name: Filling(
-                values := [float(v) for v in taken[name]], f"{_range(values)} (as {workload} was measured)"
+                values := [max(float(v), least[name]) for v in taken[name]],
+                f"{_range(values)} (as {workload} was measured)",
             )
             for name in blank
         }
-    return {name: _usual_length(name, rng) for name in blank}
+    return {name: _usual_length(name, least[name], rng) for name in blank}
 
 
-def _usual_length(name: str, rng: np.random.Generator) -> Filling:
+def _usual_length(name: str, least: float, rng: np.random.Generator) -> Filling:
     from scipy.special import ndtri
 
     usual = {"prompt_tokens": defaults.PROMPT_TOKENS, "output_tokens": defaults.OUTPUT_TOKENS}[name]
     values = usual * np.exp(defaults.LENGTH_LOG_SD[name] * ndtri(_strata(rng)))
     return Filling(
-        [float(max(1.0, round(v))) for v in values], f"{_range(list(values))} (a conversation's, widely)"
+        [max(1.0, least, float(round(v))) for v in values],
+        f"{_range(list(values))} (a conversation's, widely)",
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bayes_sd.cards.record import canonical
 from bayes_sd.condition.defaults import ARRIVALS
 from bayes_sd.condition.rows import start_from_file, start_from_trace, usual_drafting
+from bayes_sd.condition.typos import mistyped
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.schema import OF_ONE_DRAFT, of_role
 from bayes_sd.measurements.table import check_condition
@@ -99,6 +100,14 @@ def base_condition(
     if asked.conditions is not None and asked.deployment is not None:
         raise ConditionError("--conditions and --deployment are both given: keep one")
     given, understood = canonical(asked.columns)
+    _ask_back(
+        posterior, cards, given | ({"drafter": asked.drafters[0]} if asked.drafters else {}), asked.called
+    )
+    if "n_gpu" in given and not given.keys() & {"tp", "pp", "dp"}:
+        given["tp"] = given["n_gpu"]
+        understood.append(
+            f"{asked.called('tp')} is not stated and taken as {asked.called('n_gpu')}, {given['tp']}"
+        )
     if asked.drafters:
         given["drafter"] = asked.drafters[0]
         if "method" not in given:
@@ -131,6 +140,31 @@ def base_condition(
                 f"{asked.called(name)} is not given, and no deployment of the trace fits to take it from: add it"
             )
     return check_condition(values, OPTIONS_WORDS if asked.by_options else "the condition"), words
+
+
+def _ask_back(
+    posterior: Posterior, cards: Cards, given: dict[str, Any], called: Callable[[str], str]
+) -> None:
+    """Refuse a workload or drafter that looks like a known one mistyped: taken for a new one, it would be answered widely."""
+    rows = posterior.observed
+    workload, drafter = str(given.get("workload") or ""), str(given.get("drafter") or "")
+    known = [name for name in dict.fromkeys(rows["workload"].astype(str)) if name] if workload else []
+    near = mistyped(workload, known)
+    if near:
+        raise ConditionError(
+            f"{called('workload')} {workload!r} was never measured: did you mean {near!r}? (measured: {_few(known)})"
+        )
+    if not drafter or cards.has("drafter", drafter) or (rows["drafter"] == drafter).any():
+        return
+    near = mistyped(drafter, [*cards.names("drafter"), *filter(None, rows["drafter"].astype(str))])
+    if near:
+        raise ConditionError(
+            f"{called('drafter')} {drafter!r} has no card and was never measured: did you mean {near!r}?"
+        )
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
 
 
 def compared_drafters(asked: Question, base: pd.DataFrame, cards: Cards) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ def _fault(posterior: Posterior, frame: pd.DataFrame, cards: Cards, seed: int) -
     """Say why conditions cannot be answered, the place left out; None where they can."""
     try:
         for filled in assume(frame, posterior, cards, seed).frames[:1]:
-            resolve(filled, posterior, cards)
+            resolve(filled, posterior, cards, pools=True)
     except BayesSdError as error:
         return PLACE.sub("", str(error))
     return None

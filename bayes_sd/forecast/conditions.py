@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.cards.canonical import read_engine
+from bayes_sd.cards.fits import check_fits
 from bayes_sd.condition.frame import as_conditions
-from bayes_sd.errors import ConditionError
+from bayes_sd.errors import CardError, ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.schema import METHODS, POOLS_NEEDED
 from bayes_sd.model.arranged import Design
@@ -112,6 +113,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards, pools: bool
     frame = as_conditions(frame, posterior=posterior)
     deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
     _refuse_separate_pools(frame, deployments, pools)
+    _refuse_too_large(frame, deployments, posterior, cards)
     k = frame["k"].to_numpy(dtype=float)
     missing = np.flatnonzero(np.isnan(k))
     if len(missing):
@@ -166,6 +168,25 @@ def _refuse_separate_pools(frame: pd.DataFrame, deployments: list[Deployment], p
             raise ConditionError(
                 f"{what}, for which there is a law of closed loops only: give the load as concurrency"
             )
+
+
+def _refuse_too_large(
+    frame: pd.DataFrame, deployments: list[Deployment], posterior: Posterior, cards: Cards
+) -> None:
+    """Refuse a model whose weights alone are larger than the memory of its GPUs; one that was measured evidently ran."""
+    told = {d.key for d in posterior.levels.deployments}
+    for i, deployment in enumerate(deployments):
+        row = frame.iloc[i]
+        if deployment.key in told or has_pools(row):
+            continue
+        told.add(deployment.key)
+        verifier = cards.verifier_from_row(row)
+        precision = cards.precision(deployment.precision, verifier.name)
+        gpus = max(deployment.spread.gpus, int(row["n_gpu"]))
+        try:
+            check_fits(verifier, cards.hardware(deployment.hardware), precision, gpus)
+        except CardError as error:
+            raise ConditionError(f"row {row.get('row', i + 1)}: {error}") from error
 
 
 def _near_engine(deployment: Deployment, posterior: Posterior) -> Deployment:
