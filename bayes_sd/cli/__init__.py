@@ -17,6 +17,7 @@ TRACEBACK = "BAYES_SD_TRACEBACK"
 COMMANDS = {
     "fit": ("bayes_sd.cli.fit", "Fit a family's measurements and save the posterior."),
     "predict": ("bayes_sd.cli.predict", "Predict latency for a table of conditions."),
+    "about": ("bayes_sd.cli.about", "What a trace was fitted to, and so what it can answer."),
     "ask": ("bayes_sd.cli.ask", "Answer a condition said in one line."),
     "bands": ("bayes_sd.cli.bands", "Latency over load: bands, measured points, collapse, stages."),
     "monitor": ("bayes_sd.cli.monitor", "Live numbers against the posterior: p-values, drift, alarms."),

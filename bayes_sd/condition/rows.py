@@ -48,12 +48,22 @@ def start_from_file(path: Path, row: int) -> tuple[dict[str, Any], list[str]]:
     ConditionError
         If it has not so many rows.
     """
-    frame = read_conditions(path)
+    frame = read_conditions(path, leave_open=True)
     if row > len(frame):
         raise ConditionError(f"{path}: it has {len(frame)} row(s) and --row is {row}: name one of them")
     words = [f"Row {row} of the {len(frame)} in {path} (--row N for another)."] if len(frame) > 1 else []
     one = frame.drop(columns=["file", "row"]).iloc[row - 1]
-    values = {str(name): value for name, value in one.items()}
+    # What the row leaves blank is taken as of a server that was never measured.
+    values = {str(name): None if value != value else value for name, value in one.items()}
+    blank = {
+        n: v
+        for n, v in (("prompt_tokens", PROMPT_TOKENS), ("output_tokens", OUTPUT_TOKENS))
+        if not values.get(n)
+    }
+    if blank:
+        said = ", ".join(f"{name} {value:g}" for name, value in blank.items())
+        words.append(f"Blank in the row and taken as a conversation's: {said}.")
+        values |= blank
     if values["load_kind"] == "concurrency":
         values["arrivals"] = None
     return values, words

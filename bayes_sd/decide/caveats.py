@@ -21,6 +21,8 @@ NEW_WORDS = {
     "verifier": "This verifier was never measured: its costs come from its card, widely.",
     "combination": "This verifier, GPU, engine and formats were never measured together.",
     "engine version": "This version of the engine, or its options, was never measured here: others were.",
+    "mixture of experts": "No mixture of experts was measured in this trace: how its experts are read follows from the card and "
+    "priors alone. Fit a family that has mixtures.",
     "method": "This drafting method was never measured: {drafter} is taken as a method like others.",
     "drafter": "{drafter} was never measured: its costs and acceptance come from its card and the prior.",
     "drafter on this deployment": "{drafter} was measured on other deployments only.",

@@ -31,6 +31,8 @@ BEYOND = 1.1
 
 NEW = {"memory": "kind of memory", "version": "engine version", "parallel": "layout of GPUs"}
 """What a kind of level that was never measured is called, where not by its own name."""
+NO_MIXTURE = "mixture of experts"
+"""What a trace without any mixture extrapolates in when it is asked about one."""
 
 
 @dataclass(frozen=True)
@@ -214,12 +216,16 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     pairs, cells = set(posterior.names("pair")), set(posterior.names("cell"))
     drafters = set(posterior.names("drafter"))
     methods = {*METHODS, *posterior.observed["method"]}
+    dense_only = not (levels.roofline["n_experts"] > 0).any()
+    sparse = conditions.design.deployment_sparse[conditions.design.rows["deployment"]] >= 0
     reasons = []
     for i, deployment in enumerate(conditions.deployments):
         new = _new_levels(deployment, known)
         at = keys.get(deployment.key)
         if at is None and not new:
             new.append(_combination(deployment, posterior))
+        if dense_only and sparse[i]:
+            new.append(NO_MIXTURE)
         if at is not None:
             new += _outside(conditions, i, posterior.about["measured"][at])
         if conditions.drafter[i]:

@@ -1,0 +1,113 @@
+"""``about``: what a posterior was fitted to, and so what it can be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bayes_sd.cli.opened import open_trace
+
+SHOWN = 12
+"""Deployments listed without ``--all``."""
+NAMED = 6
+"""Names of one kind that are written out."""
+
+
+@click.command()
+@click.argument("trace", type=click.Path(path_type=Path))
+@click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards.")
+@click.option("--all", "every", is_flag=True, help="List all deployments.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def about(trace, models, every, as_json):
+    """Say what TRACE was fitted to: models, GPUs, engines, drafters, loads and lengths, and whether the fit converged.
+
+    What it was not fitted to it can still be asked, with a wider answer that says so.
+
+    \b
+    Example:  python -m bayes_sd about traces/llama.nc
+    """
+    import json
+
+    from bayes_sd.cli.page import Page
+    from bayes_sd.decide.scope import deployment_table, scope
+
+    posterior, cards = open_trace(trace, models, accept_unconverged=True)
+    found, table = scope(posterior, cards), deployment_table(posterior, cards)
+    if as_json:
+        click.echo(json.dumps(found | {"measured": table.to_dict("records")}, indent=1))
+        return
+    page = Page()
+    page.answer(*_answer(trace, found))
+    page.gap()
+    page.lines(*_measured(found))
+    shown = table if every else table.head(SHOWN)
+    heads = ("deployment", "rows", "drafted", "prompt", "output", "load")
+    page.table("Deployments measured", heads, [_row(row) for row in shown.to_dict("records")], left=1)
+    if len(shown) < len(table):
+        page.say(f"{len(table) - len(shown)} more with --all.")
+    page.notes("Mind:", _limits(found))
+    page.print()
+
+
+def _answer(trace: Path, found: dict[str, Any]) -> list[str]:
+    verdict = (
+        "converged" if found["converged"] else f"NOT converged ({'; '.join(found['gate']) or 'no gate'})"
+    )
+    named = f" of family {found['family']}" if found["family"] else ""
+    return [
+        f"{trace}: a fit{named} to {found['rows']:,} measured cells of {found['deployments']} deployments, "
+        f"{found['draws']:,} draws, {verdict}."
+    ]
+
+
+def _measured(found: dict[str, Any]) -> list[str]:
+    lengths = ", ".join(
+        f"{name.removesuffix('_tokens')} {low:,.0f} to {high:,.0f}"
+        for name, (low, high) in found["lengths"].items()
+    )
+    loads = ", ".join(f"{low:.3g} to {high:,.6g} {unit}" for unit, (low, high) in found["loads"].items())
+    drafters = _names(found["drafters"]) or "none: no row speculates"
+    return [
+        f"Families: {', '.join(found['families']) or 'of no card'}",
+        f"Verifiers: {_names(found['verifiers'])}",
+        f"Mixtures of experts: {', '.join(found['mixtures']) or 'none'}",
+        f"Hardware: {_names(found['hardware'])}",
+        f"Engines: {_names(found['engines'])}",
+        f"Drafters: {drafters}",
+        f"Draft lengths: {', '.join(map(str, found['draft_lengths'])) or 'none'}",
+        f"Workloads: {_names(found['workloads'])}",
+        f"Lengths: {lengths} tokens",
+        f"Loads: {loads}",
+    ]
+
+
+def _names(counts: dict[str, int]) -> str:
+    first = [f"{name} ({n})" for name, n in list(counts.items())[:NAMED]]
+    rest = len(counts) - len(first)
+    return ", ".join(first) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _row(row: dict[str, Any]) -> tuple[str, ...]:
+    drafted = f"{row['speculating']} (k {row['draft_lengths']})" if row["speculating"] else "-"
+    return (row["deployment"], str(row["rows"]), drafted, row["prompt"], row["output"], row["load"])
+
+
+def _limits(found: dict[str, Any]) -> list[str]:
+    """Name kinds of question that no row of the trace speaks of."""
+    kinds = {
+        "No mixture of experts was measured: an answer about one rests on its card and priors.": not found[
+            "mixtures"
+        ],
+        "No row speculates: what drafting costs and gains rests on cards and priors.": not found["drafters"],
+        "No open loop was measured: latency at a rate follows from queueing theory.": "req/s"
+        not in found["loads"],
+        "No closed loop was measured: latency of clients follows from queueing theory.": "clients"
+        not in found["loads"],
+        "One GPU model was measured: others rest on their cards.": len(found["hardware"]) == 1,
+        "The fit did not converge: its answers may be wrong; fit it again with more draws.": not found[
+            "converged"
+        ],
+    }
+    return [words for words, holds in kinds.items() if holds]
