@@ -1,5 +1,6 @@
 """``ask``: one condition in one line, and the decision about it."""
 
+from dataclasses import replace
 from typing import Literal
 
 import click
@@ -8,6 +9,7 @@ from bayes_sd.cards.sentence import read_sentence, restate
 from bayes_sd.cli.condition import trace_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 
 
@@ -26,7 +28,7 @@ from bayes_sd.errors import ConditionError
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json):
-    """Answer QUESTION, a condition in one line: latency with and without speculation, and the best draft length.
+    """Answer QUESTION, a condition in one line: latency, whether speculation is faster, the best draft length, capacity.
 
     Every word of it is understood or refused, and what was understood is printed; what it leaves open is taken from the trace
     and said.
@@ -36,8 +38,8 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json)
     """
     import json
 
-    from bayes_sd.cli.decisions import print_speedup
-    from bayes_sd.condition import Question, base_condition
+    from bayes_sd.cli.ask_page import print_answer
+    from bayes_sd.condition import Question
     from bayes_sd.decide.speedup import speedup
     from bayes_sd.decide.tables import records, speedup_summary, speedup_table
 
@@ -47,13 +49,16 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json)
     kind, load = _load(columns)
     drafter = columns.pop("drafter", None)
     asked = Question(columns, drafters=() if drafter is None else (drafter,))
-    base, words = base_condition(
-        posterior, cards, asked, kind, load, speculate=True, draft_length=DRAFT_LENGTH
-    )
+    base, words = asked_condition(posterior, cards, asked, kind, load, best=False)
     axis: Literal["in-flight", "rate"] = "in-flight" if kind == "concurrency" else "rate"
+    lengths = _lengths(posterior, base, cards, (load, axis, ci, longest, seed))
+    if "k" not in columns:
+        k = _best(lengths)
+        again = replace(asked, columns=columns | {"k": k})
+        base, _ = asked_condition(posterior, cards, again, kind, load, best=False)
+        words.append(f"Draft length: k = {k}, which loses least at this load.")
     result = speedup(posterior, base, (load,), axis, ci=ci, cards=cards, seed=seed)
     table, summary = speedup_table(result), speedup_summary(result)
-    lengths = _best_length(posterior, base, cards, (load, axis, ci, longest, seed))
     if as_json:
         shown = {
             "understood": columns,
@@ -64,12 +69,7 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json)
         }
         click.echo(json.dumps(shown, indent=1))
         return
-    print_speedup(result, table, summary, [f"Understood: {understood}.", *words])
-    click.echo(_words(lengths))
-
-
-DRAFT_LENGTH = 3
-"""Draft length of a question that names none, where nothing measured does either."""
+    print_answer(result, table.iloc[0], lengths, base, (f"Understood: {understood}.", *words))
 
 
 def _load(columns):
@@ -81,7 +81,8 @@ def _load(columns):
     return kind, load
 
 
-def _best_length(posterior, base, cards, how):
+def _lengths(posterior, base, cards, how):
+    """Compare draft lengths at the load, none among them."""
     from bayes_sd.decide.tables import tune_table
     from bayes_sd.decide.tune import prepare_choices, tune_prepared
 
@@ -91,12 +92,7 @@ def _best_length(posterior, base, cards, how):
     return tune_table(tune_prepared(posterior, prepared, (load,), axis, ci=ci))
 
 
-def _words(lengths) -> str:
-    if not lengths["safe"].any():
-        return "Draft length: none has a steady state at this load."
-    safe, likely = (lengths[lengths[name]].iloc[0] for name in ("safe", "probable"))
-    middle, low, high = (safe[f"latency_{end}_s"] for end in ("median", "lower", "upper"))
-    return (
-        f"Draft length: {safe['alternative']} loses least on average ({safe['relative_regret']:.1%}), "
-        f"latency {middle:.3g} s [{low:.3g}, {high:.3g}]; {likely['alternative']} is best with probability {likely['p_best']:.0%}."
-    )
+def _best(lengths) -> int:
+    """Give the draft length, of those that draft, that loses least on average."""
+    drafting = lengths[lengths["k"] > 0]
+    return int(drafting["k"].iloc[drafting["relative_regret"].fillna(float("inf")).to_numpy().argmin()])

@@ -30,7 +30,9 @@ def test_a_question_is_understood_and_answered(call, small_trace):
         "Understood:",
         "verifier=Llama-3.1-8B",
         "load_value=2",
-        "P(faster)",
+        "faster with probability",
+        "Capacity of one such server:",
+        "Rests on",
         "Draft length:",
         "is best with probability",
     ):
@@ -61,3 +63,19 @@ def test_bad_questions_are_one_line_and_exit_2(call, small_trace, question, says
     assert code == 2
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_a_draft_length_that_is_not_said_is_the_best_at_the_load(call, small_trace):
+    code, out, err = call("ask", small_trace, "Llama-3.1-8B fp16 on A100 vllm eagle3 at 4 clients", "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    drafting = [row for row in said["draft_lengths"] if row["k"] > 0]
+    assert said["k"] == min(drafting, key=lambda row: row["relative_regret"])["k"]
+
+
+def test_a_gpu_that_cannot_hold_the_model_is_said_with_the_bytes(call, small_trace):
+    code, _, err = call(
+        "ask", small_trace, "Llama-3.3-70B fp16 on A100 eagle3 k=3 at 2 req/s, 200 in 150 out"
+    )
+    assert code == 2 and err.count("\n") == 1
+    assert "141" in err and "GB of weights" in err and "use at least 2" in err

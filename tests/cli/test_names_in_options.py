@@ -70,3 +70,54 @@ def test_bad_names_are_one_line_and_exit_2(call, small_trace, options, says):
     assert code == 2
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_every_column_of_a_condition_is_an_option_of_the_same_name():
+    from bayes_sd.cli.condition import ELSEWHERE
+    from bayes_sd.cli.plan import plan
+    from bayes_sd.cli.speedup import speedup
+    from bayes_sd.measurements.schema import COLUMNS
+
+    wanted = {
+        f"--{c.name.replace('_', '-')}"
+        for c in COLUMNS
+        if c.condition != "result" and c.name not in ELSEWHERE
+    }
+    for command in (speedup, plan):
+        options = [name for param in command.params for name in param.opts]
+        assert wanted <= set(options)
+        assert len(options) == len(set(options))
+
+
+def test_options_say_what_a_table_says(call, small_trace):
+    size = (
+        "--verifier-params-b",
+        30,
+        "--verifier-active-params-b",
+        3,
+        "--n-experts",
+        128,
+        "--top-k-experts",
+        8,
+    )
+    options = (*("--hardware", "2xH100", "--verifier", "New-30B-A3B", "--workload", "chat"), *size, *LENGTHS)
+    code, out, err = call("speedup", small_trace, *options, "--method", "ngram", "--k", 3, "--loads", "1,4")
+    assert code == 0, err
+    flat = " ".join(out.split())
+    assert "hardware '2xH100' is H100" in flat.replace("Hardware", "hardware")
+    assert "No mixture of experts was measured in this trace" in flat
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--workload", "humanevl"), "did you mean 'humaneval'"),
+        (("--method", "draft_model", "--drafter", "Qwen3-0.6b-bas"), "has no card and was never measured"),
+        (("--is-moe", "perhaps"), "neither 0 nor 1"),
+        (("--cached-prompt-tokens", 900, "--prompt-tokens", 200), "cached of a prompt of"),
+        (("--verifier", "Llama-3.3-70B", "--hardware", "A100"), "GB of weights"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_one_line(call, small_trace, options, says):
+    code, _, err = call("speedup", small_trace, *options, "--loads", "1,4")
+    assert code == 2 and says in err and err.count("\n") == 1

@@ -1,0 +1,51 @@
+"""``about``: what a trace is for."""
+
+import json
+import sys
+
+import pytest
+
+from bayes_sd.cli import main
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    def run(*args):
+        monkeypatch.setattr(sys, "argv", ["bayes_sd", *map(str, args)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        captured = capsys.readouterr()
+        return exit_.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_it_says_what_was_measured_and_what_was_not(call, small_trace, a100):
+    code, out, err = call("about", small_trace)
+    assert code == 0, err
+    flat = " ".join(out.split())
+    for words in (
+        "family llama",
+        "Llama-3.1-8B-Instruct",
+        "A100-SXM-80GB",
+        "humaneval",
+        "Draft lengths: 5",
+        "clients",
+    ):
+        assert words in flat
+    assert "No mixture of experts was measured" in flat and "No open loop was measured" in flat
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_json_adds_up(call, small_trace):
+    code, out, _ = call("about", small_trace, "--json")
+    said = json.loads(out)
+    assert code == 0
+    assert sum(one["rows"] for one in said["measured"]) == said["rows"] == sum(said["verifiers"].values())
+    assert said["mixtures"] == [] and said["converged"]
+
+
+def test_a_file_that_is_no_trace_is_refused(call, tmp_path):
+    (tmp_path / "x.nc").write_text("no")
+    code, _, err = call("about", tmp_path / "x.nc")
+    assert code == 2 and err.count("\n") == 1
