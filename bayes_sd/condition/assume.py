@@ -266,7 +266,7 @@ def _engine(
         d.engine
         for d in known.posterior.levels.deployments
         if (d.verifier, d.hardware, d.precision) == (verifier, gpu, formats)
-        and " +" not in d.engine
+        and not set("+(") & set(d.engine)  # options, or the day of a run
         and said in ("", d.engine_base)
     )
     if not labels:

@@ -7,12 +7,12 @@ import pytest
 
 from bayes_sd.cli import main
 
-HEADER = "hardware,verifier,engine,prompt_tokens,output_tokens,load_kind,load_value\n"
-GOOD = "A100,Llama-3.1-8B-Instruct,vllm-0.24.0,200,340,concurrency,4\n"
-BLANK = "A100,Llama-3.1-8B-Instruct,vllm-0.24.0,,340,concurrency,4\n"
+HEADER = "hardware,verifier,precision,engine,prompt_tokens,output_tokens,load_kind,load_value\n"
+GOOD = "A100,Llama-3.1-8B-Instruct,fp16,vllm-0.24.0,200,340,concurrency,4\n"
+BLANK = "A100,Llama-3.1-8B-Instruct,fp16,vllm-0.24.0,,340,concurrency,4\n"
 BAD = (
-    "A100,Llama-3.1-8B-Instruct,vllm-0.24.0,long,340,concurrency,4\n",
-    "H9000,Llama-3.1-8B-Instruct,,200,340,rate,4\n",
+    "A100,Llama-3.1-8B-Instruct,fp16,vllm-0.24.0,long,340,concurrency,4\n",
+    "H9000,Llama-3.1-8B-Instruct,,,200,340,rate,4\n",
 )
 
 
