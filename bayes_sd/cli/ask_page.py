@@ -43,7 +43,9 @@ def print_answer(
     page.say(*_capacity(result, about), about["answer"][-1])
     page.gap()
     page.lines(words[0])
-    committed = interval(*ordered(list(np.quantile(result["committed"], [0.05, 0.5, 0.95]))), ".2f")
+    committed = interval(
+        *ordered(list(np.quantile(result["committed"].to_numpy(), [0.05, 0.5, 0.95]))), ".2f"
+    )
     show_setting(page, base, list(words[1:]), committed, about["arrivals"])
     scale = unit_of(lengths["latency_median_s"])
     lines = [

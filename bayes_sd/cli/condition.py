@@ -53,7 +53,7 @@ class Cell(click.ParamType):
         """Read a value."""
         if isinstance(value, str) and value.strip():
             try:
-                parse_cell(value.strip(), self._column)
+                return parse_cell(value.strip(), self._column)
             except CellError as error:
                 self.fail(f"{error}.", param, ctx)
         return value

@@ -225,7 +225,7 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
         if at is None and not new:
             new.append(_combination(deployment, posterior))
         if dense_only and sparse[i]:
-            new.append(NO_MIXTURE)
+            new.insert(0, NO_MIXTURE)  # the gravest
         if at is not None:
             new += _outside(conditions, i, posterior.about["measured"][at])
         if conditions.drafter[i]:
