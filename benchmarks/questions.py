@@ -25,6 +25,7 @@ from bayes_sd.forecast.latency import predict
 from bayes_sd.forecast.summary import summarise
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.schema import BY_NAME
+from bayes_sd.measurements.table import Left
 from bayes_sd.posterior import load_posterior
 
 NOT_ASKED = ("source", "config_id", "notes", "repeat")
@@ -85,7 +86,7 @@ def main() -> None:
     if options.sample and not options.rows and options.sample < len(pool):
         picked = np.random.default_rng(options.seed).permutation(len(pool))[: options.sample]
         pool = [pool[i] for i in sorted(picked)]
-    left: list = []
+    left: list[Left] = []
     with tempfile.TemporaryDirectory() as folder:
         file = write(pool, Path(folder) / "questions.csv")
         frame = read_conditions(file, leave_open=True, left=left)
