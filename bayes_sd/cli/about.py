@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.page import Page
 
 SHOWN = 12
 """Deployments listed without ``--all``."""
@@ -30,7 +31,6 @@ def about(trace, models, every, as_json):
     """
     import json
 
-    from bayes_sd.cli.page import Page
     from bayes_sd.decide.scope import deployment_table, scope
 
     posterior, cards = open_trace(trace, models, accept_unconverged=True)
