@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.page import Page
 
 SHOWN = 12
 """Deployments listed without ``--all``."""
@@ -30,7 +31,6 @@ def about(trace, models, every, as_json):
     """
     import json
 
-    from bayes_sd.cli.page import Page
     from bayes_sd.decide.scope import deployment_table, scope
 
     posterior, cards = open_trace(trace, models, accept_unconverged=True)
@@ -44,12 +44,7 @@ def about(trace, models, every, as_json):
     page.lines(*_measured(found))
     shown = table if every else table.head(SHOWN)
     heads = ("deployment", "rows", "drafted", "prompt", "output", "load")
-    page.table(
-        "Deployments measured",
-        heads,
-        [_row({str(n): v for n, v in row.items()}) for row in shown.to_dict("records")],
-        left=1,
-    )
+    page.table("Deployments measured", heads, [_row(row) for row in shown.to_dict("records")], left=1)
     if len(shown) < len(table):
         page.say(f"{len(table) - len(shown)} more with --all.")
     page.notes("Mind:", _limits(found))

@@ -36,7 +36,7 @@ def test_a_format_in_the_verifiers_name_is_the_precision(call, small_trace):
         *LENGTHS,
     )
     assert code == 0, err
-    assert "is RedHatAI/Meta-Llama-3.1-8B-Instruct with weights in fp8" in out
+    assert "is RedHatAI/Meta-Llama-3.1-8B-Instruct with weights in fp8" in " ".join(out.split())
     assert "The trace has no such deployment" in out  # it was measured at 16 and at 4 bits only
 
 
@@ -115,7 +115,10 @@ def test_options_say_what_a_table_says(call, small_trace):
         (("--method", "draft_model", "--drafter", "Qwen3-0.6b-bas"), "has no card and was never measured"),
         (("--is-moe", "perhaps"), "neither 0 nor 1"),
         (("--cached-prompt-tokens", 900, "--prompt-tokens", 200), "cached of a prompt of"),
-        (("--verifier", "Llama-3.3-70B", "--hardware", "A100"), "GB of weights"),
+        (
+            ("--verifier", "Llama-3.3-70B", "--hardware", "A100", "--method", "ngram", "--k", 3),
+            "GB of weights",
+        ),
     ],
 )
 def test_options_that_cannot_be_meant_are_one_line(call, small_trace, options, says):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements import apply_rules, read_table
+from bayes_sd.measurements import read_table
 from bayes_sd.measurements.readers import ingest, write_table
 
 HARDWARE = {"hardware": "H100-SXM-80GB"}
@@ -105,7 +105,6 @@ def test_attention_parallel_replicas_are_one_deployment(fixtures, save):
     assert (row["tp"], row["dp"], row["ep"], row["nodes"]) == (8, 8, 8, 2)
     assert "n_gpu" not in report.table
     assert row["engine_options"] == "dp attention8, ep8, nodes2"
-    table = read_table(write_table(report.table, path.with_name("t.csv")))
 
 
 def test_a_server_without_speculation(fixtures, save):
