@@ -44,7 +44,12 @@ def about(trace, models, every, as_json):
     page.lines(*_measured(found))
     shown = table if every else table.head(SHOWN)
     heads = ("deployment", "rows", "drafted", "prompt", "output", "load")
-    page.table("Deployments measured", heads, [_row(row) for row in shown.to_dict("records")], left=1)
+    page.table(
+        "Deployments measured",
+        heads,
+        [_row({str(n): v for n, v in row.items()}) for row in shown.to_dict("records")],
+        left=1,
+    )
     if len(shown) < len(table):
         page.say(f"{len(table) - len(shown)} more with --all.")
     page.notes("Mind:", _limits(found))

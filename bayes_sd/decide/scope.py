@@ -54,7 +54,7 @@ def scope(posterior: Posterior, cards: Cards | None = None) -> dict[str, Any]:
         "workloads": _counts(str(name) for name in rows["workload"] if name),
         "mixtures": sorted({d.verifier for d, n in zip(levels.deployments, sparse, strict=True) if n}),
         "lengths": {name: _range(rows[name]) for name in RANGES[:2]},
-        "loads": {LOOPS[kind]: _range(own["load_value"]) for kind, own in rows.groupby("load_kind")},
+        "loads": {LOOPS[str(kind)]: _range(own["load_value"]) for kind, own in rows.groupby("load_kind")},
         "draft_lengths": sorted({int(k) for k in speculating["k"]}),
         "converged": bool(gate.get("passed")),
         "gate": list(gate.get("failures", ())),
@@ -81,7 +81,9 @@ def deployment_table(posterior: Posterior, cards: Cards | None = None) -> pd.Dat
     found = []
     for name, own in rows.groupby(keys, sort=False):
         drafted = own[own["k"] > 0]
-        loads = [f"{_words(part['load_value'])} {LOOPS[kind]}" for kind, part in own.groupby("load_kind")]
+        loads = [
+            f"{_words(part['load_value'])} {LOOPS[str(kind)]}" for kind, part in own.groupby("load_kind")
+        ]
         found.append(
             {
                 "deployment": str(name),

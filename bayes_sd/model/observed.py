@@ -85,7 +85,8 @@ def amplified(elasticity: Any, xp: ModuleType = np) -> Any:
         From 1 to :data:`MOST_AMPLIFIED`.
     """
     # Rounded where it ends, since a corner in the noise is one in the density.
-    return (elasticity**2 + MOST_AMPLIFIED**-4.0) ** -0.25
+    least = MOST_AMPLIFIED**-2.0
+    return (0.5 * (elasticity + least + xp.sqrt((elasticity - least) ** 2 + (0.3 * least) ** 2))) ** -0.5
 
 
 def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:

@@ -29,7 +29,7 @@ def test_a_deployment_is_told_apart_by_these_columns():
 
 
 def test_options_name_columns_of_the_schema():
-    assert {name for name, *_ in CONDITION_OPTIONS} <= set(schema.BY_NAME)
+    assert {column.name for column in CONDITION_OPTIONS} <= set(schema.BY_NAME)
     assert {name for name, _ in OPTIONS} <= set(schema.BY_NAME)
 
 
