@@ -135,8 +135,6 @@ def service(q: Quantities, u: Values, f: Values, xp: ModuleType) -> Served:
     return Served(whole, first, work.cycles * step, read, costs.prefill_fixed_s)
 
 
-STRETCH = 0.05
-"""Log of the factor on a rate within which the slope of an open loop's number in flight is taken."""
 Means = tuple[Any, Any]
 """Log mean latency and noise beside that of a sound row, shape (row,) each."""
 
@@ -152,31 +150,24 @@ def closed_means(service_s: Any, in_flight: Any, f: Values, xp: ModuleType) -> M
 def even_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
     """Compute the mean latency of open loops with even arrivals, B/λ where B is the number in flight at which X(B) = λ.
 
-    Throughput X(n) = n/S(n) is known at some numbers and taken as a power of n between them; below the first and above the last
-    the nearest piece goes on. Where throughput hardly rises with the number in flight, B would be endless: how far a run gets
-    then is a matter of its length, and :data:`LEAST_ELASTICITY` bounds it.
+    Log throughput X(n) = n/S(n) is a parabola in log n through three points, below, at and above the number in flight that was
+    measured; what the model says hardly depends on where these stand. Where throughput hardly rises with the number in
+    flight, B would be endless: how far a run gets then is a matter of its length, and :data:`LEAST_ELASTICITY` bounds it.
+    Noise is that of the load at the middle point: taken at the solution it would shrink with a latency that is too low.
     """
     log_number = f["even_log_number"]
-    log_rate = f["log_load"][f["n_closed"] : f["n_closed"] + log_number.shape[0], None]
+    log_rate = f["log_load"][f["n_closed"] : f["n_closed"] + log_number.shape[0]]
     log_rise = log_number - xp.log(service_s[f["even_point"]])
-    steps, rises = log_number[:, 1:] - log_number[:, :-1], log_rise[:, 1:] - log_rise[:, :-1]
-    # The larger of a rise and the least one, rounded where they meet: a corner in a mean is one in the density.
-    least = LEAST_ELASTICITY * steps
-    rises = 0.5 * (rises + least + xp.sqrt((rises - least) ** 2 + (0.15 * least) ** 2))
-    # Pieces follow one another, each as long as its own rise: throughput never falls.
-    start, slopes = xp.cumsum(rises, axis=1) - rises + log_rise[:, 0][:, None], steps / rises
-    # Below one request in flight requests never meet: the number in flight is in proportion to the rate.
-    first = xp.where(log_number[:, 0] > 0.0, slopes[:, 0], 1.0)
-
-    def log_flight(rate: Any) -> Any:
-        ahead = rate - start
-        before, after = xp.minimum(ahead[:, 0], 0.0), xp.maximum(ahead[:, -1] - rises[:, -1], 0.0)
-        within = xp.sum(xp.clip(ahead, 0.0, rises) * slopes, axis=1)
-        return log_number[:, 0] + within + before * first + after * slopes[:, -1]
-
-    # The slope over a stretch of rates, as that of one piece would jump where the next begins.
-    slope = (log_flight(log_rate + STRETCH) - log_flight(log_rate - STRETCH)) / (2.0 * STRETCH)
-    return log_flight(log_rate) - log_rate[:, 0], amplified(1.0 / slope, xp)
+    below, above = log_number[:, 0] - log_number[:, 1], log_number[:, 2] - log_number[:, 1]
+    low, high = (log_rise[:, 0] - log_rise[:, 1]) / below, (log_rise[:, 2] - log_rise[:, 1]) / above
+    bend = (high - low) / (above - below)
+    slope = low - bend * below
+    ahead = log_rate - log_rise[:, 1]
+    # The slope at the solution, squared; the larger of it and the least one, rounded where they meet.
+    square, least = slope**2 + 4.0 * bend * ahead, LEAST_ELASTICITY**2
+    square = 0.5 * (square + least + xp.sqrt((square - least) ** 2 + (0.3 * least) ** 2))
+    log_flight = log_number[:, 1] + 2.0 * ahead / (slope + xp.sqrt(square))
+    return log_flight - log_rate, amplified(slope, xp)
 
 
 def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:

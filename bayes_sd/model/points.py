@@ -16,7 +16,7 @@ import numpy as np
 
 from bayes_sd.latency.pools import SHARES
 
-EVEN_STEPS = np.array([0.4, 0.6, 0.8, 0.92, 1.0, 1.09, 1.25, 1.6, 2.5])
+EVEN_STEPS = np.array([0.6, 1.0, 1.6])
 """Where throughput is known for an open loop with even arrivals, in numbers in flight beside the measured one."""
 POISSON_REACH = 8.0
 MOST_POISSON_POINTS = 1024
@@ -118,7 +118,7 @@ def place_points(rows: dict[str, np.ndarray]) -> Points:
     measured = rows["load"] * rows["latency_s"]
     nodes = np.maximum(measured[even], 1.0)[:, None] * EVEN_STEPS
     # Below one request in flight there is nothing to share, and the curve starts at one.
-    nodes = np.maximum(nodes, 1.0 + 0.01 * np.arange(len(EVEN_STEPS)))
+    nodes = np.maximum(nodes, 1.0 + 0.1 * np.arange(len(EVEN_STEPS)))
     reach = 0
     if poisson.any():
         most = measured[poisson].max()

@@ -26,7 +26,7 @@ def test_every_name_in_the_shipped_tables_has_a_card(cards):
                 or family in cards.verifier(verifier).family
             )
             cards.precision(cards.stated_or_native(precision, verifier), verifier=verifier)
-        for name in set(table["drafter"] if "drafter" in table else ()) - {""}:
+        for name in set(table.get("drafter", ())) - {""}:
             cards.drafter(name)
 
 
