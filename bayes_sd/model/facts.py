@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
 
-FEW_ROWS = 2
-"""Rows from which a deployment's total slope in load is what its rows inform (see the coordinates of the stage costs)."""
+FEW_ROWS = 6
+"""Rows from which a deployment's total slope in load is what its rows inform (see the coordinates of the stage costs). Two or three
+rows of one length tell a total and nothing of its parts, where the prior rules."""
 
 
 def model_coords(design: Design) -> dict[str, list]:

@@ -11,7 +11,7 @@ size that was not measured is as uncertain as stacks are different.
 
 Coordinates. Rows of a deployment inform the total slope of latency in load at their typical request, not its summands: log
 costs of prefill, request and cache are moved as that total, decoding's share of it and the cache's share of decoding.
-Otherwise the posterior is a set of narrow bent ridges. A deployment of one row is left as it is: there the prior rules,
+Otherwise the posterior is a set of narrow bent ridges. A deployment of a few rows is left as it is: there the prior rules,
 which is straight in the summands. Costs that rows inform little are moved partly standardised (:data:`LOOSE`).
 """
 
