@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-MOST_NOTES = 4
+MOST_NOTES = 3
 """Points to mind that are said without ``--explain``: the gravest come first."""
 MORE = 12
 """Rows of a table under ``--explain``."""

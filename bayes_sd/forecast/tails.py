@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.forecast.curves import condition_work, take
+from bayes_sd.forecast.curves import take
 from bayes_sd.latency import tails
-from bayes_sd.latency.service import prefill_tokens
 
 if TYPE_CHECKING:
     from bayes_sd.forecast.conditions import Conditions
@@ -55,9 +54,11 @@ class Stay:
 
 def own_prefill_s(predicted: PredictedCosts, conditions: Conditions, i: int) -> np.ndarray:
     """Compute the seconds that a request's own prompt takes, shape (draw,)."""
-    costs, work = take(predicted.costs, i), condition_work(predicted, conditions, i)
-    own = costs.prefill_fixed_s + prefill_tokens(costs, work) * costs.prefill_token_s
-    return np.array(np.broadcast_to(own, (predicted.n_draws, 1)))[:, 0]
+    costs = take(predicted.costs, i)
+    own = (
+        costs.prefill_fixed_s + (conditions.prompt[i] + costs.prefill_overhead_tokens) * costs.prefill_token_s
+    )
+    return np.array(np.broadcast_to(own, (len(predicted.committed), 1)))[:, 0]
 
 
 def closed_loop_tails(

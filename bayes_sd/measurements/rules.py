@@ -234,6 +234,14 @@ the others, and eight GPUs run six requests at once; the same suite on the same 
 one page far slower than another of the same make. data/SOURCES.md has the figures."""
 
 
+def _acceptance_nowhere(df: pd.DataFrame) -> pd.Series:
+    """Published speculating rows where no row at all states an acceptance: of a user's own table a fit says so instead."""
+    speculates = df["k"].fillna(0) > 0
+    stated = df[["acceptance", "mean_accepted_len", "n_drafts"]].notna().any(axis=1)
+    nowhere = not (speculates & stated & df["latency_s"].notna() & ~_doubted(df)).any()
+    return speculates & df["source"].str.startswith("inferencex") & nowhere
+
+
 def _doubted(df: pd.DataFrame) -> pd.Series:
     return df["source"].isin(DOUBTED)
 
@@ -251,6 +259,9 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     ),
     Exclusion(
         "draft_length_unknown", "speculation with a draft length that is not known", _draft_length_unknown
+    ),
+    Exclusion(
+        "acceptance_nowhere", "published speculation where no row states an acceptance", _acceptance_nowhere
     ),
     Exclusion(
         "gamma_arrivals",

@@ -130,7 +130,7 @@ def test_other_objectives_are_refused(text):
 def test_command(small_trace):
     from bayes_sd.cli.plan import plan as command
 
-    asked = [str(small_trace), "--slo", "p95<4s", "--rate", "40", "--price", "2", "--workload", "humaneval"]
+    asked = [str(small_trace), "--slo", "p95<12s", "--rate", "40", "--price", "2", "--workload", "humaneval"]
     result = CliRunner().invoke(command, [*asked, "--json"])
     assert result.exit_code == 0, result.output
     told = json.loads(result.output)

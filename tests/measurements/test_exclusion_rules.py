@@ -119,6 +119,7 @@ def test_the_shipped_tables_lose_what_their_sources_warn_of():
         "no_lengths": 8,
         "disaggregated": 52,
         "draft_length_unknown": 92,
+        "acceptance_nowhere": 0,
         "gamma_arrivals": 30,
         "past_saturation": 16,
         "burst": 0,
