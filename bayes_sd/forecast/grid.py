@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.kernel import KNOTS
-
-__all__ = ["curve_points", "straight_between"]
 
 PER_DOUBLING = 8
 """Points per doubling of the number in flight, beyond the first dozen numbers, which have a point each."""

@@ -11,12 +11,13 @@ from bayes_sd.condition.assume import Assumed, assume
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.curves import curve, service_curve
-from bayes_sd.forecast.grid import curve_points, straight_between
+from bayes_sd.forecast.grid import curve_points
 from bayes_sd.forecast.mixture import pool, seed_of, share_of
 from bayes_sd.forecast.pools import pool_latency
 from bayes_sd.forecast.prediction import Prediction
 from bayes_sd.forecast.spread import RequestSpread, request_spread
 from bayes_sd.forecast.tails import closed_loop_tails, open_loop_tails
+from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.queue import InFlightLaw, Protocol, in_flight_law
 from bayes_sd.latency.tails import LEVELS, cv_of
 from bayes_sd.model.observed import amplified, queued_factor

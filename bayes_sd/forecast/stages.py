@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.forecast.curves import service_curve
-from bayes_sd.forecast.grid import curve_points, straight_between
+from bayes_sd.forecast.grid import curve_points
 from bayes_sd.forecast.latency import running_cap
+from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.queue import InFlightLaw, in_flight_law
 from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.terms.cache import smooth_minimum

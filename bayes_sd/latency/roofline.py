@@ -52,7 +52,7 @@ class Layout:
     @property
     def gpus(self) -> int:
         """All GPUs."""
-        return self.tp * self.dp * self.pp
+        return self.tp * self.ranks
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def roofline(verifier: Verifier, hardware: Hardware, precision: Precision, layou
         kv_token_s=kv_bytes / hardware.bandwidth_bytes_per_s,
         launches=verifier.launches,
         layers=verifier.layers,
-        cache_tokens=layout.dp * layout.pp * cache_bytes(verifier, hardware, precision, layout) / kv_bytes,
+        cache_tokens=layout.ranks * cache_bytes(verifier, hardware, precision, layout) / kv_bytes,
     )
 
 

@@ -133,7 +133,12 @@ class Work:
 
     def met(self, in_flight: Any) -> Any:
         """Requests in a step of one rank when `in_flight` are spread over all ranks: itself and its share of the others."""
-        return 1.0 + (in_flight - 1.0) / self.ranks
+        return met_of(in_flight, self.ranks)
+
+
+def met_of(in_flight: Any, ranks: Any) -> Any:
+    """Count the requests in a step of one of `ranks` ranks that share `in_flight`: a request and its share of the others."""
+    return 1.0 + (in_flight - 1.0) / ranks
 
 
 def prefill_tokens(costs: StageCosts, work: Work) -> Any:

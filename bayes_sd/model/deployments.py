@@ -18,7 +18,7 @@ from bayes_sd.cards.canonical import DP_WITHIN_TP
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.roofline import Layout, Roofline, draft_step_s, roofline
 from bayes_sd.model.ages import REFERENCE_AGE, Age, engine_age, unversioned_quarter
-from bayes_sd.model.pools import has_pools, pools_of
+from bayes_sd.model.pools import has_pools, pools_of, stated_number
 
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
@@ -191,8 +191,8 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
 
 
 def _size(row: pd.Series, name: str) -> int:
-    value = row.get(name)
-    return int(value) if value is not None and pd.notna(value) else 1
+    value = stated_number(row, name)
+    return 1 if value is None else int(value)
 
 
 def layout_of(row: pd.Series, tp: int, engine: str, sparse: bool) -> Layout | None:
@@ -210,8 +210,7 @@ def layout_of(row: pd.Series, tp: int, engine: str, sparse: bool) -> Layout | No
     ep = _size(row, "ep") if sparse else 1
     if dp == pp == ep == nodes == 1:
         return None
-    stated = row.get("n_gpu")
-    gpus = int(stated) if stated is not None and pd.notna(stated) else 0
+    gpus = int(stated_number(row, "n_gpu") or 0)
     within = gpus == tp * pp if gpus and dp > 1 else engine in DP_WITHIN_TP
     if within and tp % dp:
         raise ConditionError(

@@ -35,7 +35,7 @@ class Pools:
 
 def has_pools(row: pd.Series) -> bool:
     """Say whether a row names the workers of two pools."""
-    return all(_number(row, name) is not None for name in POOLS_NEEDED)
+    return all(stated_number(row, name) is not None for name in POOLS_NEEDED)
 
 
 def pools_of(row: pd.Series, sparse: bool) -> Pools | None:
@@ -49,19 +49,19 @@ def pools_of(row: pd.Series, sparse: bool) -> Pools | None:
     if not has_pools(row):
         return None
     halves = {half: _worker(row, half, sparse) for half in ("prefill", "decode")}
-    workers = {half: int(_number(row, f"{half}_workers") or 1) for half in halves}
+    workers = {half: int(stated_number(row, f"{half}_workers") or 1) for half in halves}
     return Pools(halves["prefill"], halves["decode"], workers["prefill"], workers["decode"])
 
 
 def _worker(row: pd.Series, half: str, sparse: bool) -> Layout:
-    gpus, workers = (int(_number(row, f"{half}_{name}") or 1) for name in ("gpus", "workers"))
+    gpus, workers = (int(stated_number(row, f"{half}_{name}") or 1) for name in ("gpus", "workers"))
     if gpus % workers:
         raise ConditionError(
             f"{half}_gpus is {gpus} and {half}_workers {workers}: they can't be split evenly; correct one"
         )
     own = gpus // workers
-    ranks = min(int(_number(row, f"{half}_dp") or 1), own)
-    experts = min(int(_number(row, f"{half}_ep") or 1), own) if sparse else 1
+    ranks = min(int(stated_number(row, f"{half}_dp") or 1), own)
+    experts = min(int(stated_number(row, f"{half}_ep") or 1), own) if sparse else 1
     if own % ranks:
         raise ConditionError(
             f"a worker of {half} has {own} GPUs, which can't be split into {half}_dp {ranks} ranks"
@@ -69,6 +69,7 @@ def _worker(row: pd.Series, half: str, sparse: bool) -> Layout:
     return Layout(tp=own // ranks, dp=ranks, ep=experts)
 
 
-def _number(row: pd.Series, name: str) -> float | None:
+def stated_number(row: pd.Series, name: str) -> float | None:
+    """Give a row's number; None where the column is missing or blank."""
     value = row.get(name)
     return float(value) if value is not None and pd.notna(value) and value != "" else None

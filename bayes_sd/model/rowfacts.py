@@ -10,6 +10,7 @@ from bayes_sd.latency.acceptance import counted_positions, extended_profile
 from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.coverage import further_tokens
 from bayes_sd.latency.kernel import KNOTS, knot_position
+from bayes_sd.latency.service import met_of
 from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
 from bayes_sd.model.points import pool_numbers
 from bayes_sd.model.stated import acceptance_logit, told_logit
@@ -37,7 +38,7 @@ def level_of_points(design: Design, points: Points) -> dict[str, np.ndarray]:
 def left_knots(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
     """Place each point on its stack's kernel curve: left knot among all stacks' knots, and weight of the right one."""
     row = points.row
-    met = 1.0 + (nominal_in_flight(design, points) - 1.0) / design.rows["ranks"][row]
+    met = met_of(nominal_in_flight(design, points), design.rows["ranks"][row])
     left, weight = knot_position(met * design.rows["verified"][row])
     return design.rows["stack"][row] * len(KNOTS) + left, weight
 

@@ -1,23 +1,6 @@
 """``about``: what a trace is for."""
 
 import json
-import sys
-
-import pytest
-
-from bayes_sd.cli import main
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["bayes_sd", *map(str, args)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_it_says_what_was_measured_and_what_was_not(call, small_trace, a100):

@@ -1,25 +1,10 @@
 """``ask``: a condition in one line, answered."""
 
 import json
-import sys
 
 import pytest
 
-from bayes_sd.cli import main
-
 QUESTION = "Llama-3.1-8B fp16 on A100 vllm-0.24.0 eagle3 k=3 at 2 req/s, 200 in 150 out"
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["bayes_sd", *map(str, args)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_a_question_is_understood_and_answered(call, small_trace):

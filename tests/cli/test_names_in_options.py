@@ -1,28 +1,12 @@
 """Options that name models, GPUs and engines as people write them."""
 
-import sys
-
 import pytest
-
-from bayes_sd.cli import main
 
 MIXTURE = (
     *("--hardware", "H100", "--verifier", "New-30B-A3B", "--set", "verifier_params_b=30"),
     *("--method", "ngram", "--k", 3),
 )
 LENGTHS = ("--prompt-tokens", 200, "--output-tokens", 150)
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    def run(*args):
-        monkeypatch.setattr(sys, "argv", ["bayes_sd", *map(str, args)])
-        with pytest.raises(SystemExit) as exit_:
-            main()
-        captured = capsys.readouterr()
-        return exit_.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_a_format_in_the_verifiers_name_is_the_precision(call, small_trace):

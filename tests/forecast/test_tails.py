@@ -11,12 +11,13 @@ import pytest
 
 from bayes_sd.condition.defaults import OUTPUT_TOKENS_CV, OUTPUT_TOKENS_CV_LOG_SD
 from bayes_sd.forecast import predict
-from bayes_sd.forecast.grid import curve_points, straight_between
+from bayes_sd.forecast.grid import curve_points
 from bayes_sd.forecast.spread import request_spread, usual_length_cv
 from bayes_sd.forecast.summary import summarise
 from bayes_sd.forecast.tails import closed_loop_tails, open_loop_tails
 from bayes_sd.latency import queue, tails
 from bayes_sd.latency.acceptance import committed_variance, expected_committed, expected_cycles
+from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.service import StageCosts, Work, service_latency_s, step_s
 from bayes_sd.simulator import LoadSpec, ServerSpec, TokenLaw, simulate_server
 

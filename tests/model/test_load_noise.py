@@ -16,4 +16,4 @@ def test_a_doubted_load_widens_the_noise_of_its_row_alone():
     plain = build_design(frame.drop(columns=NOISE), cards)
     ratio = noise_factor(doubted) / noise_factor(plain)
     np.testing.assert_allclose(ratio, doubted.frame[NOISE])
-    assert (ratio > 1).sum() == (doubted.frame[NOISE] > 1).sum() > 3
+    assert (ratio > 1).sum() == 15
