@@ -42,12 +42,8 @@ def curve(
     service_s, step, first_s : array, shape (draw, n)
         Seconds.
     """
-    service, step = service_curve(predicted, conditions, i, in_flight)
-    costs, work, n = (
-        take(predicted.costs, i),
-        condition_work(predicted, conditions, i),
-        np.atleast_2d(in_flight),
-    )
+    costs, work, n = _asked(predicted, conditions, i, in_flight)
+    service, step = _served(predicted, conditions, i, costs, work, n)
     return service, step, first_token_s(costs, work, n, step, predicted.overlap[:, [i]])
 
 
@@ -66,11 +62,18 @@ def service_curve(
     service_s, step : array, shape (draw, n)
         Seconds.
     """
-    costs, work, n = (
-        take(predicted.costs, i),
-        condition_work(predicted, conditions, i),
-        np.atleast_2d(in_flight),
-    )
+    return _served(predicted, conditions, i, *_asked(predicted, conditions, i, in_flight))
+
+
+def _asked(
+    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
+) -> tuple[StageCosts, Work, np.ndarray]:
+    return take(predicted.costs, i), condition_work(predicted, conditions, i), np.atleast_2d(in_flight)
+
+
+def _served(
+    predicted: PredictedCosts, conditions: Conditions, i: int, costs: StageCosts, work: Work, n: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     verified = conditions.design.rows["verified"][i]
     covered, wait = predicted.experts.at(int(predicted.sparse[i]), verified - 1.0, n)
     deviation = kernel_deviation(predicted.kernel(i), work.met(n) * verified)

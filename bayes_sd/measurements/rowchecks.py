@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 
 from bayes_sd.measurements.schema import GAMMA, POOLS
@@ -27,11 +27,7 @@ def contradiction(record: Record) -> tuple[str, str] | None:
         The column to blame and what is wrong with it, or None.
     """
     checks = (_speculation, _draft_length, _acceptance, _counts, _experts, _percentiles, _parts, _load)
-    for check in (*checks, *IMPOSSIBLE):
-        wrong = check(_number(record), record)
-        if wrong:
-            return wrong
-    return None
+    return _first_wrong(record, (*checks, *IMPOSSIBLE))
 
 
 def impossible(record: Record) -> tuple[str, str] | None:
@@ -50,8 +46,12 @@ def impossible(record: Record) -> tuple[str, str] | None:
     tuple of str or None
         The column to blame and what is wrong with it, or None.
     """
+    return _first_wrong(record, IMPOSSIBLE)
+
+
+def _first_wrong(record: Record, checks: Iterable[Callable[..., Wrong]]) -> Wrong:
     get = _number(record)
-    return next((wrong for check in IMPOSSIBLE if (wrong := check(get, record))), None)
+    return next((wrong for check in checks if (wrong := check(get, record))), None)
 
 
 def unanswerable(record: Record) -> tuple[str, str] | None:
