@@ -43,6 +43,13 @@ class Levels:
     log2_tp: np.ndarray
     age_years: np.ndarray
 
+    @property
+    def level_of(self) -> np.ndarray:
+        """Level of each kind that a deployment belongs to, -1 where it has none, shape (kind, deployment)."""
+        own = [(self.member > 0) & (self.kind == kind) for kind in range(len(KINDS))]
+        found = [np.where(o.any(axis=1), o @ np.arange(len(self.names)), -1) for o in own]
+        return np.stack(found).astype(int)
+
     def index(self, kind: str) -> tuple[list[str], np.ndarray]:
         """Give the levels of a kind that every deployment has one of, and each deployment's index among them."""
         own = [name for name, k in zip(self.names, self.kind, strict=True) if KINDS[k] == kind]

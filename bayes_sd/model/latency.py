@@ -177,7 +177,8 @@ def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
     """
     number = f["poisson_number"]
     log_rate = f["poisson_log_rate"]
-    curve = xp.matmul(service_s[f["poisson_point"]], f["poisson_between"])
+    left = service_s[f["poisson_left"]]
+    curve = left + f["poisson_weight"] * (service_s[f["poisson_right"]] - left)
     log_weight = xp.cumsum(xp.log(curve) + log_rate[:, None] - xp.log(number), axis=1)
     shift = xp.maximum(xp.max(log_weight, axis=1, keepdims=True), 0.0)
     weight = xp.exp(log_weight - shift)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.latency.acceptance import counted_positions, extended_profile
-from bayes_sd.latency.between import straight_between
+from bayes_sd.latency.between import places_between
 from bayes_sd.latency.coverage import further_tokens
 from bayes_sd.latency.kernel import KNOTS, knot_position
 from bayes_sd.latency.service import met_of
@@ -165,13 +165,15 @@ def _pool_facts(rows: dict[str, np.ndarray], points: Points) -> Values:
 
 
 def _poisson_facts(points: Points) -> Values:
-    """Numbers in flight of the Poisson rows, shape (row, number), the rows' points, and lines between these."""
+    """Numbers in flight of the Poisson rows, the points on either side of each, and the right one's weight, shape (row, number)."""
     number = np.arange(1.0, points.reach + 1.0)
     known = points.poisson_numbers
+    left, weight = places_between(known, points.reach)
     return {
         "poisson_number": np.tile(number, (points.poisson, 1)),
-        "poisson_point": points.poisson_points,
-        "poisson_between": straight_between(known, points.reach) if len(known) else np.zeros((0, 0)),
+        "poisson_left": points.poisson_points[:, left],
+        "poisson_right": points.poisson_points[:, np.minimum(left + 1, len(known) - 1)],
+        "poisson_weight": weight,
     }
 
 

@@ -239,6 +239,15 @@ def tightened(value: Any, centre: Any, log_spread: Any, power: Any) -> Any:
     return (value - power * centre) * np.exp(-power * log_spread)
 
 
+def times(vectors: Any, matrix: Any, xp: ModuleType = np) -> Any:
+    """Multiply vectors along the last axis by a small matrix, shape (out, in): from (..., in) to (..., out).
+
+    PyTensor adds products up: calling a library of linear algebra for a few thousand of them would double the time that compiling
+    takes.
+    """
+    return np.matmul(vectors, matrix.T) if xp is np else xp.sum(vectors[..., None, :] * matrix, axis=-1)
+
+
 def rows_of(table: Any, n: int, xp: ModuleType = np) -> list[Any]:
     """Take a table apart by its second last axis, shape (..., 1, level) each; PyTensor does it in one node."""
     if xp is np:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bayes_sd.latency.between import straight_between
+from bayes_sd.latency.between import places_between
 from bayes_sd.latency.queue import in_flight_law
 from bayes_sd.model.latency import even_means, poisson_means
 from bayes_sd.model.points import EVEN_STEPS, place_points
@@ -65,11 +65,13 @@ def test_poisson_noise_is_that_of_the_law():
     mean_s = (C1 + C2) / (1.0 - rate * C2)
     points = place_points(rows(rate, mean_s, True))
     number = np.tile(np.arange(1.0, points.reach + 1), (2, 1))
+    left, weight = places_between(points.poisson_numbers, points.reach)
     facts = {
         "poisson_log_rate": np.log(rate),
         "poisson_number": number,
-        "poisson_point": points.poisson_points,
-        "poisson_between": straight_between(points.poisson_numbers, points.reach),
+        "poisson_left": points.poisson_points[:, left],
+        "poisson_right": points.poisson_points[:, left + 1],
+        "poisson_weight": weight,
     }
     log_mean, noise = poisson_means(curve(points.in_flight), facts, np)
     assert np.exp(log_mean) == pytest.approx(mean_s, rel=1e-3)

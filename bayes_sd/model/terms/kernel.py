@@ -14,7 +14,7 @@ import numpy as np
 
 from bayes_sd.latency.kernel import knot_factor
 from bayes_sd.model.spec import ModelSpec
-from bayes_sd.model.term import Coords, PerLevel, Quantities, Term, Unknown, Values
+from bayes_sd.model.term import Coords, PerLevel, Quantities, Term, Unknown, Values, times
 
 if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
@@ -51,7 +51,7 @@ class Kernel(Term):
     def curves(self, u: Values, f: Values, xp: ModuleType):
         """Compute the log deviation at the knots, shape (..., stack, knot)."""
         scale = xp.exp(u["log_kernel_scale"])
-        return scale[..., None, None] * xp.matmul(u["kernel_raw"], f["knot_factor"].T)
+        return scale[..., None, None] * times(u["kernel_raw"], f["knot_factor"], xp)
 
     def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
         """Give the deviation at every knot of every stack, as one flat axis."""

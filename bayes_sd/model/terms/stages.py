@@ -56,6 +56,7 @@ AGELESS = ("allreduce_latency", "prefill_attention")
 LOOSE = {"prefill_fixed": 0.5}
 """Power of the deployments' spread by which a coefficient is standardised. Few rows tell the fixed cost of a prefill from the rest of
 a request; nothing tells a dense deployment's cost of experts, which is standardised fully."""
+ALLREDUCE, PREFILL_ATTENTION = PARTS.index("allreduce_latency"), PARTS.index("prefill_attention")
 TOKENS, ATTENTION = "tokens", "attention"
 """Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
 
@@ -109,14 +110,11 @@ def _sums(names: Sequence[str]) -> np.ndarray:
     return np.array([[float(s in PART_TABLE[p].sums) for p in PARTS] for s in names])
 
 
-def _carries() -> np.ndarray:
-    """Which part's log factor enters which part, shape (part, part)."""
-    carries = np.eye(len(PARTS))
-    for i, part in enumerate(PARTS):
-        times = PART_TABLE[part].times
-        if times:
-            carries[i, PARTS.index(times)] = 1.0
-    return carries
+def _carried() -> tuple[np.ndarray, np.ndarray]:
+    """Which other part's log factor enters each part, and whether one does, shape (part,) and (part, 1)."""
+    others = [PART_TABLE[part].times for part in PARTS]
+    index = [PARTS.index(other) if other else 0 for other in others]
+    return np.array(index), np.array([[float(other is not None)] for other in others])
 
 
 def part_sums(u: Values, f: Values, names: Sequence[str], xp: ModuleType = np) -> Any:
@@ -141,7 +139,9 @@ def part_sums(u: Values, f: Values, names: Sequence[str], xp: ModuleType = np) -
     log_factor = u["log_part"][..., :, None]
     if "part_age" in u:
         log_factor = log_factor + u["part_age"][..., :, None] * f["part_years"]
-    return xp.matmul(_sums(names), xp.exp(xp.matmul(_carries(), log_factor)) * f["ideal"])
+    other, carried = _carried()
+    parts = xp.exp(log_factor + carried * log_factor[..., other, :]) * f["ideal"]
+    return xp.sum(_sums(names)[:, :, None] * parts[..., None, :, :], axis=-2)
 
 
 class Stages(Term):
@@ -154,6 +154,7 @@ class Stages(Term):
         """Give rooflines, levels and the spread of each level's effect."""
         levels = design.levels
         active = active_coefficients(bool((levels.roofline["n_experts"] > 0).any()))
+        level_of = levels.level_of
         return {
             "ideal": ideal_table(levels.roofline, levels.log2_tp),
             "log2_tp": levels.log2_tp.astype(float),
@@ -161,7 +162,8 @@ class Stages(Term):
             "loose": np.array([_looseness(c, levels.roofline["n_experts"]) for c in active]),
             "deployment_engine": levels.index("engine")[1],
             "deployment_stack": levels.index("stack")[1],
-            "member": levels.member,
+            "level_of": np.maximum(level_of, 0).ravel(),
+            "has_level": (level_of >= 0).astype(float),
             "effect_scale": effect_scales(active, spec)[:, levels.kind],
         }
 
@@ -213,7 +215,7 @@ class Stages(Term):
     def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
         """Turn totals and shares of a typical request's slope into costs; a launch is moved together with all-reduces."""
         active = f["coefficients"]
-        x["log_part"] = x["log_part"] - _launch() * softplus(x["log_part"] @ _allreduce(), xp)[..., None]
+        x["log_part"] = x["log_part"] - _launch() * softplus(x["log_part"][..., ALLREDUCE], xp)[..., None]
         rows = dict(zip(active, rows_of(x["log_cost"], len(active), xp), strict=True))
         total, share, cache = (rows[name] for name in ("prefill_token", "request", "kv"))
         soft = softplus(DECODING_SHARPNESS * share, xp) / DECODING_SHARPNESS
@@ -257,7 +259,7 @@ class Stages(Term):
         for name, value in new.items():
             cost[at[name]] = np.where(summed, value, cost[at[name]])
         u["log_cost"] = cost
-        u["log_part"] = u["log_part"] + _launch() * softplus(u["log_part"] @ _allreduce())
+        u["log_part"] = u["log_part"] + _launch() * softplus(u["log_part"][..., ALLREDUCE])[..., None]
 
 
 def _looseness(coefficient: str, n_experts: np.ndarray) -> np.ndarray:
@@ -284,7 +286,7 @@ def _tp_slopes(active: list[str], spec: ModelSpec) -> list[Unknown]:
 def _typical_prompt(u: Values, f: Values, xp: ModuleType) -> tuple[Any, Any]:
     """Log tokens of a deployment's typical prefill, overhead included, and log of attention's share, shape (..., 1, deployment)."""
     log_prompt = f["typical_log_prompt"]
-    log_attention = (u["log_part"] @ _attention())[..., None] + f["typical_log_attention"]
+    log_attention = u["log_part"][..., PREFILL_ATTENTION, None] + f["typical_log_attention"]
     if "overhead_level" in u:
         overhead = overhead_tokens(u, f, xp)[..., f["deployment_stack"]]
         log_prompt = xp.log(xp.exp(log_prompt) + overhead)
@@ -296,8 +298,10 @@ def pooled_centre(u: Values, f: Values, xp: ModuleType) -> Any:
     """Expected log cost of each coefficient and deployment, effects of all its levels included."""
     slope = u["tp_slope"][..., :, None] + u["tp_engine"][..., :, f["deployment_engine"]]
     slope = slope + u["tp_stack"][..., :, f["deployment_stack"]]
-    effects = xp.matmul(u["effect"] * f["effect_scale"], f["member"].T)
-    return plain_centre(u, f, xp) + slope * f["log2_tp"] + effects
+    scaled = (u["effect"] * f["effect_scale"])[..., :, f["level_of"]]
+    shape = (*scaled.shape[:-2], len(f["coefficients"]), len(KINDS), -1)
+    of_kind = scaled.reshape(shape) * f["has_level"]
+    return plain_centre(u, f, xp) + slope * f["log2_tp"] + xp.sum(of_kind, axis=-2)
 
 
 def plain_centre(u: Values, f: Values, xp: ModuleType) -> Any:
@@ -356,17 +360,5 @@ def cache_coordinate(share: np.ndarray) -> np.ndarray:
     return (np.log(np.expm1(c * share)) - np.log1p(-np.exp(c * (share - 1.0)))) / c
 
 
-def _unit(name: str) -> np.ndarray:
-    return (np.array(PARTS) == name).astype(float)
-
-
 def _launch() -> np.ndarray:
-    return _unit("launch")
-
-
-def _allreduce() -> np.ndarray:
-    return _unit("allreduce_latency")
-
-
-def _attention() -> np.ndarray:
-    return _unit("prefill_attention")
+    return (np.array(PARTS) == "launch").astype(float)
