@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from bayes_sd.latency.service import StageCosts as StageCosts
     from bayes_sd.learn.next_runs import Sought as Sought
     from bayes_sd.learn.next_runs import next_runs as next_runs
+    from bayes_sd.learn.update import UpdateResult as UpdateResult
+    from bayes_sd.learn.update import update as update
     from bayes_sd.measurements.readers.pipeline import ingest as ingest
     from bayes_sd.measurements.table import read_conditions as read_conditions
     from bayes_sd.measurements.table import read_table as read_table
@@ -103,6 +105,8 @@ _PUBLIC = {
     "compare": "check.compare",
     "next_runs": "learn.next_runs",
     "Sought": "learn.next_runs",
+    "update": "learn.update",
+    "UpdateResult": "learn.update",
     "simulate": "simulator.server:simulate_ladder",
     "simulate_server": "simulator.server",
     "ServerSpec": "simulator.spec",
@@ -160,6 +164,7 @@ __all__ = [
     "TargetError",
     "TokenLaw",
     "TraceError",
+    "UpdateResult",
     "Window",
     "Workload",
     "bands",
@@ -196,6 +201,7 @@ __all__ = [
     "summarise",
     "sweep",
     "tune",
+    "update",
 ]
 
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayes_sd.errors import TraceError
-from bayes_sd.model.build import assemble, model_inputs
-from bayes_sd.model.observed import timed_rows
-from bayes_sd.model.points import place_points
+from bayes_sd.model.build import model_inputs
+from bayes_sd.model.likelihood import row_log_density, rows_of_terms
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
     from bayes_sd.model.arranged import Design
+    from bayes_sd.model.build import Inputs
     from bayes_sd.posterior.posterior import Posterior
-
-COMPILED_FROM = 500
-"""With more draws than this the model is compiled to machine code; compiling takes longer than evaluating fewer."""
 
 
 def row_log_likelihood(
@@ -59,20 +56,12 @@ def row_log_likelihood(
     chains, draws = int(tree.sizes["chain"]), int(tree.sizes["draw"])
     step = max(1, -(-chains * draws // most_draws))
     kept = np.arange(0, draws, step)
-    # Machine code pays from a few hundred evaluations on.
-    mode = "NUMBA" if chains * len(kept) > COMPILED_FROM else "FAST_COMPILE"
-    evaluate, rows = _compiled(posterior, design, name, mode)
-    n_rows = len(design.frame)
-    summed = np.zeros((chains, len(kept), n_rows))
-    values = [tree[parameter].to_numpy()[:, kept].astype(float) for parameter in evaluate.names]
-    for chain in range(chains):
-        for place in range(len(kept)):
-            terms = evaluate.function(*[value[chain, place] for value in values])
-            for index, term in zip(rows, terms, strict=True):
-                summed[chain, place, index] += term
+    inputs = model_inputs(design, posterior.spec)
+    u, n_rows = _drawn(posterior, inputs, kept, name), len(design.frame)
+    summed = row_log_density(inputs, design, u).reshape(chains, len(kept), n_rows)
     dims = ("chain", "draw", "observation")
     coords = {"chain": np.arange(chains), "draw": np.arange(len(kept)), "observation": np.arange(n_rows)}
-    terms = np.bincount(np.concatenate(rows), minlength=n_rows)
+    terms = np.bincount(np.concatenate(list(rows_of_terms(design).values())), minlength=n_rows)
     return xr.Dataset({"log_likelihood": (dims, summed), "terms": (("observation",), terms)}, coords=coords)
 
 
@@ -93,54 +82,15 @@ def _design(posterior: Posterior, cards: Cards, name: str) -> Design:
     return design
 
 
-class _Evaluate:
-    """A compiled function and the names of its arguments."""
-
-    def __init__(self, function: Any, names: list[str]) -> None:
-        self.function, self.names = function, names
-
-
-def _compiled(
-    posterior: Posterior, design: Design, name: str, mode: str
-) -> tuple[_Evaluate, list[np.ndarray]]:
-    import pytensor
-
-    inputs_of_model = model_inputs(design, posterior.spec)
-    model = assemble(inputs_of_model).model
-    free = [v.name for v in model.free_RVs]
-    drawn = posterior.tree["posterior"]
-    for unknown in inputs_of_model.unknowns:
-        shape = drawn[unknown.name].shape[2:] if unknown.name in drawn else None
-        if shape != unknown.shape(inputs_of_model.coords):
+def _drawn(posterior: Posterior, inputs: Inputs, kept: np.ndarray, name: str) -> dict[str, np.ndarray]:
+    """Take the unknowns of the kept draws, chains joined, shape (draw, *dims)."""
+    tree, found = posterior.tree["posterior"], {}
+    for unknown in inputs.unknowns:
+        shape = tree[unknown.name].shape[2:] if unknown.name in tree else None
+        if shape != unknown.shape(inputs.coords):
             raise TraceError(
                 f"{name}: was fitted by another version of the model ({unknown.name} differs); fit it again to compare"
             )
-    places = rows_of_terms(design)
-    terms = [v for v in model.observed_RVs if v.name in places]
-    inputs = [model.rvs_to_values[v] for v in model.free_RVs]
-    outputs = model.logp(vars=terms, sum=False)
-    function = pytensor.function(inputs, outputs, mode=mode, on_unused_input="ignore")
-    return _Evaluate(function, free), [places[v.name] for v in terms]
-
-
-def rows_of_terms(design: Design) -> dict[str, np.ndarray]:
-    """Say which observation each value of the model's observed variables belongs to.
-
-    Parameters
-    ----------
-    design : Design
-
-    Returns
-    -------
-    dict of str to int array
-        By the observed variable's name.
-    """
-    rows = design.rows
-    ttft, share = timed_rows(design, place_points(rows))
-    accepted = np.flatnonzero((rows["k"] > 0) & np.isfinite(rows["committed"]))
-    return {
-        "latency": np.arange(len(design.frame)),
-        "ttft": ttft,
-        "decode_share": share,
-        "acceptance": accepted,
-    }
+        values = tree[unknown.name].to_numpy()[:, kept].astype(float)
+        found[unknown.name] = values.reshape(-1, *values.shape[2:])
+    return found

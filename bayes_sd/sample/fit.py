@@ -153,7 +153,7 @@ def fit_frame(
         "sampler": settings.to_dict(),
         "gate": gate.to_dict() | {"failures": gate.failures},
         "versions": {name: _version(name) for name in PACKAGES},
-        "data_sha256": _fingerprint(design.frame),
+        "data_sha256": fingerprint(design.frame),
         "n_observations": len(design.frame),
         "cards": cards_used(design.frame, cards),
     }
@@ -209,8 +209,18 @@ def _version(name: str) -> str:
         return "unknown"
 
 
-def _fingerprint(frame: pd.DataFrame) -> str:
-    """Hash what was fitted, whatever file it came from."""
+def fingerprint(frame: pd.DataFrame) -> str:
+    """Hash what was fitted, whatever file it came from.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Observations.
+
+    Returns
+    -------
+    str
+    """
     columns = [c for c in frame.columns if c not in ("file", "row")]
     text = frame[columns].to_csv(index=False)
     return hashlib.sha256(text.encode()).hexdigest()

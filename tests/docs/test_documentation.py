@@ -84,6 +84,7 @@ NOT_HERE = {
     "measure": "a server",
     "monitor": "live numbers",
     "report": "tests/report makes each",
+    "update": "new rows",
 }
 """Commands of the documentation that are not run from it, and what they need."""
 
