@@ -51,13 +51,13 @@ def row_log_likelihood(
     """
     import xarray as xr
 
-    design = _design(posterior, cards, name)
+    design = fitted_design(posterior, cards, name)
     tree = posterior.tree["posterior"]
     chains, draws = int(tree.sizes["chain"]), int(tree.sizes["draw"])
     step = max(1, -(-chains * draws // most_draws))
     kept = np.arange(0, draws, step)
     inputs = model_inputs(design, posterior.spec)
-    u, n_rows = _drawn(posterior, inputs, kept, name), len(design.frame)
+    u, n_rows = drawn_unknowns(posterior, inputs, kept, name), len(design.frame)
     summed = row_log_density(inputs, design, u).reshape(chains, len(kept), n_rows)
     dims = ("chain", "draw", "observation")
     coords = {"chain": np.arange(chains), "draw": np.arange(len(kept)), "observation": np.arange(n_rows)}
@@ -65,7 +65,14 @@ def row_log_likelihood(
     return xr.Dataset({"log_likelihood": (dims, summed), "terms": (("observation",), terms)}, coords=coords)
 
 
-def _design(posterior: Posterior, cards: Cards, name: str) -> Design:
+def fitted_design(posterior: Posterior, cards: Cards, name: str = "posterior") -> Design:
+    """Build the design that a posterior was fitted with, and refuse other cards.
+
+    Raises
+    ------
+    TraceError
+        If the cards differ from those of the fit.
+    """
     from bayes_sd.model.design import build_design
 
     design = build_design(posterior.observed, cards)
@@ -82,8 +89,16 @@ def _design(posterior: Posterior, cards: Cards, name: str) -> Design:
     return design
 
 
-def _drawn(posterior: Posterior, inputs: Inputs, kept: np.ndarray, name: str) -> dict[str, np.ndarray]:
-    """Take the unknowns of the kept draws, chains joined, shape (draw, *dims)."""
+def drawn_unknowns(
+    posterior: Posterior, inputs: Inputs, kept: np.ndarray, name: str
+) -> dict[str, np.ndarray]:
+    """Take the unknowns of the kept draws of each chain, chains joined, shape (draw, *dims).
+
+    Raises
+    ------
+    TraceError
+        If they are not those of the model as this version builds it.
+    """
     tree, found = posterior.tree["posterior"], {}
     for unknown in inputs.unknowns:
         shape = tree[unknown.name].shape[2:] if unknown.name in tree else None

@@ -28,6 +28,7 @@ COMMANDS = {
     "plan": ("bayes_sd.cli.plan", "Replicas and cost for a rate within a latency objective."),
     "next": ("bayes_sd.cli.next", "Which runs to measure next for a decision; a plan of them."),
     "update": ("bayes_sd.cli.update", "Bring a posterior up to date with new rows, without a fit."),
+    "check": ("bayes_sd.cli.check", "Can this trace be trusted: rows left out, and what priors decide."),
     "compare": ("bayes_sd.cli.compare", "Compare fits of the same rows by left-out rows."),
     "acceptance": ("bayes_sd.cli.acceptance", "Fit acceptance by draft position; tokens per cycle at any k."),
     "ingest": ("bayes_sd.cli.ingest", "Read what benchmark tools wrote into a measurement table."),

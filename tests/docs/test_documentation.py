@@ -79,6 +79,7 @@ def test_python_shown_is_python(name):
 NOT_HERE = {
     "acceptance": "minutes of sampling",
     "card": "files of a checkpoint",
+    "check": "a minute for each page",
     "compare": "two fits",
     "fit": "minutes of sampling; CI's own tests fit",
     "measure": "a server",
