@@ -64,8 +64,7 @@ def predict(trace, conditions, output, ci, on_error, models, seed, accept_unconv
     Example:  uv run bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
     """
     from bayes_sd.forecast.answerable import answerable
-    from bayes_sd.forecast.latency import predict as run
-    from bayes_sd.forecast.summary import summarise
+    from bayes_sd.forecast.blocks import predict_summary
 
     posterior, cards = open_trace(trace, models, accept_unconverged)
     left: list[Left] | None = [] if on_error == "skip" else None
@@ -80,7 +79,7 @@ def predict(trace, conditions, output, ci, on_error, models, seed, accept_unconv
             raise ConditionError(f"{conditions}: no row can be answered: {left[0].why}")
         frame = kept
     lines = list(frame["row"])
-    table = summarise(run(posterior, frame, cards, seed), ci)
+    table = predict_summary(posterior, frame, cards, seed, ci)
     if left is not None:
         table = _with_left(table, lines, left)
     write_csv(table, output)

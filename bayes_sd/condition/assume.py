@@ -75,7 +75,7 @@ class Assumed:
         return frame.assign(**columns) if columns else frame
 
 
-def assume(given: Any, posterior: Posterior, cards: Cards, seed: int = 0) -> Assumed:
+def assume(given: Any, posterior: Posterior, cards: Cards, seed: int = 0, first: int = 0) -> Assumed:
     """Fill the blanks of conditions.
 
     Parameters
@@ -86,6 +86,8 @@ def assume(given: Any, posterior: Posterior, cards: Cards, seed: int = 0) -> Ass
         Its rows say which lengths, draft lengths, engines and drafters belong to a workload, method or deployment.
     cards : Cards
     seed : int
+    first : int
+        Place of the first condition in a longer table, each row of which is filled by luck of its own.
 
     Returns
     -------
@@ -99,7 +101,8 @@ def assume(given: Any, posterior: Posterior, cards: Cards, seed: int = 0) -> Ass
     frame = frame.assign(**dict.fromkeys(missing, np.nan)) if missing else frame
     known = _Known(posterior, cards)
     filled = [
-        _fill(row, known, np.random.default_rng([seed, 23, i])) for i, (_, row) in enumerate(frame.iterrows())
+        _fill(row, known, np.random.default_rng([seed, 23, i]))
+        for i, (_, row) in enumerate(frame.iterrows(), start=first)
     ]
     blanks = [[name for name, f in row.items() if len(f.choices) > 1] for row in filled]
     unsure = np.array([bool(names) for names in blanks])
@@ -127,6 +130,15 @@ class _Known:
     def __init__(self, posterior: Posterior, cards: Cards) -> None:
         self.posterior, self.cards = posterior, cards
         self._rows: pd.DataFrame | None = None
+        self._same: dict[tuple[tuple[str, str], ...], pd.DataFrame] = {}
+
+    def same(self, **wanted: str) -> pd.DataFrame:
+        """The observations whose texts are those wanted; conditions of a table mostly want the same."""
+        key = tuple(wanted.items())
+        if key not in self._same:
+            rest = dict(key[:-1])
+            self._same[key] = _same(self.same(**rest) if rest else self.rows, **dict(key[-1:]))
+        return self._same[key]
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -166,9 +178,9 @@ def _lengths(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[st
     # A prompt is at least as long as what of it is found in a prefix cache.
     least = {"prompt_tokens": _number(row, "cached_prompt_tokens", 1.0), "output_tokens": 1.0}
     workload = _text(row, "workload")
-    same = _same(known.rows, workload=workload) if workload else None
+    same = known.same(workload=workload) if workload else None
     if same is not None and len(same):
-        own = _same(same, verifier=known.verifier(row.get("verifier")))
+        own = known.same(workload=workload, verifier=known.verifier(row.get("verifier")))
         rows = own if len(own) else same
         taken = rows.iloc[_spread(len(rows), rng)]
         return {
@@ -197,8 +209,9 @@ def _draft_length(row: pd.Series, known: _Known, rng: np.random.Generator) -> di
         return {}
     method = _text(row, "method")
     least = max(_number(row, "mean_accepted_len", 2.0) - 1.0, 1.0)
-    rows = _same(known.rows, method=method)
-    own = _same(rows, drafter=_text(row, "drafter")) if _text(row, "drafter") else rows
+    drafter = _text(row, "drafter")
+    rows = known.same(method=method)
+    own = known.same(method=method, drafter=drafter) if drafter else rows
     rows = own if len(own) else rows
     measured = [float(k) for k in sorted(set(rows["k"].dropna())) if k >= least]
     choices = measured or [
@@ -216,9 +229,7 @@ def _drafter(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[st
     if method in ("ngram", "suffix") or (name and known.cards.has("drafter", name)):
         return {}
     if not name:
-        measured = [
-            d for d in dict.fromkeys(_same(known.rows, method=method, verifier=verifier)["drafter"]) if d
-        ]
+        measured = [d for d in dict.fromkeys(known.same(method=method, verifier=verifier)["drafter"]) if d]
         carded = [
             c.name
             for c in known.cards.by_section["drafter"].values()

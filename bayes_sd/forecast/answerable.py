@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
     from bayes_sd.posterior.posterior import Posterior
 
+BLOCK = 256
+"""Rows that are tried at once: levels of conditions are told apart in time that grows faster than their number."""
 PLACE = re.compile(r"^(?:conditions, )?row \d+[:,] ?")
 """Where a message says that an error is, in a table of one row."""
 
@@ -41,11 +43,33 @@ def answerable(
     left : list of Left
         The others, by line of the file, with what is wrong with each.
     """
-    if not len(frame) or _fault(posterior, frame, cards, seed) is None:
+    faults = [
+        found
+        for at in range(0, len(frame), BLOCK)
+        for found in _faults(posterior, frame.iloc[at : at + BLOCK], cards, seed, at)
+    ]
+    if not faults:
         return frame, []
-    faults = [_fault(posterior, frame.iloc[[i]], cards, seed) for i in range(len(frame))]
-    left = [Left(int(frame["row"].iloc[i]), why) for i, why in enumerate(faults) if why is not None]
-    return frame[np.array([why is None for why in faults])].reset_index(drop=True), left
+    left = [Left(int(frame["row"].iloc[i]), why) for i, why in faults]
+    kept = np.ones(len(frame), dtype=bool)
+    kept[[i for i, _ in faults]] = False
+    return frame[kept].reset_index(drop=True), left
+
+
+def _faults(
+    posterior: Posterior, frame: pd.DataFrame, cards: Cards, seed: int, at: int
+) -> list[tuple[int, str]]:
+    """Find the rows that cannot be answered by halving: few faults in many rows cost few attempts."""
+    why = _fault(posterior, frame, cards, seed)
+    if why is None:
+        return []
+    if len(frame) == 1:
+        return [(at, why)]
+    half = len(frame) // 2
+    return [
+        *_faults(posterior, frame.iloc[:half], cards, seed, at),
+        *_faults(posterior, frame.iloc[half:], cards, seed, at + half),
+    ]
 
 
 def _fault(posterior: Posterior, frame: pd.DataFrame, cards: Cards, seed: int) -> str | None:

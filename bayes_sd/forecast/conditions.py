@@ -178,10 +178,13 @@ def _refuse_too_large(
     """Refuse a model whose weights alone are larger than the memory of its GPUs; one that was measured evidently ran."""
     told = {d.key for d in posterior.levels.deployments}
     for i, deployment in enumerate(deployments):
-        row = frame.iloc[i]
-        if deployment.key in told or has_pools(row):
+        key = deployment.key
+        if key in told:
             continue
-        told.add(deployment.key)
+        row = frame.iloc[i]
+        if has_pools(row):
+            continue
+        told.add(key)
         verifier = cards.verifier_from_row(row)
         precision = cards.precision(deployment.precision, verifier.name)
         gpus = max(deployment.spread.gpus, int(row["n_gpu"]))
@@ -219,11 +222,15 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     dense_only = not (levels.roofline["n_experts"] > 0).any()
     sparse = conditions.design.deployment_sparse[conditions.design.rows["deployment"]] >= 0
     reasons = []
+    told: dict[str, list[str]] = {}
     for i, deployment in enumerate(conditions.deployments):
-        new = _new_levels(deployment, known)
-        at = keys.get(deployment.key)
-        if at is None and not new:
-            new.append(_combination(deployment, posterior))
+        key = deployment.key
+        at = keys.get(key)
+        if key not in told:
+            levels_new = _new_levels(deployment, known)
+            alone = at is None and not levels_new
+            told[key] = [_combination(deployment, posterior)] if alone else levels_new
+        new = list(told[key])
         if dense_only and sparse[i]:
             new.insert(0, NO_MIXTURE)  # the gravest
         if at is not None:

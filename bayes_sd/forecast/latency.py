@@ -34,7 +34,12 @@ LARGEST_GRID = 1024
 
 
 def predict(
-    posterior: Posterior, frame: Any, cards: Cards | None = None, seed: int = 0, thin: int = 1
+    posterior: Posterior,
+    frame: Any,
+    cards: Cards | None = None,
+    seed: int = 0,
+    thin: int = 1,
+    first: int = 0,
 ) -> Prediction:
     """Predict the latency of conditions.
 
@@ -51,6 +56,9 @@ def predict(
         For what the posterior has not seen, and for measurement noise.
     thin : int
         Use every `thin`-th draw.
+    first : int
+        Place of the first condition in a longer table that is predicted in parts: what is drawn for each row alone
+        (measurement noise, what fills blanks) then differs from part to part.
 
     Returns
     -------
@@ -64,9 +72,9 @@ def predict(
     cards = posterior.cards() if cards is None else cards
     if thin > 1:
         posterior = share_of(posterior, 0, thin)
-    assumed = assume(frame, posterior, cards, seed)
+    assumed = assume(frame, posterior, cards, seed, first)
     conditions = resolve(assumed.frames[0], posterior, cards, pools=True)
-    whole = _predict(posterior, conditions, cards, seed)
+    whole = _predict(posterior, conditions, cards, seed, first)
     if assumed.unsure.any():
         shares = min(len(assumed.frames), posterior.tree["posterior"].sizes["draw"])
         parts = [
@@ -75,6 +83,7 @@ def predict(
                 resolve(assumed.frames[j].loc[assumed.unsure], posterior, cards, pools=True),
                 cards,
                 seed_of(seed, j),
+                first,
             )
             for j in range(shares)
         ]
@@ -95,7 +104,7 @@ def _assumed(conditions: Conditions, assumed: Assumed) -> list[str]:
     return words
 
 
-def _predict(posterior: Posterior, conditions: Conditions, cards: Cards, seed: int) -> Prediction:
+def _predict(posterior: Posterior, conditions: Conditions, cards: Cards, seed: int, first: int) -> Prediction:
     """Predict the latency of resolved conditions, each complete."""
     predicted = costs_for(posterior, conditions, cards, seed)
     spread = request_spread(posterior, conditions, seed)
@@ -113,7 +122,7 @@ def _predict(posterior: Posterior, conditions: Conditions, cards: Cards, seed: i
         latency[:, i] *= misfit
         tails[:, i] *= misfit[:, None]
         stable[i] = np.isfinite(latency[:, i]).mean()
-    rng = np.random.default_rng([seed, 11])
+    rng = np.random.default_rng([seed, 11, first] if first else [seed, 11])
     error = rng.standard_t(posterior.spec.priors["noise"]["tails"], size=shape) * predicted.noise * noise
     chains = int(posterior.tree["posterior"].sizes["chain"])
     return Prediction(conditions, latency, latency * np.exp(error), ttft, flight, stable, tails, chains)
