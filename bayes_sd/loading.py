@@ -233,6 +233,9 @@ def _check_depth(value: Any, where: str, form: str, error: Callable[[str], Excep
         depth += 1
         if depth > MOST_DEPTH + 1:
             raise error(f"{where}: {form} nested more than {MOST_DEPTH} deep; is it the right file?")
+        # A list of a number for every token has nothing below, which its types say at once.
+        if form == "JSON" and not {dict, list} & set(map(type, level)):
+            return
         below: list[Any] = []
         for item in level:
             if isinstance(item, dict):

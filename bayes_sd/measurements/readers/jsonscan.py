@@ -153,13 +153,38 @@ class Document:
 
 
 def _elements(text: _Text, where: str) -> Iterator[object]:
-    """Decode the elements of the array that comes next."""
+    """Decode the elements of the array that comes next: many at once where they are numbers or lists of them."""
     for _ in _places(text):
+        if (several := _batch(text)) is not None:
+            yield from several
+            continue
         text.keep = text.at
         text.pass_over()
         raw = bytes(text.buffer[text.keep : text.at])
         text.keep = None
         yield decode(raw, where)
+
+
+def _batch(text: _Text) -> list[object] | None:
+    """Decode the elements that stand whole in the buffer and hold no text, and step over them; None where there are none.
+
+    They end where a list does, or a number. Cut anywhere else, or behind the array's own end, brackets would not be in
+    pairs, and the text no list.
+    """
+    import orjson
+
+    quote = text.buffer.find(b'"', text.at)
+    if quote >= 0:
+        return None
+    end = text.buffer.rfind(b"],", text.at) + 1 or text.buffer.rfind(b",", text.at)
+    if end <= text.at:
+        return None
+    try:
+        values: list[object] = orjson.loads(b"[" + text.buffer[text.at : end] + b"]")
+    except orjson.JSONDecodeError:
+        return None
+    text.at = end
+    return values
 
 
 def _places(text: _Text) -> Iterator[None]:

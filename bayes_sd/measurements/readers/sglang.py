@@ -76,6 +76,7 @@ def _result(where: str, result: Mapping[str, object]) -> Cell:
     cell.itl_ms = number(result, "mean_itl_ms")
     cell.generated_tokens = scaled(positive(number(result, "total_output_tokens_retokenized")), 1 / succeeded)
     _put_output_spread(cell, result, succeeded)
+    _put_cache_hits(cell, result)
     length = number(result, "accept_length")
     if length is not None and cell.columns.get("method") != "none":
         cell.put("mean_accepted_len", length)
@@ -125,3 +126,25 @@ def _put_output_spread(cell: Reading, result: Mapping[str, object], succeeded: i
         import numpy as np
 
         cell.put("output_tokens_std", float(np.std(lengths)))
+
+
+def _put_cache_hits(cell: Reading, result: Mapping[str, object]) -> None:
+    """Take how much of a mean prompt the server found in its prefix cache, where the run reports it.
+
+    The server counts prompts with the chat's template round them, the tool without: their share is what both mean.
+    """
+    prompt, counted = cell.number("prompt_tokens"), positive(number(result, "total_prompt_tokens"))
+    cached = number(result, "total_cached_tokens")
+    share = number(result, "cache_hit_rate")
+    if cached is not None and counted is not None:
+        share = cached / counted
+    if share is None or prompt is None:
+        return
+    if not 0.0 <= share <= 1.0:
+        cell.notes.append(
+            f"the prefix cache's hit rate is {share:.4g}, which no share can be: cached_prompt_tokens stays blank"
+        )
+        return
+    cell.put(
+        "cached_prompt_tokens", share * prompt, "cached tokens/prompt tokens, both as the server counts them"
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.readers import acceptance_counts, contradictions, little
-from bayes_sd.measurements.readers.jsonscan import documents, members
+from bayes_sd.measurements.readers.jsonscan import documents
 from bayes_sd.measurements.readers.members import number, numbers, positive, scaled
 from bayes_sd.measurements.readers.reading import (
     BURST,
@@ -28,8 +28,9 @@ from bayes_sd.measurements.readers.reading import (
 )
 from bayes_sd.measurements.readers.vllm_stated import put_stated, varied
 
-# One number for every token, or one text for every request: nothing of them is stored.
-BULKY = frozenset({"itls", "generated_texts"})
+BULKY = frozenset({"generated_texts"})
+"""One text for every request: nothing of it is stored."""
+GAPS = "itls"
 POISSON_BURSTINESS = 1.0
 SAME = 0.01
 """Relative difference up to which two means of one list of latencies agree."""
@@ -53,13 +54,23 @@ def read(path: Path) -> Iterator[Cell]:
     DataError
         If the file contradicts itself, or is not JSON.
     """
-    results = list(members(path, BULKY))
+    results = list(_results(path))
     swept = varied(results)
-    alone = {index for index, result in enumerate(results) if _lacks_latency(result)}
-    times = _decode_times(path, alone) if alone else {}
     for index, result in enumerate(results):
-        found = {**result, "latencies": times.get(index)} if index in alone else result
+        found = {**result, "latencies": _added_up(result)} if _lacks_latency(result) else result
         yield _result(f"{path}, result {index + 1}", found, swept)
+
+
+def _results(path: Path) -> Iterator[dict[str, object]]:
+    """Decode the results of a file; of the gaps between chunks, a number for every token, each request's sum."""
+    for document in documents(path):
+        found: dict[str, object] = {}
+        for key in document:
+            if key == GAPS:
+                found[key] = [_total(gaps) for gaps in document.elements()]
+            elif key not in BULKY:
+                found[key] = document.value()
+        yield found
 
 
 def _lacks_latency(result: Mapping[str, object]) -> bool:
@@ -69,24 +80,13 @@ def _lacks_latency(result: Mapping[str, object]) -> bool:
     return isinstance(result.get("ttfts"), list) and bool(result.get("ttfts"))
 
 
-def _decode_times(path: Path, wanted: set[int]) -> dict[int, list[float] | None]:
-    """Give each request's latency, time to the first token and the sum of what followed; None where it is not there.
-
-    The gaps between chunks are a number for every token, and so are read one request at a time.
-    """
-    found: dict[int, list[float] | None] = {}
-    for index, document in enumerate(documents(path)):
-        ttfts: object = None
-        gaps: list[float] | None = None
-        for key in document:
-            if index in wanted and key == "ttfts":
-                ttfts = document.value()
-            elif index in wanted and key == "itls":
-                gaps = [_total(gap) for gap in document.elements()]
-        if isinstance(ttfts, list) and gaps is not None and len(gaps) == len(ttfts):
-            whole = [_total([first]) + rest for first, rest in zip(ttfts, gaps, strict=True)]
-            found[index] = whole if all(math.isfinite(time) for time in whole) else None
-    return found
+def _added_up(result: Mapping[str, object]) -> list[float] | None:
+    """Give each request's latency, time to the first token and the sum of what followed; None where it is not there."""
+    ttfts, gaps = result.get("ttfts"), result.get(GAPS)
+    if not isinstance(ttfts, list) or not isinstance(gaps, list) or len(gaps) != len(ttfts):
+        return None
+    whole = [_total([first]) + rest for first, rest in zip(ttfts, gaps, strict=True)]
+    return whole if all(math.isfinite(time) for time in whole) else None
 
 
 def _total(gaps: object) -> float:

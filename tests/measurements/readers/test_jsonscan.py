@@ -71,3 +71,23 @@ def test_broken_json_names_the_place(tmp_path, text):
     with pytest.raises(DataError, match="not valid JSON") as raised:
         list(jsonscan.members(path))
     assert "\n" not in str(raised.value)
+
+
+NUMBERS = st.lists(st.floats(allow_nan=False) | st.integers(-9, 9), max_size=5)
+
+
+@FILES
+@given(
+    elements=st.lists(NUMBERS, max_size=6) | NUMBERS | st.lists(VALUES, max_size=5),
+    indent=st.sampled_from([None, 1]),
+    chunk=st.integers(1, 60),
+)
+def test_elements_are_those_of_the_list_whatever_the_chunks(tmp_path, monkeypatch, elements, indent, chunk):
+    monkeypatch.setattr(jsonscan, "CHUNK_BYTES", chunk)
+    path = tmp_path / "f.json"
+    path.write_text(json.dumps({"before": 1, "list": elements, "after": [[2], 3]}, indent=indent))
+    (found,) = [
+        {key: list(document.elements()) if key == "list" else document.value() for key in document}
+        for document in jsonscan.documents(path)
+    ]
+    assert found == {"before": 1, "list": elements, "after": [[2], 3]}

@@ -140,3 +140,31 @@ def test_runs_that_give_no_row(fixtures, save, changes, says):
     result = {**lines(fixtures / "sglang.jsonl")[0], **changes}
     with pytest.raises(DataError, match=says):
         ingest([save(result)], HARDWARE)
+
+
+@pytest.mark.parametrize(
+    ("reported", "share"),
+    [
+        ({"total_cached_tokens": 300, "total_prompt_tokens": 1200}, 0.25),
+        ({"cache_hit_rate": 0.5}, 0.5),
+        ({"total_cached_tokens": 0, "total_prompt_tokens": 1200}, 0.0),
+    ],
+)
+def test_prefix_cache_hits_are_a_share_of_the_prompt(fixtures, tmp_path, reported, share):
+    path = tmp_path / "cached.jsonl"
+    path.write_text(json.dumps(lines(fixtures / "sglang.jsonl")[0] | reported))
+    row = ingest([path], HARDWARE).table.iloc[0]
+    assert row["cached_prompt_tokens"] == pytest.approx(share * row["prompt_tokens"])
+
+
+@pytest.mark.parametrize(
+    "reported", [{}, {"cache_hit_rate": None, "total_cached_tokens": None}, {"cache_hit_rate": 1.5}]
+)
+def test_without_a_share_nothing_is_said_of_the_cache(fixtures, tmp_path, reported):
+    path = tmp_path / "uncached.jsonl"
+    path.write_text(json.dumps(lines(fixtures / "sglang.jsonl")[0] | reported))
+    report = ingest([path], HARDWARE)
+    assert "cached_prompt_tokens" not in report.table
+    assert any("hit rate" in note for note in report.notes) == (
+        "cache_hit_rate" in reported and bool(reported["cache_hit_rate"])
+    )
