@@ -45,8 +45,9 @@ NOT_CONVERGED = 3
     show_default=True,
     help="Expert-weight term.",
 )
+@click.option("--table", is_flag=True, help="Print also every source by hardware, and all stage costs.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def fit(family, data, models, output, draws, tune, chains, cores, seed, target_accept, moe, as_json):
+def fit(family, data, models, output, draws, tune, chains, cores, seed, target_accept, moe, table, as_json):
     """Fit a family's measurements and save the posterior.
 
     \b
@@ -77,5 +78,8 @@ def fit(family, data, models, output, draws, tune, chains, cores, seed, target_a
         )
         save_posterior(result.posterior, target)
     summary = fit_report(result, target)
-    click.echo(json.dumps(summary.to_dict(), indent=1) if as_json else str(summary))
+    if as_json:
+        click.echo(json.dumps(summary.to_dict(), indent=1))
+    else:
+        summary.print(table)
     return 0 if result.gate.passed else NOT_CONVERGED

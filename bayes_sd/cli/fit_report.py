@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from bayes_sd.cli.page import Page
+
 if TYPE_CHECKING:
     from bayes_sd.sample.fit import FitResult
 
 CI = 0.9
+MOST_SOURCES = 10
+"""Sources that the page shows unless it is asked for all."""
 THIN = 8
 """Every eighth draw tells fit error and coverage well enough."""
 
@@ -28,15 +31,21 @@ class FitReport:
     stages : DataFrame
         Stage costs per deployment: median and 90 % interval, ms (prefill per 1,000 prompt tokens; verify step at no
         load; what one more request adds to it at the typical context).
-    accuracy : DataFrame
-        Fit error and coverage per source and hardware.
-    rules, gate, family, n : what was left out, convergence, family, observations
+    accuracy, by_source : DataFrame
+        Fit error and coverage per source and hardware, and per source.
+    rules : list of str
+        What each rule that had something to do left out, filled or changed.
+    rows : (int, int)
+        Rows read, and rows that the rules kept.
+    gate, family, n : convergence, family, observations
     """
 
     path: Path
     stages: pd.DataFrame
     accuracy: pd.DataFrame
-    rules: str
+    by_source: pd.DataFrame
+    rules: list[str]
+    rows: tuple[int, int]
     gate: dict[str, Any]
     family: str
     n: int
@@ -52,28 +61,52 @@ class FitReport:
             "stages": self.stages.to_dict(orient="records"),
         }
 
-    def __str__(self) -> str:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
+    def print(self, whole: bool = False) -> None:
+        """Print the verdict, what was used, and how well it fits.
 
-        text = io.StringIO()
-        console = Console(file=text, width=118, force_terminal=False)
-        for title, frame in (
-            ("Stage costs in ms, median [90 % interval]", self.stages),
-            ("Fit error by source (predictions of the rows that were fitted)", self.accuracy),
-        ):
-            table = Table(title=title, box=box.SIMPLE, title_justify="left")
-            for name in frame.columns:
-                table.add_column(
-                    name, justify="left" if frame[name].dtype.kind not in "fi" else "right", overflow="fold"
-                )
-            for row in frame.itertuples(index=False):
-                table.add_row(*[f"{v:.1f}" if isinstance(v, float) else str(v) for v in row])
-            console.print(table)
-        console.print(self.rules, highlight=False, markup=False, soft_wrap=True)
-        console.print(self._verdict(), highlight=False, markup=False, soft_wrap=True)
-        return text.getvalue().rstrip()
+        Parameters
+        ----------
+        whole : bool
+            Also every source by hardware, and the stage costs of every deployment.
+        """
+        page = Page(explain=whole)
+        page.answer(self._verdict())
+        page.say(self._used())
+        page.table(
+            f"Predictions of the rows that were fitted: error and share in the {CI:.0%} interval, %",
+            (
+                "source",
+                *(["hardware"] if whole else []),
+                "speculating",
+                "rows",
+                "error %",
+                "bias %",
+                "inside %",
+            ),
+            [_cells(row, whole) for row in self._accuracy(whole)],
+            left=3 if whole else 2,
+        )
+        hidden = 0 if whole else self.by_source["source"].nunique() - MOST_SOURCES
+        if hidden > 0:
+            page.lines(f"{hidden} sources with fewer rows, and each by hardware: --table.")
+        page.notes("Rules", self.rules)
+        if whole:
+            head = ("deployment", *self.stages.columns[1:])
+            page.table(
+                "Stage costs in ms, median [90 % interval]", head, self.stages.astype(str).to_numpy(), left=1
+            )
+        page.print()
+
+    def _accuracy(self, whole: bool) -> list[dict[Any, Any]]:
+        if whole:
+            return self.accuracy.to_dict(orient="records")
+        largest = self.by_source.groupby("source")["rows"].sum().nlargest(MOST_SOURCES).index
+        return self.by_source[self.by_source["source"].isin(largest)].to_dict(orient="records")
+
+    def _used(self) -> str:
+        read, kept = self.rows
+        same = f", {self.n:,} after repeats of a measurement were averaged" if self.n != kept else ""
+        return f"{read:,} rows read, {kept:,} used by the rules below{same}; {len(self.stages)} deployments."
 
     def _verdict(self) -> str:
         gate = self.gate
@@ -89,6 +122,11 @@ class FitReport:
         )
 
 
+def _cells(row: dict[Any, Any], whole: bool) -> list[str]:
+    first = [row["source"], *([row["hardware"]] if whole else []), row["speculating"], str(row["rows"])]
+    return [*first, *(f"{row[name]:.1f}" for name in ("median_error", "bias")), f"{row['coverage']:.0f}"]
+
+
 def fit_report(result: FitResult, path: Path) -> FitReport:
     """Summarise a fit.
 
@@ -102,12 +140,15 @@ def fit_report(result: FitResult, path: Path) -> FitReport:
     -------
     FitReport
     """
-    posterior = result.posterior
+    posterior, report = result.posterior, result.report
+    errors = fitted_errors(posterior)
     return FitReport(
         path=path,
         stages=stage_costs(posterior),
-        accuracy=fit_accuracy(posterior),
-        rules=str(result.report),
+        accuracy=by_group(errors, ["source", "hardware", "speculating"]),
+        by_source=by_group(errors, ["source", "speculating"]),
+        rules=[" ".join(line.split()) for line in str(report).splitlines()[1:]],
+        rows=(report.total, report.kept),
         gate=posterior.about["gate"],
         family=posterior.about["family"],
         n=posterior.about["n_observations"],
@@ -170,6 +211,11 @@ def fit_accuracy(posterior) -> pd.DataFrame:
         Per source, hardware and speculation: rows, median and mean absolute error and bias [%], coverage [%] of the
         90 % predictive interval.
     """
+    return by_group(fitted_errors(posterior), ["source", "hardware", "speculating"])
+
+
+def fitted_errors(posterior) -> pd.DataFrame:
+    """Give each fitted row's ``source, hardware, speculating``, ``error`` [%] and ``inside`` [%: 0 or 100]."""
     from bayes_sd.forecast.latency import predict
 
     observed = posterior.observed
@@ -179,7 +225,7 @@ def fit_accuracy(posterior) -> pd.DataFrame:
     low, high = np.quantile(
         prediction.measured_s, [(1 - CI) / 2, (1 + CI) / 2], axis=0, method="inverted_cdf"
     )
-    frame = pd.DataFrame(
+    return pd.DataFrame(
         {
             "source": observed["source"],
             "hardware": observed["hardware"],
@@ -188,12 +234,19 @@ def fit_accuracy(posterior) -> pd.DataFrame:
             "inside": 100.0 * ((low <= truth) & (truth <= high)),
         }
     )
-    groups = frame.groupby(["source", "hardware", "speculating"], sort=False)
-    return groups.agg(
-        rows=("error", "size"),
-        median_error=("error", lambda e: float(e.abs().median())),
-        # Where the median draw has no steady state there is no error to average.
-        mean_error=("error", lambda e: float(e[np.isfinite(e)].abs().mean())),
-        bias=("error", "median"),
-        coverage=("inside", "mean"),
-    ).reset_index()
+
+
+def by_group(errors: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    """Summarise the errors of groups of rows; columns as :func:`fit_accuracy` gives them."""
+    return (
+        errors.groupby(by, sort=False)
+        .agg(
+            rows=("error", "size"),
+            median_error=("error", lambda e: float(e.abs().median())),
+            # Where the median draw has no steady state there is no error to average.
+            mean_error=("error", lambda e: float(e[np.isfinite(e)].abs().mean())),
+            bias=("error", "median"),
+            coverage=("inside", "mean"),
+        )
+        .reset_index()
+    )

@@ -13,6 +13,7 @@ from bayes_sd.sample.chains import run_chains
 from bayes_sd.sample.pilot import find_frame
 from bayes_sd.sample.settings import TARGET, TARGET_WITH_EXPERTS
 from bayes_sd.sample.target import make_target
+from bayes_sd.sample.told import Told
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,7 +42,7 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     spec : ModelSpec
     settings : SamplerSettings
     progress : bool
-        Show a progress bar.
+        Tell each stage on the error stream, and show a bar on a terminal.
 
     Returns
     -------
@@ -53,6 +54,9 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     KeyboardInterrupt
         If interrupted; nothing is returned then.
     """
+    tell = Told(progress)
+    rows = len(design.rows["load"])
+    tell(f"compiling the model of {rows:,} rows: seconds, or some minutes if this machine never did")
     target = make_target(model_inputs(design, spec))
     if settings.target_accept is None:
         bends = (design.deployment_sparse >= 0).any()
@@ -61,7 +65,10 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
         settings = replace(settings, thin=THIN_LARGE if target.size > LARGE else THIN)
     # Linear algebra on several threads adds up in another order, and the search for a mode goes another way then.
     with threadpool_limits(limits=1):
+        tell(f"looking for the posterior of {target.size:,} unknowns")
         frame = find_frame(target, settings)
+        each = settings.tune + settings.draws * (settings.thin or 1)
+        tell(f"sampling {settings.chains} chains of {each:,} iterations")
         stats, drawn = run_chains(target, frame, settings, progress)
     return _named(target, drawn, stats)
 
