@@ -81,7 +81,7 @@ def coordinate_facts(design: Design, spec: ModelSpec, knots: np.ndarray) -> Valu
         "typical_log_output": output,
         "typical_log_context": context,
         "typical_log_attention": np.log(design.levels.roofline["attention_share"]) + prompt,
-        "summed": np.bincount(rows["deployment"], minlength=n) >= FEW_ROWS,
+        "summed": _summed(rows, n),
         # Curves that no row sees are their priors, which are round as they are.
         "kernel_centred": centred,
         "n_centred": float(centred.sum()),
@@ -116,6 +116,16 @@ def _pair_facts(design: Design, spec: ModelSpec) -> Values:
         "pair_profile": extended_profile(profile, positions),
         "pair_positions": counted_positions(np.floor(length), positions),
     }
+
+
+def _summed(rows: dict[str, np.ndarray], n: int) -> np.ndarray:
+    """Flag the deployments whose rows inform a total slope in load, shape (deployment,).
+
+    Those of two pools don't: there a prompt does not hold up decoding, whose slope is told by itself and the prefill's hardly.
+    """
+    counts = np.bincount(rows["deployment"], minlength=n)
+    pooled = np.bincount(rows["deployment"], weights=rows["pools"], minlength=n)
+    return (counts >= FEW_ROWS) & (pooled == 0)
 
 
 def _typical(rows: dict[str, np.ndarray], n: int) -> np.ndarray:
