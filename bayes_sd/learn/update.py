@@ -190,7 +190,8 @@ def _refit(
     n = len(wider.added.design.frame)
     why = f"k-hat is {plain.k_hat:.2f} by weights and {weights.k_hat:.2f} by moment matching"
     if weights.reliable:
-        why = f"only {weights.effective * earlier:.0f} draws would count, after earlier updates too"
+        past = ", after earlier updates too" if earlier < 1.0 else " after moment matching"
+        why = f"only {weights.effective * earlier:.0f} draws would count{past}"
     told = f"; {far} of the {n} new rows contradict what it expected" if far > n / 2 else ""
     return (
         f"the new rows move this posterior too far for an update ({why}){told}. Nothing was changed: fit again with all "
