@@ -6,6 +6,7 @@ numbers of ten thousand digits is refused in one message. Readers of single form
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
@@ -34,6 +35,8 @@ MOST_COLUMNS = 1000
 """Of a CSV table: the schema has some 50."""
 MOST_FIELD = MIB
 """Characters of a CSV cell."""
+BLOCK = 64 << 10
+"""Bytes of a stream that are taken at once."""
 SILENCE_S = 10.0
 """Longest wait for a pipe to say something more."""
 
@@ -355,6 +358,49 @@ def bounded_lines(stream: Any, where: str, error: Raises = DataError) -> Iterato
         if not line:
             return
         yield line
+
+
+def line_blocks(stream: Any, where: str, error: Raises = DataError) -> Iterator[list[str]]:
+    """Give the lines of a stream of text as they arrive, those together that are there already.
+
+    Parameters
+    ----------
+    stream : text file, or iterable of str
+        A line by itself where it is no file.
+    where : str
+        Name of the stream, for the message.
+    error : type of BayesSdError
+
+    Yields
+    ------
+    list of str
+
+    Raises
+    ------
+    BayesSdError
+        As :func:`bounded_lines`.
+    """
+    source: Any = getattr(stream, "buffer", None)
+    if source is None or not hasattr(source, "read1"):
+        for line in bounded_lines(stream, where, error):
+            yield [line]
+        return
+    decoder, rest, number = codecs.getincrementaldecoder("utf-8-sig")(), "", 0
+    more = True
+    while more:
+        found = source.read1(BLOCK)
+        more = bool(found)
+        try:
+            *lines, rest = (rest + decoder.decode(found, final=not more)).split("\n")
+        except UnicodeDecodeError as reason:
+            raise error(f"{where}, after line {number}: not UTF-8 text") from reason
+        if not more and rest:
+            lines.append(rest)
+        if max(map(len, (rest, *lines))) > MOST_FIELD:
+            raise error(f"{where}, after line {number}: longer than {MOST_FIELD:,} characters; is it text?")
+        number += len(lines)
+        if lines:
+            yield lines
 
 
 def _of_bounded_length(lines: Iterator[str], path: Path, error: Raises) -> Iterator[str]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.bands_files import named_figures, print_bands, write_bands
+from bayes_sd.cli.bands_files import named_figures, write_bands
+from bayes_sd.cli.bands_page import print_bands
 from bayes_sd.cli.condition import trace_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
@@ -15,7 +16,7 @@ from bayes_sd.measurements import read_conditions
 @click.command()
 @trace_options
 @click.option(
-    "--match",
+    "--deployment",
     metavar="WORDS",
     help="Measured configurations whose name has all of these words.  [default: the speculating deployment with the most rows]",
 )
@@ -43,22 +44,23 @@ from bayes_sd.measurements import read_conditions
     help="Probability of the bands.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--explain", is_flag=True, help="Print all configurations, with more loads of each.")
 def bands(
-    trace, match, listing, conditions, output, figure, collapse_figure, stages_figure, ci, models, seed,
-    accept_unconverged, as_json,
+    trace, deployment, listing, conditions, output, figure, collapse_figure, stages_figure, ci, models, seed,
+    accept_unconverged, as_json, explain,
 ):  # fmt: skip
     """Draw latency over load: bands, measured points, collapse, and where the time goes.
 
     \b
-    Example:  uv run bayes_sd bands traces/llama.nc --match "eagle3 humaneval" --output bands/
+    Example:  uv run bayes_sd bands traces/llama.nc --deployment "eagle3 humaneval" --output bands/
     """
     from bayes_sd.decide.bands import latency_bands, thinned
     from bayes_sd.decide.collapse import collapse
     from bayes_sd.decide.configurations import configurations_of, measured_configurations, select
 
-    if match is not None and conditions is not None:
+    if deployment is not None and conditions is not None:
         raise ConditionError(
-            "--match selects measured configurations and --conditions gives others: keep one"
+            "--deployment selects measured configurations and --conditions gives others: keep one"
         )
     files = named_figures(figure, collapse_figure, stages_figure)
     posterior, cards = open_trace(trace, models, accept_unconverged)
@@ -70,8 +72,8 @@ def bands(
         if listing:
             click.echo("\n".join(f"{c.name} ({len(c.rows)} rows)" for c in configurations))
             return
-        configurations = select(configurations, match)
+        configurations = select(configurations, deployment)
     results = [latency_bands(posterior, c, cards, ci=ci, seed=seed) for c in configurations]
     measured = collapse(posterior, configurations, cards, ci, seed) if conditions is None else None
     written = write_bands(results, measured, output, files)
-    print_bands(results, written, as_json)
+    print_bands(results, written, as_json, explain)

@@ -1,22 +1,42 @@
 """``monitor``: live numbers against the posterior predictive."""
 
+from __future__ import annotations
+
 import sys
 from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+from threadpoolctl import threadpool_limits
 
 from bayes_sd.cli.condition import condition_options, trace_options
-from bayes_sd.cli.monitor_lines import closing, heading, json_line, line
+from bayes_sd.cli.monitor_lines import CELLS, HEADS, Seen, cells, json_line, line, watched, worth
 from bayes_sd.cli.numbers import PROBABILITY, SECONDS
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.decide.windows import read_windows, window_of
-from bayes_sd.measurements.readers.server_metrics import windows_between
+from bayes_sd.decide.contradictions import contradictions, impossible
+from bayes_sd.decide.windows import Window, read_blocks, window_of
+from bayes_sd.errors import ConditionError, DataError
+from bayes_sd.measure.poll import is_address, metrics_address, poll
+from bayes_sd.measurements.readers.server_metrics import Scrape, read_scrape, window_between, windows_between
 from bayes_sd.plots.style import check_figure_path, save_figure
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayes_sd.decide.verdict import Verdict
+
 ALARM = 4
-MOST_DRAWN = 10_000
-"""Windows that a figure shows at most: the last ones."""
+MOST_KEPT = 10_000
+"""Windows that a figure and a file show at most: the last ones."""
+MOST_SHOWN = 15
+"""Windows in the table of a page: the last ones; --json and --output have more."""
+POLLED_EVERY_S = 15.0
+
+Blocks = Iterator[tuple[list[Window], Scrape | None]]
+"""Windows that came together, and what the server says of itself, where it does."""
 
 
 @click.command()
@@ -25,16 +45,17 @@ MOST_DRAWN = 10_000
 @click.option(
     "--metrics",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="Text of a vLLM server's /metrics; repeat for later scrapes: a window between each two.  [default: rows on "
-    "standard input]",
+    metavar="FILE|URL",
+    help="Text of a vLLM server's /metrics; repeat for later scrapes: a window between each two. Or the server's address, which "
+    "is asked every --interval.  [default: rows on standard input]",
 )
 @click.option(
     "--interval",
     type=SECONDS,
     metavar="SECONDS",
-    help="From scrape to scrape.  [default: the files' times]",
+    help="From scrape to scrape.  [default: the files' times; 15 s for an address]",
 )
+@click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Windows to see.  [default: all]")
 @click.option(
     "--false-alarm-rate",
     default=0.01,
@@ -49,10 +70,11 @@ MOST_DRAWN = 10_000
     help="Spread of single requests' latencies over their mean.  [default: 0.5; 0.15 where windows state output lengths]",
 )
 @click.option("--figure", type=click.Path(path_type=Path), help="Windows and p-values: FILE.png or FILE.svg.")
+@click.option("--output", type=click.Path(path_type=Path), help="The last windows: FILE.csv, .json or .nc.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a window.")
 def monitor(
-    trace, models, seed, accept_unconverged, asked, metrics, interval, false_alarm_rate, windows, request_cv, figure,
-    as_json,
+    trace, models, seed, accept_unconverged, asked, metrics, interval, stop_after, false_alarm_rate, windows, request_cv,
+    figure, output, as_json,
 ):  # fmt: skip
     """Say of live windows whether they are what the posterior predicts, and what would explain a drift.
 
@@ -61,35 +83,137 @@ def monitor(
 
     \b
     Examples: uv run bayes_sd monitor traces/llama.nc --metrics before.prom --metrics after.prom --interval 60
+              uv run bayes_sd monitor traces/llama.nc --metrics http://127.0.0.1:8000/metrics --interval 30
               tail -f windows.csv | uv run bayes_sd monitor traces/llama.nc --workload humaneval
     """
     from bayes_sd.condition import base_condition
     from bayes_sd.decide.monitor import Monitor
-    from bayes_sd.decide.verdict import Verdict, to_dataset
+    from bayes_sd.decide.tables import check_format
 
     if figure is not None:
         check_figure_path(figure)
+    check_format(output)
     # Before the posterior is read, so that a wrong file is told at once.
-    scraped, note = windows_between(metrics, interval) if metrics else ([], "")
+    blocks, note, whole = _source(metrics, interval)
     posterior, cards = open_trace(trace, models, accept_unconverged)
     condition, words = base_condition(posterior, cards, asked, load_kind="concurrency")
     watch = Monitor(posterior, condition, cards, false_alarm_rate, windows, request_cv, seed)
-    stream = (window_of(w, str(f)) for w, f in zip(scraped, metrics[-len(scraped) :], strict=True))
-    found = stream if metrics else read_windows(sys.stdin)
+    about = watched(condition, [*words, *([note] if note else [])], watch)
+    seen = Seen()
+    kept: deque[Verdict] = deque(maxlen=MOST_KEPT if figure is not None or output is not None else 1)
+    streamed = not as_json and not whole
+    if streamed:
+        click.echo("\n".join([*about, HEADS]))
+    with threadpool_limits(limits=1):
+        for verdicts, told in _judged(watch, _first(blocks, stop_after), condition, cards, seen):
+            kept.extend(verdicts)
+            if as_json:
+                click.echo("\n".join(json_line(v, told) for v in verdicts))
+            elif streamed:
+                click.echo(
+                    "\n".join([line(v) for v in verdicts] + [f"       other server: {w}" for w in told])
+                )
     if not as_json:
-        click.echo(heading(condition, [*words, *([note] if note else [])], watch))
-    # A stream may last for ever: only what a figure can show is kept.
-    verdicts: deque[Verdict] = deque(maxlen=MOST_DRAWN if figure is not None else 1)
-    first_alarm = None
-    for window in found:
-        verdict = watch.see(window)
-        verdicts.append(verdict)
-        first_alarm = first_alarm or (verdict if verdict.alarm else None)
-        click.echo(json_line(verdict) if as_json else line(verdict))
-    if not as_json:
-        click.echo(closing(verdicts[-1].number, first_alarm, false_alarm_rate, windows))
+        _say(seen, worth(false_alarm_rate, windows), about if whole else None, verdicts)
+    _write(list(kept), seen, figure, output)
+    return ALARM if seen.alarm is not None else 0
+
+
+def _source(metrics: Sequence[str], interval: float | None) -> tuple[Blocks, str, bool]:
+    """Give windows, how their lengths were found, and whether all of them are there already."""
+    addresses = [m for m in metrics if is_address(m)]
+    if not metrics:
+        return ((block, None) for block in read_blocks(sys.stdin)), "", False
+    if not addresses:
+        files = [Path(m) for m in metrics]
+        found, note = windows_between(files, interval)
+        names = files[-len(found) :]
+        block = [window_of(w, str(f)) for w, f in zip(found, names, strict=True)]
+        return iter([(block, read_scrape(files[-1]))]), note, True
+    if len(metrics) > 1:
+        raise ConditionError("--metrics names an address and something more: keep the address by itself")
+    every = interval or POLLED_EVERY_S
+    return _polled(metrics_address(addresses[0]), every), f"One window every {every:g} s.", False
+
+
+def _polled(address: str, every: float) -> Blocks:
+    """Give a window from scrape to scrape; what went wrong in between is told and left behind."""
+    before: tuple[float, Scrape] | None = None
+    for now, found in poll(address, every):
+        if isinstance(found, str):
+            click.echo(f"note: {found}", err=True)
+            continue
+        if before is not None:
+            try:
+                yield [window_of(window_between(before[1], found, now - before[0]), address)], found
+            except DataError as error:
+                click.echo(f"note: {error}", err=True)
+        before = now, found
+
+
+def _first(blocks: Blocks, most: int | None) -> Blocks:
+    """Give blocks until so many windows were given."""
+    for block, scrape in blocks:
+        part = block if most is None else block[:most]
+        yield part, scrape
+        if most is not None:
+            most -= len(part)
+            if most <= 0:
+                return
+
+
+def _judged(
+    watch: Any, blocks: Blocks, condition: Any, cards: Any, seen: Seen
+) -> Iterator[tuple[list[Verdict], list[str]]]:
+    """Give the verdicts of each block, and what is new in it about the server being another one."""
+    for block, scrape in blocks:
+        verdicts = watch.see_all(block)
+        for verdict in verdicts:
+            seen.add(verdict)
+        said = contradictions(condition, scrape, cards) if scrape is not None else []
+        if not seen.contradicts:
+            said += list(islice(filter(None, (impossible(w, watch.k) for w in block)), 1))
+        fresh = [words for words in said if words not in seen.contradicts]
+        seen.contradicts += fresh
+        yield verdicts, fresh
+
+
+def _say(seen: Seen, caveat: str, about: list[str] | None, verdicts: list[Verdict]) -> None:
+    """Print the verdict: before everything where all windows were there already, else at the end."""
+    from bayes_sd.cli.page import Page
+
+    page = Page()
+    page.answer(*seen.sentences())
+    if about is not None:
+        page.gap()
+        page.lines(*about)
+        last = verdicts[-MOST_SHOWN:]
+        title = f"The last {len(last)} of {len(verdicts)} windows" if len(last) < len(verdicts) else "Windows"
+        page.table(title, CELLS, [cells(v) for v in last])
+    page.notes("Mind:", [caveat])
+    page.print()
+
+
+def _write(kept: list[Verdict], seen: Seen, figure: Path | None, output: Path | None) -> None:
+    if figure is None and output is None:
+        return
+    from bayes_sd.decide.tables import write_result
+    from bayes_sd.decide.verdict import to_dataset
+
+    result = to_dataset(kept)
     if figure is not None:
         from bayes_sd.plots.monitor import plot_monitor
 
-        save_figure(plot_monitor(to_dataset(list(verdicts))), figure)
-    return ALARM if verdicts[-1].alarm else 0
+        save_figure(plot_monitor(result), figure)
+    if output is not None:
+        summary = {"answer": seen.sentences(), "alarm": seen.alarm is not None}
+        write_result(output, result, _table(result), summary, "windows")
+
+
+def _table(result: xr.Dataset) -> Any:
+    """Give windows as a table, one row each, a column for each number of each signal."""
+    plain = result.drop_dims("signal").to_dataframe().reset_index()
+    for name in ("score", "signal_p_value", "reached"):
+        for signal in result["signal"].to_numpy():
+            plain[f"{signal}_{name.removeprefix('signal_')}"] = result[name].sel(signal=signal).to_numpy()
+    return plain

@@ -32,7 +32,6 @@ SHOWN = 10
 )
 @click.option(
     "--output",
-    required=True,
     type=click.Path(path_type=Path),
     help="CSV to write: the conditions, then predictions.",
 )
@@ -53,7 +52,11 @@ SHOWN = 10
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
 @click.option("--seed", default=0, show_default=True, type=SEED, help="For what was never measured.")
 @click.option("--accept-unconverged", is_flag=True, help="Use a fit that did not pass its convergence gate.")
-def predict(trace, conditions, output, ci, on_error, models, seed, accept_unconverged):
+@click.option("--json", "as_json", is_flag=True, help="Print conditions and predictions as JSON.")
+@click.option("--explain", is_flag=True, help="Print all conditions, and say what the numbers mean.")
+def predict(
+    trace, conditions, output, ci, on_error, models, seed, accept_unconverged, as_json, explain
+):  # fmt: skip
     """Predict latency for a table of conditions: its mean, and the 50th, 95th and 99th percentile of requests.
 
     Lengths, draft length, drafter, precision and engine may be blank: they are drawn from what the trace or published recipes
@@ -63,6 +66,10 @@ def predict(trace, conditions, output, ci, on_error, models, seed, accept_unconv
     \b
     Example:  uv run bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
     """
+    import json
+
+    from bayes_sd.cli.predict_page import print_predict
+    from bayes_sd.decide.tables import records
     from bayes_sd.forecast.answerable import answerable
     from bayes_sd.forecast.blocks import predict_summary
 
@@ -79,11 +86,17 @@ def predict(trace, conditions, output, ci, on_error, models, seed, accept_unconv
             raise ConditionError(f"{conditions}: no row can be answered: {left[0].why}")
         frame = kept
     lines = list(frame["row"])
-    table = predict_summary(posterior, frame, cards, seed, ci)
+    table = answered = predict_summary(posterior, frame, cards, seed, ci)
     if left is not None:
-        table = _with_left(table, lines, left)
-    write_csv(table, output)
-    _tell_answers(output, table, ci, left)
+        table = _with_left(answered, lines, left)
+    if output is not None:
+        write_csv(table, output)
+    if as_json:
+        click.echo(json.dumps({"ci": ci, "conditions": records(table)}, indent=1))
+        return
+    print_predict(answered, ci, len(left or ()), explain)
+    if output is not None:
+        click.echo(f"wrote {output}")
 
 
 def _with_left(table: pd.DataFrame, lines: list[int], left: list[Left]) -> pd.DataFrame:
@@ -107,15 +120,3 @@ def _tell_left(left: list[Left], rows: int) -> None:
         click.echo(f"  row {first[why]}{others}: {why}", err=True)
     if len(counts) > SHOWN:
         click.echo(f"  and {len(counts) - SHOWN} other reasons, in the column left_out", err=True)
-
-
-def _tell_answers(output: Path, table: pd.DataFrame, ci: float, left: list[Left] | None) -> None:
-    answered = table if left is None else table[table["left_out"] == ""]
-    new = int((answered["extrapolates"] != "").sum())
-    unstable = int((~answered["stable"].astype(bool)).sum())
-    assumed = int((answered["assumed"] != "").sum())
-    rest = "" if left is None else f", {len(left)} left out"
-    click.echo(
-        f"{output}: {len(answered)} conditions, {ci:.0%} intervals; {new} extrapolate, {unstable} past saturation, "
-        f"{assumed} with something assumed{rest}"
-    )

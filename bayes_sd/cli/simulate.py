@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bayes_sd.measurements.readers import write_table
 from bayes_sd.measurements.schema import MOST_REQUESTS
 
 NUMBER, WHOLE = float, int
+DEFAULT_CLIENTS = (1.0, 8.0, 64.0)
 
 
 class Numbers(click.ParamType):
@@ -71,9 +73,12 @@ def _server_options(command):
 
 @click.command(name="simulate")
 @click.argument("server_file", required=False, type=click.Path(path_type=Path), metavar="[SERVER.toml]")
-@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="CSV table to write.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="CSV table to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 @click.option("--requests", type=click.Path(path_type=Path), help="CSV of the single requests, too.")
-@click.option("--concurrency", type=Numbers(), help="Closed loops: numbers of clients, as 1,8,64.")
+@click.option(
+    "--concurrency", type=Numbers(), help="Closed loops: numbers of clients.  [default: 1,8,64 unless --rate]"
+)
 @click.option("--rate", type=Numbers(), help="Open loops: requests/s, as 0.5,1,2.")
 @click.option("--arrivals", type=click.Choice(["poisson", "even"]), default="poisson", show_default=True)
 @click.option(
@@ -89,7 +94,8 @@ def _server_options(command):
 @_server_options
 def simulate(
     server_file: Path | None,
-    output: Path,
+    output: Path | None,
+    as_json: bool,
     requests: Path | None,
     concurrency: tuple[float, ...] | None,
     rate: tuple[float, ...] | None,
@@ -113,34 +119,60 @@ def simulate(
     for path in (output, requests):
         if path is not None and server_file is not None and path.resolve() == server_file.resolve():
             raise OutputError(f"cannot write {path}: it is the server's file; name another")
-    if requests is not None and requests.resolve() == output.resolve():
+    if requests is not None and output is not None and requests.resolve() == output.resolve():
         raise OutputError(f"cannot write {requests}: the table goes there; name another")
     server = read_server(server_file, _tables(options) | {"labels": _pairs(labels)})
+    if concurrency is None and rate is None:
+        concurrency = DEFAULT_CLIENTS
     loads = [LoadSpec("closed", clients, n_requests) for clients in concurrency or ()]
     protocol: Any = arrivals
     loads += [LoadSpec(protocol, value, n_requests) for value in rate or ()]
-    if not loads:
-        raise ConditionError("no load to simulate: give --concurrency or --rate")
     results = simulate_ladder(server, loads, seed)
-    write_table(measurement_table(results), output)
+    table = measurement_table(results)
+    if output is not None:
+        write_table(table, output)
     if requests is not None:
         write_requests(results, requests)
-    click.echo(f"{output}: {len(results)} row{'' if len(results) == 1 else 's'}")
-    for result in results:
-        click.echo(_line(result))
+    if as_json:
+        click.echo(table.to_json(orient="records", indent=1))
+        return
+    _print(results, n_requests)
+    for path in filter(None, (output, requests)):
+        click.echo(f"wrote {path}")
 
 
-def _line(result: Any) -> str:
-    row = result.row()
-    kind = "clients" if result.load.clients else "requests/s"
-    text = (
-        f"  {result.load.value:g} {kind}: mean {row['mean_e2e_s']:.4g} s "
-        f"(Monte Carlo error {result.mean_latency_error_s:.1g}), p95 {row['p95_e2e_s']:.4g} s, "
-        f"{row['mean_running']:.3g} running"
+def _print(results: Sequence[Any], n_requests: int) -> None:
+    """Print what was simulated: how far the server holds, a row a load, and how sure the means are."""
+    from bayes_sd.cli.forms import digits, load
+    from bayes_sd.cli.page import Page
+
+    page = Page()
+    saturated = [r for r in results if r.saturated]
+    rows = [(r, r.row()) for r in results]
+    low, high = (digits(f(row["mean_e2e_s"] for _, row in rows)) for f in (min, max))
+    words = f"Mean latency from {low} to {high} s over {len(results)} load{'' if len(results) == 1 else 's'}."
+    if saturated:
+        names = ", ".join(load(r.load.value) for r in saturated)
+        words += f" SATURATED at {names} requests/s: latency has no steady state there."
+    page.answer(words)
+    cells = [
+        (
+            f"{load(r.load.value)} {'clients' if r.load.clients else 'req/s'}",
+            digits(row["mean_e2e_s"]),
+            f"{r.mean_latency_error_s:.1g}",
+            digits(row["p95_e2e_s"]),
+            digits(row["mean_running"]),
+            digits(row["achieved_rps"]),
+            "saturated" if r.saturated else "",
+        )
+        for r, row in rows
+    ]
+    heads = ("load", "mean, s", "± error", "p95, s", "running", "req/s done", "")
+    page.table(f"Simulated, {n_requests} requests at each load", heads, cells)
+    page.notes(
+        "Mind:", ["± error: Monte Carlo error of the mean; more requests (--n-requests) make it smaller."]
     )
-    if result.saturated:
-        text += f"; SATURATED: completes {row['achieved_rps']:.4g} requests/s, latency has no steady state"
-    return text
+    page.print()
 
 
 def _tables(options: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,9 @@ A one-sided cumulative sum over scores z_1, z_2, ... (Page 1954),
 finds a lasting shift soonest when SLACK is half its size. Under the predictive law the scores are independent standard
 normals, so the probability of any alarm in N windows is a number that the threshold h is chosen for, by the Markov chain
 of Brook and Evans (1972).
+
+One window that is far beyond anything needs no second one: a tenth of the false-alarm rate is spent on single scores, so that
+each chart also has a limit that a score by itself may exceed (a Shewhart chart beside Page's).
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from bayes_sd.errors import ConditionError
 SLACK = 0.5
 """Half the smallest shift that matters, in standard deviations of a window's score."""
 STATES = 160
+AT_ONCE = 0.1
+"""Share of the false-alarm rate that alarms by a single window may use."""
 
 
 def survival(threshold: float, windows: int, slack: float = SLACK) -> float:
@@ -77,22 +82,48 @@ def threshold_for(rate: float, windows: int, slack: float = SLACK) -> float:
     return float(brentq(lambda h: survival(h, windows, slack) - (1.0 - rate), 1e-3, 60.0, xtol=1e-4))
 
 
+def single_limit(rate: float, windows: int) -> float:
+    """Find the score that one of N good windows exceeds on one side with a given probability.
+
+    Parameters
+    ----------
+    rate : float
+    windows : int
+
+    Returns
+    -------
+    float
+        In standard deviations.
+    """
+    from scipy.special import ndtri
+
+    # log1p and expm1, since the rate of a window is tiny: 1 − (1 − rate)^(1/N).
+    return float(-ndtri(-np.expm1(np.log1p(-rate) / windows)))
+
+
 @dataclass
 class Chart:
-    """One-sided cumulative sums of one signal.
+    """One-sided cumulative sums of one signal, and a limit for single scores.
 
     Attributes
     ----------
     sides : tuple of int
         Directions watched: +1 for scores that rise, −1 for those that fall.
     threshold : float
+        Of the sums.
+    single : float
+        Of a score by itself.
     sums : dict of int to float
         Current sum per side.
+    reached : float
+        How far the last score brought it: sum or score over its limit, the largest; an alarm above 1.
     """
 
     sides: tuple[int, ...]
     threshold: float
+    single: float = np.inf
     sums: dict[int, float] = field(default_factory=dict)
+    reached: float = 0.0
 
     def add(self, score: float) -> int:
         """Take in a window's score.
@@ -105,12 +136,16 @@ class Chart:
         Returns
         -------
         int
-            The side on which the threshold is exceeded, 0 for none.
+            The side on which a limit is exceeded, 0 for none.
         """
+        self.reached, over = 0.0, 0
         for side in self.sides:
-            self.sums[side] = max(0.0, self.sums.get(side, 0.0) + side * score - SLACK)
-        over = [side for side in self.sides if self.sums[side] > self.threshold]
-        return max(over, key=lambda side: self.sums[side]) if over else 0
+            total = max(0.0, self.sums.get(side, 0.0) + side * score - SLACK)
+            self.sums[side] = total
+            reached = max(total / self.threshold, side * score / self.single)
+            if reached > self.reached:
+                self.reached, over = reached, side
+        return over if self.reached > 1.0 else 0
 
 
 def charts_for(sides: dict[str, tuple[int, ...]], rate: float, windows: int) -> dict[str, Chart]:
@@ -135,4 +170,6 @@ def charts_for(sides: dict[str, tuple[int, ...]], rate: float, windows: int) -> 
     """
     n = sum(len(s) for s in sides.values())
     each = 1.0 - (1.0 - rate) ** (1.0 / n) if 0.0 < rate < 1.0 else rate
-    return {name: Chart(s, threshold_for(each, windows)) for name, s in sides.items()}
+    threshold = threshold_for((1.0 - AT_ONCE) * each, windows)
+    single = single_limit(AT_ONCE * each, windows)
+    return {name: Chart(s, threshold, single) for name, s in sides.items()}

@@ -10,8 +10,9 @@ A window is split into signals that point at different stages:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,14 +20,11 @@ import numpy as np
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.alarm import Chart, charts_for
 from bayes_sd.decide.bands import thinned
-from bayes_sd.decide.learned import LearnedServer
-from bayes_sd.decide.verdict import SIDES, Verdict, drift_words, to_dataset
+from bayes_sd.decide.learned import LearnedServer, Placed
+from bayes_sd.decide.signals import SignalModel, Signals
+from bayes_sd.decide.verdict import SIDES, Verdict, drift_words, idle, to_dataset
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
-from bayes_sd.forecast.curves import curve
-from bayes_sd.forecast.stages import stage_latency_s
-from bayes_sd.latency.acceptance import alpha_iid_from_committed, expected_committed_iid
-from bayes_sd.model.term import sigmoid
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,21 +34,24 @@ if TYPE_CHECKING:
     from bayes_sd.decide.windows import Window
     from bayes_sd.posterior.posterior import Posterior
 
-Signal = tuple[float, np.ndarray, float]
-"""A signal of a window: its observed value, what each draw predicts, shape (draw,), and the noise of the observed one."""
-REQUEST_CV = 0.5
-"""Coefficient of variation of single requests' latencies where a window does not say their lengths."""
-KNOWN_LENGTH_CV = 0.15
-"""The same where a window states its lengths: what is left is where in a batch a request ran, and its acceptance by chance."""
-ACCEPTANCE_CV = 0.2
-"""Coefficient of variation of the accepted length from request to request: prompts differ."""
-ASSUMED_REQUESTS = 100.0
-"""Requests in a window that does not say how many."""
-QUEUE_SD = 0.03
-"""Least noise of the queue signal [log]."""
-EDGE = 1e-3
+IDLE = 0.05
+"""Requests running on average below which a window is not judged: nearly all of it was spent with none, and whether those that ran
+did so alone or all at once cannot be told from a mean."""
 UNLIKELY = 0.01
 DRAWS = 500
+TAIL = 0.05
+"""Below and above the interval that is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What one signal of a window came to, and the alarms that stood after it: signal to side."""
+
+    score: float
+    observed: float
+    expected: float
+    reached: float
+    alarm: dict[str, int]
 
 
 class Monitor:
@@ -92,17 +93,24 @@ class Monitor:
         self._conditions = resolve(
             as_conditions(condition, load_needed=False, posterior=posterior), small, cards
         )
-        self._predicted = costs_for(small, self._conditions, cards, seed)
-        self._rate, self._windows, self._cv = false_alarm_rate, windows, request_cv
         charts_for(SIDES, false_alarm_rate, windows)  # so that an impossible rate is refused at once
-        self.k = int(self._conditions.k[0])
-        rng = np.random.default_rng([seed, 13])
-        n, tails = small.n_draws, small.spec.priors["noise"]["tails"]
-        # A run deviates from the model as a whole, for as long as it lasts: so each draw gets one deviation.
-        self._run = rng.standard_t(tails, size=n) * self._predicted.noise[:, 0] + self._predicted.misfit[:, 0]
-        self._logit = self._acceptance_logit(rng.normal(size=n)) if self.k else np.zeros(n)
-        self._jitter = float(np.median(self._predicted.noise[:, 0]))
-        self._server = LearnedServer(n)
+        predicted = costs_for(small, self._conditions, cards, seed)
+        tails = small.spec.priors["noise"]["tails"]
+        self.model = SignalModel(predicted, self._conditions, tails, request_cv, seed)
+        self.k = self.model.k
+        self._luck = np.random.default_rng([seed, 17]).normal(size=small.n_draws)
+        self.restart(false_alarm_rate, windows)
+
+    def restart(self, false_alarm_rate: float, windows: int) -> None:
+        """Forget all windows.
+
+        Parameters
+        ----------
+        false_alarm_rate, windows
+            As on creation.
+        """
+        self._rate, self._windows = false_alarm_rate, windows
+        self._server = LearnedServer(len(self._luck))
         self._charts: dict[str, Chart] | None = None
         self._number = 0
         self._alarm: dict[str, int] = {}
@@ -112,12 +120,6 @@ class Monitor:
         """What was never measured about the condition, the load left out; empty if nothing."""
         words = [w for w in self._conditions.extrapolates[0].split("; ") if w and w != "load"]
         return "; ".join(words)
-
-    def _acceptance_logit(self, luck: np.ndarray) -> np.ndarray:
-        committed = self._predicted.committed[:, 0]
-        alpha = alpha_iid_from_committed(committed, np.full(len(committed), self.k))
-        alpha = np.clip(alpha, EDGE, 1 - EDGE)
-        return np.log(alpha) - np.log1p(-alpha) + self._predicted.committed_run_sd * luck
 
     def see(self, window: Window) -> Verdict:
         """Score the next window.
@@ -130,131 +132,141 @@ class Monitor:
         -------
         Verdict
         """
-        self._number += 1
-        signals = self._signals(window)
-        if self._charts is None:
-            self._charts = charts_for({name: SIDES[name] for name in signals}, self._rate, self._windows)
-        learn = not self._alarm
-        scores, expected = {}, {}
-        for name, (observed, draws, noise_sd) in signals.items():
-            scores[name], expected[name] = self._server.score(name, observed, draws, noise_sd, learn)
-            chart = self._charts.get(name)
-            side = chart.add(scores[name]) if chart else 0
-            if side:
-                self._alarm.setdefault(name, side)
-        _, draws, noise_sd = signals["steps"]
-        waiting = window.queue_s or 0.0
-        spread = draws + noise_sd * np.random.default_rng([self._number, 17]).normal(size=len(draws))
-        low, median, high = np.exp(np.quantile(spread, [0.05, 0.5, 0.95])) + waiting
-        p_values = {name: _two_sided(score) for name, score in scores.items()}
-        p_value = 1.0 - (1.0 - min(p_values.values())) ** len(p_values)
-        return Verdict(
-            number=self._number,
-            window=window,
-            batch=window.batch,
-            expected_s=float(median),
-            lower_s=float(low),
-            upper_s=float(high),
-            scores=scores,
-            p_values=p_values,
-            p_value=p_value,
-            alarm=bool(self._alarm),
-            drift=self._explain(window, signals, expected, scores, p_values),
-        )
+        return self.see_all([window])[0]
 
-    def _signals(self, window: Window) -> dict[str, Signal]:
-        """Observed value, prediction per draw and noise of each signal that the window has."""
-        requests = window.requests or ASSUMED_REQUESTS
-        signals = {}
-        logit, logit_sd = self._logit, 0.0
-        if self.k and window.accepted_len is not None:
-            observed, logit_sd = self._observed_logit(window.accepted_len, requests)
-            signals["acceptance"] = (observed, logit, logit_sd)
-        cv = self._cv
-        if cv is None:
-            cv = REQUEST_CV if window.output_tokens is None else KNOWN_LENGTH_CV
-        service = self.service_s(window)
-        running = window.latency_s - (window.queue_s or 0.0)
-        steps_sd = float(np.hypot(self._jitter, cv / np.sqrt(requests)))
-        signals["steps"] = (float(np.log(running)), np.log(service) + self._run, steps_sd)
-        if window.queue_s is not None and window.rate_rps is not None:
-            waits = self._waits(window.rate_rps)
-            sd = float(np.hypot(QUEUE_SD, np.median(waits) / np.sqrt(max(requests / 10.0, 1.0))))
-            signals["queue"] = (float(np.log(window.latency_s / running)), waits, sd)
-        return signals
-
-    def _observed_logit(self, accepted_len: float, requests: float) -> tuple[float, float]:
-        """Log odds of acceptance that an accepted length implies, and its sampling error."""
-        step = 0.01 * accepted_len
-        around = np.clip(accepted_len + np.array([-step, 0.0, step]), 1.0 + EDGE, self.k + 1.0 - EDGE)
-        alpha = np.clip(alpha_iid_from_committed(around, np.full(3, self.k)), EDGE, 1 - EDGE)
-        logit = np.log(alpha) - np.log1p(-alpha)
-        slope = (logit[2] - logit[0]) / max(around[2] - around[0], 1e-9)
-        return float(logit[1]), float(slope * accepted_len * ACCEPTANCE_CV / np.sqrt(requests))
-
-    def service_s(self, window: Window) -> np.ndarray:
-        """Compute the service latency at a window's batch size, accepted length and token lengths.
+    def see_all(self, windows: Sequence[Window]) -> list[Verdict]:
+        """Score the next windows, as :meth:`see` would one after the other, but faster.
 
         Parameters
         ----------
-        window : Window
+        windows : sequence of Window
 
         Returns
         -------
-        array, shape (draw,)
-            Seconds, waiting and the run's own deviation left out.
+        list of Verdict
         """
-        conditions, predicted = self._conditions, self._predicted
-        if window.prompt_tokens is not None:
-            conditions = replace(conditions, prompt=np.array([window.prompt_tokens]))
-        if window.output_tokens is not None:
-            conditions = replace(conditions, output=np.array([window.output_tokens]))
-        if self.k:
-            committed = expected_committed_iid(sigmoid(self._logit), np.full(len(self._logit), self.k))
-            if window.accepted_len is not None:
-                committed = np.full_like(committed, min(window.accepted_len, self.k + 1.0))
-            predicted = replace(predicted, committed=committed[:, None])
-        batch = np.array([[max(window.batch, 1.0)]])
-        return curve(predicted, conditions, 0, batch)[0][:, 0]
+        numbered = list(enumerate(windows, self._number + 1))
+        self._number += len(numbered)
+        busy = [(number, window) for number, window in numbered if window.batch >= IDLE]
+        standing, judged = bool(self._alarm), {v.number: v for v in (self._judge(busy) if busy else ())}
+        verdicts = []
+        for number, window in numbered:
+            verdict = judged.get(number) or idle(number, window, standing)
+            standing = verdict.alarm
+            verdicts.append(verdict)
+        return verdicts
 
-    def _waits(self, rate: float) -> np.ndarray:
-        """Predict the queue signal at an arrival rate: log(latency / latency without waiting), shape (draw,)."""
-        at = replace(
-            self._conditions,
-            load=np.array([rate]),
-            open_loop=np.array([True]),
-            poisson=np.array([True]),
+    def _judge(self, numbered: Sequence[tuple[int, Window]]) -> list[Verdict]:
+        """Score windows with requests."""
+        windows = [window for _, window in numbered]
+        signals = self.model.signals(windows)
+        if self._charts is None:
+            own = {str(name): SIDES[str(name)] for name in signals.name[signals.window == 0]}
+            self._charts = charts_for(own, self._rate, self._windows)
+        placed = self._server.place(signals.draws)
+        marks = self._scored(signals, placed, 0)
+        first = np.searchsorted(signals.window, np.arange(len(windows) + 1)).tolist()
+        bounds = self._bounds(signals, windows)
+        p_values = _two_sided(np.array([mark.score for mark in marks])).tolist()
+        names = signals.name.tolist()
+        return [
+            self._verdict(
+                number, window, bounds[i],
+                {names[r]: marks[r] for r in range(first[i], first[i + 1])},
+                {names[r]: p_values[r] for r in range(first[i], first[i + 1])},
+            )
+            for i, (number, window) in enumerate(numbered)
+        ]  # fmt: skip
+
+    def _scored(self, signals: Signals, placed: Placed, start: int) -> list[_Mark]:
+        """Score the rows from `start` on; where an alarm begins, what comes after it is not learned from."""
+        learn, before = not self._alarm, self._server.state()
+        expected, scores = self._follow(signals, placed, slice(start, None), learn)
+        marks: list[_Mark] = []
+        for i, score in enumerate(scores.tolist(), start):
+            marks.append(self._mark(signals, i, score, float(expected[i - start])))
+            ends = i + 1 == len(signals.window) or signals.window[i + 1] != signals.window[i]
+            if learn and self._alarm and ends:
+                self._server.back_to(before)
+                self._follow(signals, placed, slice(start, i + 1), True)
+                return marks + (self._scored(signals, placed, i + 1) if i + 1 < len(signals.window) else [])
+        return marks
+
+    def _follow(
+        self, signals: Signals, placed: Placed, rows: slice, learn: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Give what was expected of rows, and their scores."""
+        part = Placed(placed.centre[rows], placed.loads[rows], placed.rest[rows])
+        expected, standardised = self._server.follow(
+            part, signals.observed[rows], signals.noise_sd[rows], learn
         )
-        split, _ = stage_latency_s(self._predicted, at, 0)
-        total, waiting = split.sum(axis=1), split[:, -1]
-        factor = np.log(total / np.maximum(total - waiting, 1e-9))
-        # Draws without a steady state have no wait to predict: they take the longest of the others.
-        steady = factor[np.isfinite(factor)]
-        return np.nan_to_num(factor, nan=float(steady.max()) if len(steady) else 0.0)
+        scores = np.empty(len(expected))
+        for name in SIDES:
+            own = signals.name[rows] == name
+            if own.any():
+                scores[own] = self._server.noise(name).scores(standardised[own], learn)
+        return expected, scores
+
+    def _mark(self, signals: Signals, i: int, score: float, expected: float) -> _Mark:
+        """Take a row's score into its chart."""
+        name = str(signals.name[i])
+        chart = (self._charts or {}).get(name)
+        side = chart.add(score) if chart else 0
+        if side and name not in self._alarm:
+            self._alarm = {**self._alarm, name: side}  # anew: marks before keep theirs
+        reached = chart.reached if chart else float("nan")
+        return _Mark(score, float(signals.observed[i]), expected, reached, self._alarm)
+
+    def _bounds(self, signals: Signals, windows: Sequence[Window]) -> list[list[float]]:
+        """Lower, median and upper latency that the posterior predicts of each window [s]."""
+        steps = signals.name == "steps"
+        spread = signals.draws[steps] + signals.noise_sd[steps][:, None] * self._luck
+        ranks = [round(q * (len(self._luck) - 1)) for q in (TAIL, 0.5, 1.0 - TAIL)]
+        found = np.exp(np.partition(spread, ranks, axis=1)[:, ranks])
+        return (found + np.array([w.queue_s or 0.0 for w in windows])[:, None]).tolist()
+
+    def _verdict(
+        self,
+        number: int,
+        window: Window,
+        bounds: Sequence[float],
+        marks: dict[str, _Mark],
+        p_values: dict[str, float],
+    ) -> Verdict:
+        alarm = next(reversed(marks.values())).alarm
+        low, median, high = bounds
+        return Verdict(
+            number=number,
+            window=window,
+            batch=window.batch,
+            expected_s=median,
+            lower_s=low,
+            upper_s=high,
+            scores={name: mark.score for name, mark in marks.items()},
+            p_values=p_values,
+            p_value=-math.expm1(len(p_values) * math.log1p(-min(*p_values.values(), 1.0 - 1e-16))),
+            alarm=bool(alarm),
+            drift=self._explain(window, marks, p_values, alarm),
+            reached={name: mark.reached for name, mark in marks.items()},
+        )
 
     def _explain(
-        self,
-        window: Window,
-        signals: dict[str, Signal],
-        expected: dict[str, float],
-        scores: dict[str, float],
-        p_values: dict[str, float],
+        self, window: Window, marks: dict[str, _Mark], p_values: dict[str, float], alarm: dict[str, int]
     ) -> str:
         """Put into words what would explain an unlikely window or the alarm that stands."""
         words = []
-        for name in signals:
-            if name not in self._alarm and p_values[name] >= UNLIKELY:
+        for name, mark in marks.items():
+            if name not in alarm and p_values[name] >= UNLIKELY:
                 continue
-            side = self._alarm.get(name, 1 if scores[name] > 0 else -1)
-            observed = signals[name][0]
-            words.append(drift_words(name, side, observed, expected[name], self.k, window))
+            side = alarm.get(name, 1 if mark.score > 0 else -1)
+            words.append(drift_words(name, side, mark.observed, mark.expected, self.k, window))
         return "; ".join(w for w in words if w)
 
 
-def _two_sided(score: float) -> float:
+def _two_sided(scores: np.ndarray) -> np.ndarray:
     from scipy.special import ndtr
 
-    return float(2.0 * ndtr(-abs(score)))
+    return 2.0 * ndtr(-np.abs(scores))
 
 
 def monitor(watch: Monitor, windows: Iterable[Window]) -> xr.Dataset:
@@ -270,4 +282,4 @@ def monitor(watch: Monitor, windows: Iterable[Window]) -> xr.Dataset:
     Dataset
         As :func:`bayes_sd.decide.verdict.to_dataset`.
     """
-    return to_dataset([watch.see(window) for window in windows])
+    return to_dataset(watch.see_all(list(windows)))

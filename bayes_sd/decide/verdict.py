@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from bayes_sd.latency.acceptance import expected_committed_iid
-from bayes_sd.model.term import sigmoid
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,6 +38,10 @@ class Verdict:
         Whether an alarm stands; it began with the first such window.
     drift : str
         What would explain an unlikely window or the alarm; empty if nothing is unlikely.
+    reached : dict of str to float
+        Per signal: how far it is on the way to an alarm, which stands from 1 on.
+
+    A window in which the server was idle has no scores; its numbers are NaN.
     """
 
     number: int
@@ -53,6 +55,19 @@ class Verdict:
     p_value: float
     alarm: bool
     drift: str
+    reached: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> bool:
+        """Whether there was anything to judge."""
+        return bool(self.scores)
+
+
+def idle(number: int, window: Window, alarm: bool) -> Verdict:
+    """Give the verdict of a window in which hardly any request ran."""
+    nan = float("nan")
+    words = f"idle: {window.batch:.2g} requests running on average, nothing to judge"
+    return Verdict(number, window, window.batch, nan, nan, nan, {}, {}, nan, alarm, words)
 
 
 def drift_words(name: str, side: int, observed: float, expected: float, k: int, window: Window) -> str:
@@ -74,11 +89,12 @@ def drift_words(name: str, side: int, observed: float, expected: float, k: int, 
     str
     """
     if name == "acceptance":
-        was = float(expected_committed_iid(sigmoid(np.array(expected)), np.array(k)))
+        now, then = (1.0 / (1.0 + math.exp(-value)) for value in (observed, expected))
+        was = sum(then**j for j in range(k + 1))
         verb = "rose" if side > 0 else "fell"
         return (
             f"acceptance {verb}: {window.accepted_len:.2f} tokens per cycle where {was:.2f} were expected "
-            f"(per-token acceptance {sigmoid(np.array(observed)):.2f}, expected {sigmoid(np.array(expected)):.2f})"
+            f"(per-token acceptance {now:.2f}, expected {then:.2f})"
         )
     if name == "queue":
         return (
@@ -86,7 +102,7 @@ def drift_words(name: str, side: int, observed: float, expected: float, k: int, 
             if side < 0
             else f"requests queue: {window.queue_s:.3g} s before they run, beyond what the load explains"
         )
-    change = np.expm1(observed - expected)
+    change = math.expm1(observed - expected)
     pace = "slower" if change > 0 else "faster"
     what = "steps (verify and draft)" if k else "steps (verify)"
     blame = (
@@ -109,7 +125,8 @@ def to_dataset(verdicts: list[Verdict]) -> xr.Dataset:
     Dataset
         Dims ``window`` (numbers from 1) and ``signal``: ``latency``, ``expected, lower, upper`` [s] (posterior predictive
         at the window's batch size, 90 %), ``batch`` [requests], ``accepted_len``, ``p_value``, ``alarm``, ``drift``
-        (words); ``score`` and ``signal_p_value`` per signal, NaN where a window lacks it.
+        (words); ``score``, ``signal_p_value`` and ``reached`` (the way to an alarm, which stands from 1 on) per signal, NaN where
+        a window lacks it.
     """
     import xarray as xr
 
@@ -128,7 +145,7 @@ def to_dataset(verdicts: list[Verdict]) -> xr.Dataset:
         "drift": np.array([v.drift for v in verdicts], dtype=object),
     }
     result: dict[str, Any] = {name: (("window",), values) for name, values in columns.items()}
-    for name, attribute in (("score", "scores"), ("signal_p_value", "p_values")):
+    for name, attribute in (("score", "scores"), ("signal_p_value", "p_values"), ("reached", "reached")):
         table = [[getattr(v, attribute).get(s, np.nan) for s in names] for v in verdicts]
-        result[name] = (("window", "signal"), np.array(table, dtype=float))
+        result[name] = (("window", "signal"), np.array(table, dtype=float).reshape(len(verdicts), len(names)))
     return xr.Dataset(result, coords={"window": [v.number for v in verdicts], "signal": names})

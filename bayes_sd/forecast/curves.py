@@ -48,7 +48,7 @@ def curve(
 
 
 def service_curve(
-    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray
+    predicted: PredictedCosts, conditions: Conditions, i: int, in_flight: np.ndarray, work: Work | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute a condition's service latency and step, without the time to first token.
 
@@ -56,13 +56,16 @@ def service_curve(
     ----------
     predicted, conditions, i, in_flight
         As in :func:`curve`; fastest with the same numbers in flight for all draws, shape (1, n).
+    work : Work, optional
+        What requests ask for at each number in flight, shapes (1, n) or (draw, n); the condition's by default.
 
     Returns
     -------
     service_s, step : array, shape (draw, n)
         Seconds.
     """
-    return _served(predicted, conditions, i, *_asked(predicted, conditions, i, in_flight))
+    costs, own, n = _asked(predicted, conditions, i, in_flight)
+    return _served(predicted, conditions, i, costs, work or own, n)
 
 
 def _asked(

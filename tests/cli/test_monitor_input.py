@@ -1,20 +1,32 @@
 """``monitor`` on the command line: what it accepts, and one line and exit 2 for what it cannot use."""
 
+import io
 import json
-import subprocess
 import sys
+import threading
+from contextlib import redirect_stderr, redirect_stdout
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-RUN = [sys.executable, "-m", "bayes_sd", "monitor"]
+from bayes_sd.cli import main
+
 SAMPLE = Path(__file__).parents[3] / "shared" / "samples" / "vllm-metrics.prom"
 SERVED = ("--deployment", "fp16 kv:fp16", "--workload", "humaneval")
 ROWS = "rate_rps,latency_s,accepted_len,requests,prompt_tokens,output_tokens\n3,1.3,3.9,400,207,340\n"
 
 
 def run(trace, *args, given=""):
-    return subprocess.run([*RUN, str(trace), *map(str, args)], input=given, capture_output=True, text=True)
+    """Run the command as a terminal does, but in this process, which has everything imported already."""
+    out, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(out), redirect_stderr(errors):
+        patched.setattr(sys, "argv", ["bayes_sd", "monitor", str(trace), *map(str, args)])
+        patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        with pytest.raises(SystemExit) as exit_:
+            main()
+    return SimpleNamespace(returncode=exit_.value.code, stdout=out.getvalue(), stderr=errors.getvalue())
 
 
 def refused(done, *words):
@@ -25,9 +37,9 @@ def refused(done, *words):
         assert word in lines[0]
 
 
-def metrics(path, requests, seconds, drafts, accepted):
+def metrics(path, requests, seconds, drafts, accepted, more=""):
     path.write_text(
-        f'vllm:e2e_request_latency_seconds_count{{engine="0"}} {requests}\n'
+        more + f'vllm:e2e_request_latency_seconds_count{{engine="0"}} {requests}\n'
         f'vllm:e2e_request_latency_seconds_sum{{engine="0"}} {seconds}\n'
         f'vllm:request_prompt_tokens_sum{{engine="0"}} {207 * requests}\n'
         f'vllm:request_prompt_tokens_count{{engine="0"}} {requests}\n'
@@ -96,7 +108,7 @@ def test_metrics_that_are_of_no_use(small_trace, tmp_path):
     late = metrics(tmp_path / "late.prom", 10, 12.0, 1, 1)
     early = metrics(tmp_path / "early.prom", 20, 24.0, 2, 2)
     told([early, late], "swapped")
-    told([late, late], "no request")
+    assert windows_between([late, late], 60.0)[0] == [{"requests": 0.0, "rate_rps": 0.0}]
     told([tmp_path / "no.prom"], "no such file")
 
 
@@ -139,3 +151,110 @@ def test_a_real_servers_metrics_are_read():
     assert window.requests == 120 and window.rate_rps == pytest.approx(1.2)
     assert window.accepted_len == pytest.approx(1 + 2967 / 996)
     assert window.queue_s < 1e-3 < window.ttft_s < window.latency_s
+
+
+def verdict(done):
+    """The first paragraph of what was printed, on one line."""
+    return " ".join(done.stdout.split("\n\n")[0].split())
+
+
+def test_slow_steps_are_an_alarm_in_the_first_sentence(small_trace, tmp_path):
+    before = metrics(tmp_path / "a.prom", 100, 120.0, 8000, 24000)
+    after = metrics(tmp_path / "b.prom", 500, 120.0 + 400 * 10.0, 40000, 117000)
+    args = ("--metrics", before, "--metrics", after, "--interval", 400)
+    done = run(small_trace, *SERVED, *args)
+    assert done.returncode == 4, done.stderr
+    assert verdict(done).startswith("ALARM in window 1: ") and "slower" in verdict(done)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_an_idle_server_is_nothing_to_judge(small_trace, tmp_path):
+    before = metrics(tmp_path / "a.prom", 100, 120.0, 8000, 24000)
+    after = metrics(tmp_path / "b.prom", 103, 150.0, 8200, 24600)
+    for last in (after, before):
+        done = run(small_trace, *SERVED, "--metrics", before, "--metrics", last, "--interval", 86_400)
+        assert done.returncode == 0, done.stderr
+        assert verdict(done).startswith("Nothing to judge in 1 window")
+    shown = run(small_trace, *SERVED, "--json", given="rate_rps,latency_s\n0,\n0.0001,2\n")
+    assert [json.loads(line)["p_value"] for line in shown.stdout.splitlines()] == [None, None]
+
+
+def test_another_model_and_another_draft_length_are_named(small_trace, tmp_path):
+    other = (
+        "".join(
+            f'vllm:spec_decode_num_accepted_tokens_per_pos_total{{engine="0",position="{n}"}} 9\n'
+            for n in range(3)
+        )
+        + 'vllm:spec_decode_num_draft_tokens_total{engine="0",model_name="meta-llama/Llama-3.3-70B-Instruct"} 9\n'
+    )
+    scrape = metrics(tmp_path / "a.prom", 400, 520.0, 32000, 60000, other)
+    done = run(small_trace, *SERVED, "--metrics", scrape, "--interval", 133)
+    assert "not of the server that is watched" in verdict(done)
+    assert "Llama-3.3-70B-Instruct" in verdict(done) and "3 tokens are drafted" in verdict(done)
+
+
+def test_a_server_is_polled_and_forgiven_a_failure(small_trace, tmp_path):
+    texts = [
+        metrics(
+            tmp_path / f"{n}.prom", 100 + 4 * n, 120.0 + 5 * n, 8000 + 320 * n, 24000 + 930 * n
+        ).read_bytes()
+        for n in range(5)
+    ]
+    asked = []
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(503 if len(asked) == 2 else 200)
+            self.end_headers()
+            self.wfile.write(texts[min(len(asked), len(texts)) - 1])
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        address = f"http://127.0.0.1:{server.server_port}"
+        table = tmp_path / "seen.csv"
+        done = run(
+            small_trace,
+            *SERVED,
+            "--metrics",
+            address,
+            "--interval",
+            0.2,
+            "--stop-after",
+            2,
+            "--output",
+            table,
+        )
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert done.returncode in (0, 4), done.stderr
+    assert set(asked) == {"/metrics"}
+    assert "503" in done.stderr
+    assert len(table.read_text().splitlines()) == 3
+    assert "2 windows" in done.stdout or "ALARM in window" in done.stdout
+
+
+def test_an_address_that_does_not_answer(small_trace):
+    refused(
+        run(small_trace, *SERVED, "--metrics", "http://127.0.0.1:9"), "127.0.0.1:9", "does the server run"
+    )
+
+
+def test_lines_that_arrive_together_and_apart():
+    from bayes_sd.decide.windows import MOST_TOGETHER, read_blocks
+
+    text = (
+        ROWS.splitlines()[0]
+        + "\r\n"
+        + "3,1.3,3.9,400,207,340\n" * (MOST_TOGETHER + 5)
+        + "3,1.3,3.9,400,207,340"
+    )
+    blocks = list(read_blocks(io.TextIOWrapper(io.BytesIO(text.encode()))))
+    assert sum(map(len, blocks)) == MOST_TOGETHER + 6
+    assert max(map(len, blocks)) <= MOST_TOGETHER
+    assert blocks == [b for b in blocks if b] and blocks[0][0].rate_rps == 3.0

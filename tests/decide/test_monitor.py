@@ -6,6 +6,7 @@ good windows (slow; over 1,200 within a factor 2 in the quick run), p-values uni
 acceptance found within 5 windows in at least 95 % of streams.
 """
 
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,8 @@ import pytest
 
 from bayes_sd.decide.alarm import survival, threshold_for
 from bayes_sd.decide.learned import PRIOR_WINDOWS, LearnedServer, Noise
-from bayes_sd.decide.monitor import ACCEPTANCE_CV, KNOWN_LENGTH_CV, Monitor
+from bayes_sd.decide.monitor import Monitor
+from bayes_sd.decide.signals import ACCEPTANCE_CV, KNOWN_LENGTH_CV
 from bayes_sd.decide.windows import Window
 from bayes_sd.latency.acceptance import expected_committed_iid
 
@@ -35,15 +37,8 @@ def make(small_fit, condition, cards):
     first = Monitor(small_fit, condition, cards)
 
     def fresh(rate=0.01, windows=100):
-        watch = Monitor.__new__(Monitor)
-        watch.__dict__.update(first.__dict__)
-        watch._rate, watch._windows = rate, windows
-        watch._server, watch._charts, watch._number, watch._alarm = (
-            LearnedServer(len(first._run)),
-            None,
-            0,
-            {},
-        )
+        watch = copy(first)
+        watch.restart(rate, windows)
         return watch
 
     return fresh
@@ -51,12 +46,12 @@ def make(small_fit, condition, cards):
 
 def stream(watch, rng, n, bad_from=None, slower=1.0, drop=0.0):
     """Windows of one server at wandering loads; from `bad_from` on with longer steps or less acceptance."""
-    server = rng.integers(len(watch._run))
+    server = rng.integers(len(watch.model.run))
     scale = {name: np.sqrt(PRIOR_WINDOWS / rng.chisquare(PRIOR_WINDOWS)) for name in ("acceptance", "steps")}
     windows = []
     for t in range(n):
         bad = bad_from is not None and t >= bad_from
-        alpha = 1.0 / (1.0 + np.exp(-watch._logit[server])) - (drop if bad else 0.0)
+        alpha = 1.0 / (1.0 + np.exp(-watch.model.logit[server])) - (drop if bad else 0.0)
         committed = float(expected_committed_iid(np.array(alpha), np.array(watch.k)))
         committed *= 1.0 + scale["acceptance"] * ACCEPTANCE_CV / np.sqrt(REQUESTS) * rng.normal()
         window = Window(
@@ -67,8 +62,10 @@ def stream(watch, rng, n, bad_from=None, slower=1.0, drop=0.0):
             prompt_tokens=207.0,
             output_tokens=340.0,
         )
-        noise = scale["steps"] * np.hypot(watch._jitter, KNOWN_LENGTH_CV / np.sqrt(REQUESTS)) * rng.normal()
-        log_latency = np.log(watch.service_s(window)[server]) + watch._run[server] + noise
+        noise = (
+            scale["steps"] * np.hypot(watch.model.jitter, KNOWN_LENGTH_CV / np.sqrt(REQUESTS)) * rng.normal()
+        )
+        log_latency = np.log(watch.model.service_s([window])[server, 0]) + watch.model.run[server] + noise
         windows.append(replace(window, latency_s=float(np.exp(log_latency)) * (slower if bad else 1.0)))
     return windows
 
@@ -169,3 +166,71 @@ def test_a_window_without_acceptance_says_so(make):
     watch = make()
     window = Window(latency_s=50.0, in_flight=8.0, requests=200.0)
     assert "does not state" in watch.see(window).drift
+
+
+def test_one_window_far_beyond_anything_is_an_alarm(make):
+    """Steps that take several times as long need no second window."""
+    watch = make()
+    window = stream(watch, np.random.default_rng(21), 1)[0]
+    verdict = watch.see(replace(window, latency_s=7.85 * window.latency_s))
+    assert verdict.p_value < 1e-6
+    assert verdict.alarm and "slower" in verdict.drift
+
+
+def test_an_idle_server_is_not_judged(make):
+    watch = make()
+    verdict = watch.see(Window(latency_s=60.0, rate_rps=1e-5, requests=3.0))
+    assert not verdict.judged and not verdict.alarm
+    assert "nothing to judge" in verdict.drift
+    nothing = watch.see(Window(latency_s=float("nan"), rate_rps=0.0))
+    assert not nothing.judged
+
+
+@pytest.mark.parametrize("slower", [1.0, 1.3])
+def test_windows_together_are_judged_as_one_after_the_other(make, slower):
+    """Before and after an alarm that begins in the middle of a block, with and without waiting and acceptance."""
+    rng = np.random.default_rng(22)
+    one = make()
+    windows = stream(one, rng, 30, bad_from=12, slower=slower)
+    windows[3] = replace(windows[3], accepted_len=None)
+    windows[5] = Window(latency_s=1.0, rate_rps=0.001)
+    windows[9:14] = [replace(w, rate_rps=0.5, queue_s=0.01) for w in windows[9:14]]
+    single = [one.see(w) for w in windows]
+    together = make().see_all(windows)
+    assert any(v.alarm for v in single) == (slower > 1)
+    for a, b in zip(single, together, strict=True):
+        assert (a.number, a.alarm, a.drift) == (b.number, b.alarm, b.drift)
+        assert list(a.scores.values()) == pytest.approx(list(b.scores.values()), rel=1e-2, abs=1e-2)
+
+
+def test_a_stream_leaves_nothing_behind(make):
+    """Ten times the windows take no more memory: only sums, scales and at most some hundred rates of the queue law."""
+    import pickle
+
+    watch, rng = make(), np.random.default_rng(23)
+    windows = [replace(w, rate_rps=0.5, queue_s=0.01) for w in stream(watch, rng, 50)]
+
+    def size():
+        return len(pickle.dumps((watch._server, watch._charts, watch._alarm, watch.model._waits)))
+
+    watch.see_all(windows)
+    before = size()
+    for _ in range(10):
+        watch.see_all(windows)
+    assert size() <= before + 1000
+
+
+def test_waits_between_solved_rates_are_the_laws_own(make):
+    from bayes_sd.forecast.latency import running_curve
+    from bayes_sd.latency.queue import in_flight_law
+
+    model = make().model
+    n_max, service = running_curve(model._predicted, model._conditions, 0)
+    limit = float(np.median(n_max / service[np.arange(len(n_max)), n_max - 1]))
+    for load in (0.1, 0.5, 0.8, 0.9):
+        rate = load * limit
+        law = in_flight_law(service, "poisson", np.full(len(n_max), rate), n_max)
+        exact = np.log(rate * law.mean_latency_s / law.mean_running)
+        found = model._waits.at(np.array([rate]))[0]
+        steady = law.stable & (rate * 1.05 < n_max / service[np.arange(len(n_max)), n_max - 1])
+        assert np.abs(found - exact)[steady].max() < 0.01

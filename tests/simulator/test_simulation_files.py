@@ -126,7 +126,6 @@ def test_a_bad_server_file_is_refused_in_one_line(tmp_path, text, message):
 def test_bad_runs_leave_no_file(server_file, tmp_path):
     out = tmp_path / "out.csv"
     for more in (
-        [],
         ["--rate", "-1"],
         ["--rate", "1", "--label", "colour=red"],
         ["--rate", "1", "--label", "x"],

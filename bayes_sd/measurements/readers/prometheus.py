@@ -198,13 +198,13 @@ def read(path: Path) -> Counters:
     return found
 
 
-def counted(text: str, path: Path, line: int) -> float:
+def counted(text: str, path: Path | str, line: int) -> float:
     """Read the value of a counter.
 
     Parameters
     ----------
     text : str
-    path : Path
+    path : Path or str
     line : int
         Place, for the message.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bayes_sd.errors import DataError
-from bayes_sd.measurements.readers.prometheus import SAMPLE, counted, lines_of
+from bayes_sd.measurements.readers.prometheus import DRAFTED, PER_POSITION, SAMPLE, counted, lines_of
 
 PREFIX = "vllm:"
 LATENCY = "vllm:e2e_request_latency_seconds"
@@ -19,52 +21,102 @@ ACCEPTED = "vllm:spec_decode_num_accepted_tokens"
 START = "process_start_time_seconds"
 SUMMARIES = (LATENCY, TTFT, QUEUE, PROMPT, OUTPUT)
 WANTED = frozenset(
-    [f"{name}_{part}" for name in SUMMARIES for part in ("sum", "count")] + [DRAFTS, ACCEPTED, START]
+    [f"{name}_{part}" for name in SUMMARIES for part in ("sum", "count")] + [DRAFTS, DRAFTED, ACCEPTED, START]
 )
+MODEL = re.compile(r'model_name="((?:[^"\\]|\\.)*)"')
+POSITION = re.compile(r'position="(\d{1,4})"')
 
 
-def read_scrape(path: Path) -> dict[str, float]:
-    """Read one scrape.
+@dataclass(frozen=True)
+class Scrape:
+    """What a vLLM server says at ``/metrics``.
 
-    Parameters
+    Attributes
     ----------
-    path : Path
-        Prometheus text format, as a vLLM server answers at ``/metrics``.
-
-    Returns
-    -------
-    dict of str to float
+    source : str
+        Where it was read.
+    counters : dict of str to float
         Counter to its sum over the server's engines.
+    models : tuple of str
+        Names that the server gives its models.
+    positions : int
+        Draft positions that it counts; 0 where it does not.
+    """
+
+    source: str
+    counters: dict[str, float]
+    models: tuple[str, ...] = ()
+    positions: int = 0
+
+    @property
+    def draft_length(self) -> float | None:
+        """Tokens drafted per cycle; 0 for a server that counts no drafts, None where it cannot be told."""
+        if self.positions:
+            return float(self.positions)
+        drafts = self.counters.get(DRAFTS)
+        if drafts is None:
+            return 0.0
+        return self.counters[DRAFTED] / drafts if drafts and DRAFTED in self.counters else None
+
+
+def read_scrape(path: Path) -> Scrape:
+    """Read one scrape from a file: Prometheus text format, as a vLLM server answers at ``/metrics``.
 
     Raises
     ------
     DataError
-        If the file is no such text, is of another engine, or lacks the request latencies.
+        As :func:`scrape_of`, and if there is no such file.
+    """
+    return scrape_of(lines_of(path), path)
+
+
+def scrape_of(lines: Iterable[str], source: Path | str) -> Scrape:
+    """Read one scrape.
+
+    Parameters
+    ----------
+    lines : iterable of str
+    source : path or str
+        Where they come from, for messages.
+
+    Returns
+    -------
+    Scrape
+
+    Raises
+    ------
+    DataError
+        If it is no such text, is of another engine, or lacks the request latencies.
     """
     found: dict[str, float] = {}
+    models: dict[str, None] = {}
     vllm = other = False
-    for number, line in enumerate(lines_of(path), start=1):
+    positions = 0
+    for number, line in enumerate(lines, start=1):
         if not line or line.startswith("#"):
             continue
         sample = SAMPLE.fullmatch(line)
         if sample is None:
             raise DataError(
-                f"{path}, line {number}: not Prometheus text; give what the server answers at /metrics"
+                f"{source}, line {number}: not Prometheus text; give what the server answers at /metrics"
             )
         vllm, other = vllm or sample["name"].startswith(PREFIX), True
-        name = sample["name"].removesuffix("_total")
+        name, labels = sample["name"].removesuffix("_total"), sample["labels"] or ""
         if name in WANTED:
-            found[name] = found.get(name, 0.0) + counted(sample["value"], path, number)
+            found[name] = found.get(name, 0.0) + counted(sample["value"], source, number)
+            models |= dict.fromkeys(MODEL.findall(labels))
+        elif name == PER_POSITION and (position := POSITION.search(labels)):
+            positions = max(positions, int(position[1]) + 1)
     if not vllm:
         what = "metrics of another engine" if other else "no metrics"
         raise DataError(
-            f"{path}: {what}: no name begins with {PREFIX}; give a vLLM server's /metrics, or rows on standard input"
+            f"{source}: {what}: no name begins with {PREFIX}; give a vLLM server's /metrics, or rows on standard input"
         )
     if f"{LATENCY}_count" not in found or f"{LATENCY}_sum" not in found:
         raise DataError(
-            f"{path}: no {LATENCY}: the server does not report latencies (started with --disable-log-stats?)"
+            f"{source}: no {LATENCY}: the server does not report latencies (started with --disable-log-stats?)"
         )
-    return found
+    return Scrape(str(source), found, tuple(models), positions)
 
 
 def windows_between(
@@ -82,31 +134,28 @@ def windows_between(
     Returns
     -------
     windows : list of dict
-        Columns as of :class:`bayes_sd.decide.windows.Window`.
+        As :func:`window_between`.
     note : str
         How the interval was found; empty if it was given.
 
     Raises
     ------
     DataError
-        If a file is no vLLM scrape, a later one counts less than one before it, no request was completed, or the interval
-        cannot be told.
+        If a file is no vLLM scrape, a later one counts less than one before it, or the interval cannot be told.
     """
     scrapes = [read_scrape(file) for file in files]
     times = [file.stat().st_mtime for file in files]
     if len(files) == 1:
-        scrapes, times = [{}, scrapes[0]], [scrapes[0].get(START, times[0]), times[0]]
-        names = [files[0], files[0]]
-    else:
-        names = list(files)
+        start = scrapes[0].counters.get(START, times[0])
+        scrapes, times = [Scrape(str(files[0]), {}), scrapes[0]], [start, times[0]]
     windows = []
     for i in range(1, len(scrapes)):
         seconds = interval_s if interval_s is not None else times[i] - times[i - 1]
         if seconds < 1.0:
             raise DataError(
-                f"{names[i]}: its time does not say how long the window was; give --interval SECONDS"
+                f"{scrapes[i].source}: its time does not say how long the window was; give --interval SECONDS"
             )
-        windows.append(_window(scrapes[i - 1], scrapes[i], seconds, names[i - 1], names[i]))
+        windows.append(window_between(scrapes[i - 1], scrapes[i], seconds))
     note = (
         ""
         if interval_s is not None
@@ -115,17 +164,35 @@ def windows_between(
     return windows, note
 
 
-def _window(
-    before: dict[str, float], after: dict[str, float], seconds: float, first: Path, second: Path
-) -> dict[str, float]:
-    change = {name: value - before.get(name, 0.0) for name, value in after.items() if name != START}
+def window_between(before: Scrape, after: Scrape, seconds: float) -> dict[str, float]:
+    """Turn two scrapes into a window.
+
+    Parameters
+    ----------
+    before, after : Scrape
+    seconds : float
+        Between them.
+
+    Returns
+    -------
+    dict of str to float
+        Columns as of :class:`bayes_sd.decide.windows.Window`; without a latency where no request was completed.
+
+    Raises
+    ------
+    DataError
+        If the later one counts less.
+    """
+    earlier = before.counters
+    change = {n: value - earlier.get(n, 0.0) for n, value in after.counters.items() if n != START}
     if any(value < 0 for value in change.values()):
         raise DataError(
-            f"{second}: counts are lower than in {first}: the server was restarted between, or the files are swapped"
+            f"{after.source}: counts are lower than in {before.source}: the server was restarted between, or the files are "
+            "swapped"
         )
     requests = change[f"{LATENCY}_count"]
     if not requests:
-        raise DataError(f"{second}: no request was completed in the window; scrape further apart")
+        return {"requests": 0.0, "rate_rps": 0.0}
     means = {
         name: change[f"{name}_sum"] / change[f"{name}_count"]
         for name in SUMMARIES
