@@ -6,6 +6,7 @@ import click
 
 from bayes_sd.cards import load_cards
 from bayes_sd.cli.numbers import MOST_DRAWS
+from bayes_sd.cli.page import Page
 from bayes_sd.errors import TraceError
 
 MEANING = (
@@ -67,8 +68,6 @@ def compare(traces, draws, models, accept_unconverged, output, as_json, explain)
 
 def print_compare(result, table, explain: bool) -> None:
     """Print a comparison: the verdict, a table of the fits, and which rows it cannot judge."""
-    from bayes_sd.cli.page import Page
-
     page = Page(explain)
     page.answer(result.attrs["verdict"])
     rows = [

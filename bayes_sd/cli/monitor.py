@@ -16,11 +16,15 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.monitor_lines import CELLS, HEADS, Seen, cells, json_line, line, watched, worth
 from bayes_sd.cli.numbers import PROBABILITY, SECONDS
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.page import Page
 from bayes_sd.decide.contradictions import contradictions, impossible
+from bayes_sd.decide.tables import check_format, write_result
+from bayes_sd.decide.verdict import to_dataset
 from bayes_sd.decide.windows import Window, read_blocks, window_of
 from bayes_sd.errors import ConditionError, DataError
 from bayes_sd.measure.poll import is_address, metrics_address, poll
 from bayes_sd.measurements.readers.server_metrics import Scrape, read_scrape, window_between, windows_between
+from bayes_sd.plots.monitor import plot_monitor
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 if TYPE_CHECKING:
@@ -88,7 +92,6 @@ def monitor(
     """
     from bayes_sd.condition import base_condition
     from bayes_sd.decide.monitor import Monitor
-    from bayes_sd.decide.tables import check_format
 
     if figure is not None:
         check_figure_path(figure)
@@ -180,8 +183,6 @@ def _judged(
 
 def _say(seen: Seen, caveat: str, about: list[str] | None, verdicts: list[Verdict]) -> None:
     """Print the verdict: before everything where all windows were there already, else at the end."""
-    from bayes_sd.cli.page import Page
-
     page = Page()
     page.answer(*seen.sentences())
     if about is not None:
@@ -197,13 +198,8 @@ def _say(seen: Seen, caveat: str, about: list[str] | None, verdicts: list[Verdic
 def _write(kept: list[Verdict], seen: Seen, figure: Path | None, output: Path | None) -> None:
     if figure is None and output is None:
         return
-    from bayes_sd.decide.tables import write_result
-    from bayes_sd.decide.verdict import to_dataset
-
     result = to_dataset(kept)
     if figure is not None:
-        from bayes_sd.plots.monitor import plot_monitor
-
         save_figure(plot_monitor(result), figure)
     if output is not None:
         summary = {"answer": seen.sentences(), "alarm": seen.alarm is not None}

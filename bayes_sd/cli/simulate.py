@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bayes_sd.cli.numbers import SEED, numbers
+from bayes_sd.cli.page import Page
 from bayes_sd.errors import BayesSdError, ConditionError, OutputError
 from bayes_sd.measurements.readers import write_table
 from bayes_sd.measurements.schema import MOST_REQUESTS
@@ -144,7 +145,6 @@ def simulate(
 def _print(results: Sequence[Any], n_requests: int) -> None:
     """Print what was simulated: how far the server holds, a row a load, and how sure the means are."""
     from bayes_sd.cli.forms import digits, load
-    from bayes_sd.cli.page import Page
 
     page = Page()
     saturated = [r for r in results if r.saturated]
