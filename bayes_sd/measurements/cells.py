@@ -78,7 +78,9 @@ def _choice(text: str, column: Column) -> str:
         value = "_".join(text.casefold().replace("-", "_").split())
         if value not in column.choices and not (NAME.fullmatch(value) and value not in WORDS):
             raise CellError(f"{text!r} is not one of {', '.join(column.choices)}, nor a name of another one")
-        return value
+        # EAGLE-3 and draft-model are written in as many ways: only letters and digits tell a method.
+        bare = {name.replace("_", ""): name for name in column.choices}
+        return bare.get(value.replace("_", ""), value)
     value = text.casefold()
     if column.name == "arrivals" and value.startswith(GAMMA):
         return _gamma(text, value)
