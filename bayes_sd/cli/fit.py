@@ -36,7 +36,7 @@ NOT_CONVERGED = 3
     "--target-accept",
     type=Number(0.5, 0.999),
     default=None,
-    help="Tuning target.  [default: 0.8, and 0.9 with mixtures of experts]",
+    help="Tuning target.  [default: 0.8; 0.9 with mixtures or many unknowns]",
 )
 @click.option(
     "--moe",

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 from bayes_sd.model.build import model_inputs
 from bayes_sd.sample.chains import run_chains
 from bayes_sd.sample.pilot import find_frame
-from bayes_sd.sample.settings import TARGET, TARGET_WITH_EXPERTS
+from bayes_sd.sample.settings import MANY, TARGET, TARGET_CAREFUL
 from bayes_sd.sample.target import make_target
 from bayes_sd.sample.told import Told
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from bayes_sd.sample.settings import SamplerSettings
     from bayes_sd.sample.target import Target
 
-THIN, LARGE, THIN_LARGE = 2, 1500, 3
-"""Iterations per kept draw, and those of a posterior of so many parameters, whose hyperparameters move slowly."""
+THIN, THIN_LARGE = 2, 3
+"""Iterations per kept draw, and those of a posterior of many unknowns, whose hyperparameters move slowly."""
 
 
 def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress: bool = False) -> xr.DataTree:
@@ -60,9 +60,10 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     target = make_target(model_inputs(design, spec))
     if settings.target_accept is None:
         bends = (design.deployment_sparse >= 0).any()
-        settings = replace(settings, target_accept=TARGET_WITH_EXPERTS if bends else TARGET)
+        careful = bends or target.size > MANY
+        settings = replace(settings, target_accept=TARGET_CAREFUL if careful else TARGET)
     if settings.thin is None:
-        settings = replace(settings, thin=THIN_LARGE if target.size > LARGE else THIN)
+        settings = replace(settings, thin=THIN_LARGE if target.size > MANY else THIN)
     # Linear algebra on several threads adds up in another order, and the search for a mode goes another way then.
     with threadpool_limits(limits=1):
         tell(f"looking for the posterior of {target.size:,} unknowns")

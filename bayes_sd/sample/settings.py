@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-TARGET, TARGET_WITH_EXPERTS = 0.8, 0.9
-"""Mean acceptance statistic that the step size is tuned to, without and with mixtures of experts."""
+TARGET, TARGET_CAREFUL = 0.8, 0.9
+"""Mean acceptance statistic that the step size is tuned to; the second with mixtures of experts, whose posterior bends more, and
+with many unknowns, of which some have a tail in which a chain with larger steps stays."""
+MANY = 1000
+"""Unknowns that count as many."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +22,13 @@ class SamplerSettings:
         Kept and warm-up iterations per chain; chains; chains run at once.
     seed : int
     target_accept : float, optional
-        Mean acceptance statistic that the step size is tuned to; by default 0.8, and 0.9 with mixtures of experts, whose
-        posterior bends more.
+        Mean acceptance statistic that the step size is tuned to; by default 0.8, and 0.9 with mixtures of experts or
+        more than 1,000 unknowns.
     max_depth : int
         Doublings of a trajectory at most.
     thin : int, optional
         Iterations per kept draw: neighbours are much alike, and half of them say nearly as much in half the file. By default 2,
-        and 3 where there are more than 1,500 parameters.
+        and 3 where there are more than 1,000 unknowns.
     """
 
     draws: int = 1000
