@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.check.pointwise import drawn_unknowns, fitted_design
+from bayes_sd.forecast.mixture import share_of
 from bayes_sd.forecast.sweep import Alternative, prepare, sweep
 from bayes_sd.model.build import model_inputs
 from bayes_sd.model.likelihood import draw_blocks, expected, log_prior, row_log_density
@@ -30,8 +30,7 @@ SENSITIVE = 0.05
 
 def thinned(posterior: Posterior, draws: int) -> Posterior:
     """Keep evenly spaced draws, about so many over all chains."""
-    step = max(1, -(-posterior.n_draws // draws))
-    return replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, step), missing_dims="ignore"))
+    return share_of(posterior, 0, -(-posterior.n_draws // draws))
 
 
 def rows_left_out(posterior: Posterior, cards: Cards) -> xr.Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from bayes_sd.decide.configurations import Configuration, one_configuration
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
+from bayes_sd.forecast.mixture import share_of
 from bayes_sd.forecast.stages import STAGES, stage_latency_s
 from bayes_sd.forecast.summary import UNSTABLE_SHARE
 
@@ -40,8 +40,7 @@ def thinned(posterior: Posterior, n: int = DRAWS) -> Posterior:
     -------
     Posterior
     """
-    step = max(1, posterior.n_draws // n)
-    return replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, step)))
+    return share_of(posterior, 0, max(1, posterior.n_draws // n))
 
 
 def loads_for(configuration: Configuration, n: int = N_LOADS) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 from bayes_sd.decide.waits import Waits
 from bayes_sd.forecast.curves import condition_work, service_curve
 from bayes_sd.latency.acceptance import alpha_iid_from_committed, expected_committed_iid
-from bayes_sd.model.term import sigmoid
+from bayes_sd.model.term import logit, sigmoid
 
 if TYPE_CHECKING:
     from bayes_sd.decide.windows import Window
@@ -98,7 +98,7 @@ class SignalModel:
     def _acceptance_logit(self, luck: np.ndarray) -> np.ndarray:
         committed = self._predicted.committed[:, 0]
         alpha = np.clip(alpha_iid_from_committed(committed, np.full(len(committed), self.k)), EDGE, 1 - EDGE)
-        return np.log(alpha) - np.log1p(-alpha) + self._predicted.committed_run_sd * luck
+        return logit(alpha) + self._predicted.committed_run_sd * luck
 
     def signals(self, windows: Sequence[Window]) -> Signals:
         """Give the signals that windows have, with their predictions.
@@ -146,9 +146,9 @@ class SignalModel:
         step = 0.01 * accepted_len
         around = np.clip(accepted_len + np.stack([-step, 0.0 * step, step]), 1.0 + EDGE, self.k + 1.0 - EDGE)
         alpha = np.clip(alpha_iid_from_committed(around, np.full(around.shape, self.k)), EDGE, 1 - EDGE)
-        logit = np.log(alpha) - np.log1p(-alpha)
-        slope = (logit[2] - logit[0]) / np.maximum(around[2] - around[0], 1e-9)
-        return logit[1], slope * accepted_len * ACCEPTANCE_CV / np.sqrt(requests)
+        odds = logit(alpha)
+        slope = (odds[2] - odds[0]) / np.maximum(around[2] - around[0], 1e-9)
+        return odds[1], slope * accepted_len * ACCEPTANCE_CV / np.sqrt(requests)
 
     def service_s(self, windows: Sequence[Window]) -> np.ndarray:
         """Compute the service latency at windows' batch sizes, accepted lengths and token lengths.
