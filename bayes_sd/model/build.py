@@ -8,24 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import ModelError
+from bayes_sd.model.expected import expected_values, row_means
 from bayes_sd.model.facts import coordinate_facts, level_facts, model_coords
-from bayes_sd.model.latency import (
-    Served,
-    closed_means,
-    contribute,
-    even_means,
-    gather_index,
-    per_level,
-    poisson_means,
-    pool_means,
-    put_under_load,
-    service,
-)
+from bayes_sd.model.latency import Served, contribute, gather_index, per_level, put_under_load, service
 from bayes_sd.model.points import place_points
 from bayes_sd.model.rowfacts import left_knots, level_of_points, point_facts, row_facts, size_facts
 from bayes_sd.model.term import INNER, PerLevel, Term, Unknown, Values
 from bayes_sd.model.terms import active_terms
-from bayes_sd.model.terms.acceptance import cell_level
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -187,18 +176,10 @@ def assemble(inputs: Inputs) -> Built:
         q = contribute(inputs.terms, dict(zip(names, columns, strict=True)), u, f, pt)
         put_under_load(inputs.terms, q, u, f, pt)
         served = Served(*(_of_length(s, f["n_points"]) for s in service(q, u, f, pt)))
-        service_s, first_s = served.whole_s, served.first_s
-        means = [closed_means(service_s, q.in_flight, f, pt)] if "closed" in inputs.structure else []
-        means += [even_means(service_s, f, pt)] if "even" in inputs.structure else []
-        means += [poisson_means(service_s, f, pt)] if "poisson" in inputs.structure else []
-        pooled = pool_means(served, q.in_flight, f, pt) if "pools" in inputs.structure else None
-        means += [] if pooled is None else [pooled[0]]
-        log_latency, noise = (pt.join(0, *parts) for parts in zip(*means, strict=True))
-        decode_s = (service_s - first_s)[f["share_point"]]
-        if pooled is not None:
-            decode_s = pt.join(0, decode_s, pooled[1][f["share_pool"]])
-        _observe(log_latency + u["misfit"][f["row_shape"]], noise, decode_s, first_s, u, f)
-    return Built(model, inputs, f, layout, (service_s, first_s))
+        rows = row_means(inputs.structure, served, q.in_flight, f, pt)
+        for name, (mean, scale, measured) in expected_values(rows, served.first_s, u, f, pt).items():
+            pm.StudentT(name, nu=f["tails"], mu=mean, sigma=scale, observed=measured)
+    return Built(model, inputs, f, layout, (served.whole_s, served.first_s))
 
 
 def _random_variable(unknown: Unknown, u: Values, f: Values) -> Any:
@@ -224,24 +205,3 @@ def _of_length(value: Any, length: Any) -> Any:
 
     value = pt.as_tensor(value)
     return pt.specify_shape(value, (length,)) if value.ndim else value
-
-
-def _observe(
-    log_latency: Any, protocol_noise: Any, decode_s: Any, first_s: Any, u: Values, f: Values
-) -> None:
-    import pymc as pm
-    import pytensor.tensor as pt
-
-    def student(name: str, mean: Any, sigma: Any, measured: Any) -> None:
-        pm.StudentT(name, nu=f["tails"], mu=mean, sigma=sigma, observed=measured)
-
-    noise = pt.exp(u["log_latency_noise"])[f["row_noise"]] * f["noise_factor"] * protocol_noise
-    student("latency", log_latency, noise, f["log_latency"])
-    sigma = pt.exp(u["log_ttft_noise"])[f["ttft_source"]]
-    student("ttft", pt.log(first_s[f["ttft_point"]]), sigma, f["log_ttft"])
-    decoding = decode_s * pt.exp(-log_latency[f["share_row"]])
-    sigma = pt.exp(u["log_share_noise"])[f["share_source"]]
-    student("decode_share", decoding, sigma, f["measured_share"])
-    if "acceptance_cell" in u:
-        level = cell_level(u, f["seen_cell"], f["seen_doublings"])
-        student("acceptance", level, pt.exp(u["log_acceptance_run"]), f["seen_logit"])

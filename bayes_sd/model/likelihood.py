@@ -10,19 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.model.latency import (
-    Served,
-    closed_means,
-    contribute,
-    even_means,
-    poisson_means,
-    pool_means,
-    put_under_load,
-    service,
-)
+from bayes_sd.model.expected import RowMeans, expected_values, row_means
+from bayes_sd.model.latency import Served, contribute, put_under_load, service
 from bayes_sd.model.observed import timed_rows
 from bayes_sd.model.points import place_points
-from bayes_sd.model.terms.acceptance import cell_level
+from bayes_sd.model.unseen import prior_of
 
 if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
@@ -104,10 +96,7 @@ def log_prior(inputs: Inputs, u: Values) -> dict[str, np.ndarray]:
     facts, found = facts_of(inputs), {}
     for unknown in inputs.unknowns:
         value = u[unknown.name]
-        if unknown.centre is None or unknown.spread is None:
-            centre, spread = np.asarray(unknown.mean, dtype=float), np.asarray(unknown.sd, dtype=float)
-        else:
-            centre, spread = unknown.centre(u, facts, np), unknown.spread(u, facts, np)
+        centre, spread = prior_of(unknown, u, facts)
         z = (value - centre) / spread
         density = -0.5 * (z * z + np.log(2.0 * np.pi)) - np.log(np.broadcast_to(spread, z.shape))
         found[unknown.name] = density.reshape(len(value), -1).sum(axis=1)
@@ -149,22 +138,16 @@ def expected(inputs: Inputs, u: Values) -> dict[str, tuple[np.ndarray, np.ndarra
     """
     f = facts_of(inputs)
     served, in_flight = _served(inputs, u, f)
-    log_latency, noise, decode_s = _means(inputs, served, in_flight, f)
-    log_latency = log_latency + u["misfit"][:, f["row_shape"]]
-    noise = noise * np.exp(u["log_latency_noise"])[:, f["row_noise"]] * f["noise_factor"]
-    ttft_sd = np.exp(u["log_ttft_noise"])[:, f["ttft_source"]]
-    share_sd = np.exp(u["log_share_noise"])[:, f["share_source"]]
-    share = decode_s * np.exp(-log_latency[:, f["share_row"]])
-    found = {
-        "latency": (log_latency, noise, f["log_latency"]),
-        "ttft": (np.log(served.first_s[:, f["ttft_point"]]), ttft_sd, f["log_ttft"]),
-        "decode_share": (share, share_sd, f["measured_share"]),
+    each = [
+        row_means(inputs.structure, Served(*(part[one] for part in served)), in_flight[one], f, np)
+        for one in range(len(in_flight))
+    ]
+    rows = RowMeans(*(np.stack(parts) for parts in zip(*each, strict=True)))
+    found = expected_values(rows, served.first_s, u, f, np)
+    return {
+        name: (mean, np.broadcast_to(scale, mean.shape), measured)
+        for name, (mean, scale, measured) in found.items()
     }
-    if "acceptance_cell" in u:
-        level = cell_level(u, f["seen_cell"], f["seen_doublings"])
-        run = np.broadcast_to(np.exp(u["log_acceptance_run"])[:, None], level.shape)
-        found["acceptance"] = (level, run, f["seen_logit"])
-    return found
 
 
 def _served(inputs: Inputs, u: Values, f: Values) -> tuple[Served, np.ndarray]:
@@ -178,31 +161,6 @@ def _served(inputs: Inputs, u: Values, f: Values) -> tuple[Served, np.ndarray]:
     shape = (len(next(iter(u.values()))), len(inputs.level_of["deployment"]))
     served = Served(*(np.broadcast_to(part, shape) for part in service(q, u, f, np)))
     return served, np.broadcast_to(q.in_flight, shape)
-
-
-def _means(
-    inputs: Inputs, served: Served, in_flight: np.ndarray, f: Values
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Log mean latency and noise of each row, seconds of decoding of those whose share of it is used."""
-    parts: list[tuple[Any, Any, Any]] = []
-    for one in range(len(in_flight)):
-        own = Served(*(part[one] for part in served))
-        running, means = in_flight[one], []
-        if "closed" in inputs.structure:
-            means.append(closed_means(own.whole_s, running, f, np))
-        if "even" in inputs.structure:
-            means.append(even_means(own.whole_s, f, np))
-        if "poisson" in inputs.structure:
-            means.append(poisson_means(own.whole_s, f, np))
-        decode = (own.whole_s - own.first_s)[f["share_point"]]
-        if "pools" in inputs.structure:
-            pooled, decode_s = pool_means(own, running, f, np)
-            means.append(pooled)
-            decode = np.concatenate([decode, decode_s[f["share_pool"]]])
-        log_latency, noise = (np.concatenate(piece) for piece in zip(*means, strict=True))
-        parts.append((log_latency, noise, decode))
-    log_latency, noise, decode = (np.stack(piece) for piece in zip(*parts, strict=True))
-    return log_latency, noise, decode
 
 
 def _student(deviation: Any, scale: Any, tails: Any) -> Any:

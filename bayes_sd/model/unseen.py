@@ -70,11 +70,12 @@ def draw_unknowns(
     """
     u: Values = {}
     for unknown in unknowns:
-        u[unknown.name] = _draw(unknown, posterior, coords, normals, partial(_prior, unknown, u, f))
+        u[unknown.name] = _draw(unknown, posterior, coords, normals, partial(prior_of, unknown, u, f))
     return u
 
 
-def _prior(unknown: Unknown, u: Values, f: Values) -> tuple[Any, Any]:
+def prior_of(unknown: Unknown, u: Values, f: Values) -> tuple[Any, Any]:
+    """Give mean and standard deviation of an unknown's prior, given those it depends on, that broadcast to its shape."""
     if unknown.centre is None or unknown.spread is None:
         return np.asarray(unknown.mean, dtype=float), np.asarray(unknown.sd, dtype=float)
     return unknown.centre(u, f, np), unknown.spread(u, f, np)
