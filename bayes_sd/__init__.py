@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from bayes_sd.decide.monitor import Monitor as Monitor
     from bayes_sd.decide.monitor import monitor as monitor
     from bayes_sd.decide.plan import plan as plan
+    from bayes_sd.decide.ranks import RankLaw as RankLaw
     from bayes_sd.decide.speedup import speedup as speedup
+    from bayes_sd.decide.trees import best_trees as best_trees
     from bayes_sd.decide.tune import tune as tune
     from bayes_sd.decide.windows import Window as Window
     from bayes_sd.errors import BayesSdError as BayesSdError
@@ -94,6 +96,8 @@ _PUBLIC = {
     "prepare": "forecast.alternatives",
     "speedup": "decide.speedup",
     "tune": "decide.tune",
+    "best_trees": "decide.trees",
+    "RankLaw": "decide.ranks",
     "plan": "decide.plan",
     "bands": "decide.bands:latency_bands",
     "latency_bands": "decide.bands",
@@ -157,6 +161,7 @@ __all__ = [
     "OutputError",
     "Posterior",
     "Prediction",
+    "RankLaw",
     "SamplerSettings",
     "ServerSpec",
     "Sought",
@@ -168,6 +173,7 @@ __all__ = [
     "Window",
     "Workload",
     "bands",
+    "best_trees",
     "collapse",
     "compare",
     "conditions",

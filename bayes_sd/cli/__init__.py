@@ -25,6 +25,7 @@ COMMANDS = {
     "explore": ("bayes_sd.cli.explore", "An interactive page: sliders for load, lengths, k, acceptance."),
     "speedup": ("bayes_sd.cli.speedup", "Speedup of speculation over load, its break-even, and why."),
     "tune": ("bayes_sd.cli.tune", "Best draft length and drafter by load; vLLM's table of it."),
+    "tree": ("bayes_sd.cli.tree", "Best tree of drafts by load: tokens to verify, depth, top-k."),
     "plan": ("bayes_sd.cli.plan", "Replicas and cost for a rate within a latency objective."),
     "next": ("bayes_sd.cli.next", "Which runs to measure next for a decision; a plan of them."),
     "update": ("bayes_sd.cli.update", "Bring a posterior up to date with new rows, without a fit."),

@@ -9,6 +9,7 @@ from bayes_sd.decide.collapse import collapse
 from bayes_sd.decide.configurations import measured_configurations, select
 from bayes_sd.decide.plan import plan
 from bayes_sd.decide.speedup import speedup
+from bayes_sd.decide.trees import best_trees
 from bayes_sd.decide.tune import tune
 from bayes_sd.errors import OutputError
 from bayes_sd.plots.bands import plot_bands
@@ -18,6 +19,7 @@ from bayes_sd.plots.plan import plot_plan
 from bayes_sd.plots.speedup import plot_speedup
 from bayes_sd.plots.stages import plot_stages
 from bayes_sd.plots.style import PAPER, check_figure_path, figure_bytes, save_figure
+from bayes_sd.plots.trees import plot_trees
 from bayes_sd.plots.tune import plot_tune
 
 
@@ -45,11 +47,14 @@ def figures(small_fit, cards):
                 cards=cards,
             )
         ),
+        "trees": plot_trees(
+            best_trees(posterior, speculating, [1, 4, 64], deepest=3, most_tokens=12, cards=cards)
+        ),
         "tune": plot_tune(tune(posterior, speculating, cards=cards, draft_lengths=(0, 2, 5))),
     }
 
 
-NAMES = ("bands", "one stage", "stages", "collapse", "fitted", "speedup", "tune", "plan")
+NAMES = ("bands", "one stage", "stages", "collapse", "fitted", "speedup", "trees", "tune", "plan")
 
 
 @pytest.mark.parametrize("name", NAMES)

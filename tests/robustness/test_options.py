@@ -20,6 +20,8 @@ SIMULATE = [
 COMMANDS = {
     "speedup": (["speedup", "TRACE", "--loads", "1,2"], (*CONDITION, "loads", "load-axis", "ci", "figure", "output")),
     "tune": (["tune", "TRACE", "--loads", "1,2", "--longest", "2"], ("longest", "vllm", "loads", "ci")),
+    "tree": (["tree", "TRACE", "--loads", "1,2", "--deepest", "1", "--most-tokens", "3"],
+             ("deepest", "most-tokens", "ranks", "rank-positions", "loads", "ci", "figure", "output")),
     "plan": (["plan", "TRACE", "--slo", "p95<9s"], ("rate", "probability", "price", "slo")),
     "next": (["next", "TRACE", "--loads", "4", "--longest", "1"], ("budget", "restart", "candidates", "slo", "rate")),
     "monitor": (["monitor", "TRACE"], ("interval", "false-alarm-rate", "windows", "request-cv", "metrics", "figure")),
