@@ -12,6 +12,7 @@ from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY, numbers
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.cli.setting import asked_condition
+from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 
@@ -61,7 +62,6 @@ def tree(
     from bayes_sd.decide.tables import check_format, records, write_result
     from bayes_sd.decide.tree_words import tree_table, tree_words
     from bayes_sd.decide.trees import best_trees
-    from bayes_sd.errors import ConditionError
 
     check_format(output)
     if figure is not None:
