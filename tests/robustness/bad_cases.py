@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import random
 import signal
 import sys
@@ -26,6 +27,8 @@ TEXTS = (
     "nul\x00", "\r", "a;b", "<script>alert(1)</script>", "[" * 3000, '{"a":' * 3000, "'; DROP TABLE x; --", "𝔘𝔫𝔦", "\ufeff",
 )  # fmt: skip
 VALUES = NUMBERS + TEXTS
+FIRST_SEED = int(os.environ.get("ROBUSTNESS_SEED", "0")) * 1_000_000
+"""Seed of the first damaged file. Another one, set in the environment, tries other damage."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,11 @@ def run(arguments: Sequence[object], stdin: str = "") -> Ran:
         sys.argv, sys.stdin, handler = before
         signal.signal(signal.SIGALRM, handler)
     return Ran(code, out.getvalue(), errors.getvalue())
+
+
+def seeds(total: int) -> range:
+    """Give the seeds of `total` damaged files."""
+    return range(FIRST_SEED, FIRST_SEED + total)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-from bad_cases import VALUES, contents, faults, mutated, replaced_numbers, run
+from bad_cases import VALUES, contents, faults, mutated, replaced_numbers, run, seeds
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements import read_conditions, read_table
@@ -74,7 +74,7 @@ def test_damaged_tables(tmp_path, llama_lines, total):
     path = tmp_path / "table.csv"
 
     def ran():
-        for seed in range(total):
+        for seed in seeds(total):
             content = (
                 replaced_numbers(llama_lines, seed).encode("utf-8", "surrogatepass") if seed % 2 else None
             )

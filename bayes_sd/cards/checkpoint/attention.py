@@ -51,27 +51,36 @@ def global_head_dim(config: Config) -> int:
     return config.whole("global_head_dim", width)
 
 
+def value_width(config: Config, width: int) -> int:
+    """Give the size of a head's values, where it is not that of its keys (MiMo-V2)."""
+    return width if config.has("kv_lora_rank") else config.whole("v_head_dim", width)
+
+
 def grouped(config: Config, name: str, attention: str, layer: int) -> list[Tensor]:
     """List the weights of attention with grouped queries."""
     hidden, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
     width, cached, same = head_dim(config), kv_heads(config), False
     if attention == FULL:
         width = global_head_dim(config)
+    elif attention == WINDOW:
+        cached = config.whole("swa_num_key_value_heads", cached)
     if attention == FULL and config.flag("attention_k_eq_v"):
         cached, same = config.whole("num_global_key_value_heads", cached), True
-    queries, keys = heads * width, cached * width
+    queries, keys, values = heads * width, cached * width, value_width(config, width)
     sharing = config.whole(
         "num_kv_shared_layers", 0
     )  # Gemma 4: the last layers use the keys and values of earlier ones
     reuses = sharing > 0 and layer >= config.whole("num_hidden_layers") - sharing
+    rank = config.whole("share_q_dim", 0)  # Step-3 makes its queries in two steps
     found = list(
         matrices(
             name,
             ATTENTION,
-            q_proj=hidden * queries,
+            q_a_proj=hidden * rank,
+            q_proj=(rank or hidden) * queries,
             k_proj=0 if reuses else hidden * keys,
-            v_proj=0 if reuses or same else hidden * keys,
-            o_proj=hidden * queries,
+            v_proj=0 if reuses or same else hidden * cached * values,
+            o_proj=hidden * heads * values,
         )
     )
     if config.model_type in GATED_ATTENTION or config.flag("attn_output_gate"):
@@ -103,6 +112,7 @@ def latent(config: Config, name: str, attention: str, layer: int) -> list[Tensor
             kv_a_proj_with_mqa=hidden * (rank + rotary),
             kv_b_proj=rank * heads * (plain + value),
             o_proj=heads * value * hidden,
+            g_proj=heads * value * hidden * config.flag("mla_use_output_gate"),
         )
     ]
     index_heads, index_dim = config.whole("index_n_heads", 0), config.whole("index_head_dim", 0)
@@ -148,13 +158,14 @@ def linear(config: Config, name: str) -> list[Tensor]:
         inside = Config(f"{config.where}: linear_attn_config", own)
         heads, width = inside.whole("num_heads"), inside.whole("head_dim")
         inner = heads * width
+        low_rank = (hidden + inner) * width
         sizes = {
             "q_proj": hidden * inner,
             "k_proj": hidden * inner,
             "v_proj": hidden * inner,
-            "f_proj": (hidden + inner) * width,
+            "f_proj": low_rank,
             "b_proj": hidden * heads,
-            "g_proj": (hidden + inner) * width,
+            "g_proj": hidden * inner if inside.flag("use_full_rank_gate") else low_rank,
             "o_proj": inner * hidden,
         }
         return list(matrices(name, ATTENTION, **sizes))

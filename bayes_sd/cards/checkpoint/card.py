@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from bayes_sd.cards.base import GIGA, Card
 from bayes_sd.cards.checkpoint import drafters
 from bayes_sd.cards.checkpoint.architectures import KNOWN, refuse_uncounted
-from bayes_sd.cards.checkpoint.attention import global_head_dim, head_dim, kv_heads
+from bayes_sd.cards.checkpoint.attention import global_head_dim, head_dim, kv_heads, value_width
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.feedforward import shared_width
 from bayes_sd.cards.checkpoint.kept import experts_narrower, kept, native_format
@@ -142,7 +142,17 @@ def _cache(config: Config, attention: list[str]) -> dict[str, Any]:
     cached = kv_heads(config)
     if config.flag("attention_k_eq_v"):
         cached = config.whole("num_global_key_value_heads", cached)
-    return {"kv_heads": cached, "head_dim": global_head_dim(config)}
+    width = global_head_dim(config)
+    values = value_width(config, width)
+    if values == width:
+        return {"kv_heads": cached, "head_dim": width}
+    # Keys and values of different sizes are cached as two of the mean one.
+    heads = config.whole("num_attention_heads")
+    return {
+        "kv_heads": cached,
+        "head_dim": (width + values) // 2,
+        "attention_width": heads * (width + values),
+    }
 
 
 def _compressed_cache(config: Config, attention: list[str]) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def shared_width(config: Config, width: int) -> int:
         "moe_shared_expert_intermediate_size",
         "shared_expert_intermediate_size",
         "shared_intermediate_size",
+        "share_expert_dim",
     ):
         if config.has(name):
             return config.whole(name)

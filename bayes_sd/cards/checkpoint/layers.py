@@ -166,6 +166,11 @@ def _windows(config: Config, layers: int) -> list[str]:
     letters = config.raw("sliding_window_pattern")
     if isinstance(letters, str) and letters and set(letters) <= {"L", "G"}:  # EXAONE: local and global
         return [FULL if letters[i % len(letters)] == "G" else WINDOW for i in range(layers)]
+    marked = config.numbers("hybrid_layer_pattern")  # MiMo-V2: 1 for a window
+    if marked:
+        return [
+            WINDOW if one else FULL for one in _one_a_layer(config, "hybrid_layer_pattern", marked, layers)
+        ]
     every = config.whole("sliding_window_pattern", 0) if _number(config, "sliding_window_pattern") else 0
     every = every or WINDOW_EVERY.get(config.model_type, 0)
     windowed = config.has("sliding_window") or config.has("attention_chunk_size")
@@ -197,6 +202,9 @@ def mlp_kinds(config: Config) -> list[str]:
 def _is_sparse(config: Config, layer: int, layers: int) -> bool:
     if layer < config.whole("first_k_dense_replace", 0) or layer in config.numbers("mlp_only_layers"):
         return False
+    listed = config.raw("moe_layers_enum")  # Step-3: "4,5,6,..."
+    if isinstance(listed, str):
+        return str(layer) in listed.replace(" ", "").split(",")
     if config.has("moe_layer_start_index"):  # ERNIE
         last = config.raw("moe_layer_end_index")
         end = layers - 1 if last == -1 else config.whole("moe_layer_end_index", layers - 1)
