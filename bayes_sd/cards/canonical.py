@@ -1,4 +1,4 @@
-"""Names as people write them: models with a format at their end, engines as container images, flags as numbers.
+"""Names as people write them: models with a format at their end, GPUs with a number before them, flags as numbers.
 
 Everything that reads a name that a person or a tool wrote goes through here, so that one spelling means one thing in tables,
 benchmark files, conditions and options. Nothing here needs a card; :meth:`bayes_sd.cards.Cards.verifier` uses it to find
@@ -8,30 +8,35 @@ one, :mod:`bayes_sd.cards.record` to settle a row.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from numbers import Real
 
 from bayes_sd.cards.names import key
 from bayes_sd.errors import CardError
 
+_FOUR, _EIGHT = "(int-?4|4-?bit)", "(int-?8|8-?bit)"
+_LLAMACPP = r"i?q[1-8]-(?:k-[sml]|k|0|1|xs|xxs|s|m|nl)"
 FORMATS: dict[str, str] = {
-    r"fp8(-(dynamic|block|static|kv|e4m3|per-tensor|per-channel|tensor))?|w8a8-fp8|f8": "fp8",
-    r"nvfp4(a16)?(-v\d)?|fp4(-v\d)?|nvfp4-qat": "fp4",
-    r"mxfp4(-moe)?": "mxfp4",
-    r"gptq-(int8|8bit|w8a16)|w8a16|8bit|bnb-8bit|int8-w8a16": "w8a16",
-    r"gptq-(int3|3bit)": "gptq-3bit",
-    r"(bnb|bitsandbytes|unsloth-bnb)(-4bit)?|nf4": "bnb-4bit",
-    r"(awq|gptq)(-marlin)?(-(int4|4bit|w4a16|g128|128g))?|int4(-(awq|gptq|autoround|w4a16))?|w4a16(-(awq|gptq|g128))?"
-    r"|autoround(-int4)?|4bit|qat-w4a16": "w4a16",
+    r"(quark-|modelopt-|ptpc-|fbgemm-)?(fp8|f8|float8)"
+    r"(-(dynamic|block|block-?wise|static|kv|e4m3(fn)?|e5m2|per-tensor|per-channel|tensor|w8a8))*|w8a8-fp8|e4m3(fn)?|e5m2": "fp8",
+    r"(modelopt-)?(nvfp4(a16)?(-v\d)?|fp4(-v\d)?|nvfp4-qat)": "fp4",
+    r"(quark-)?mxfp4(-moe)?": "mxfp4",
+    rf"gptq-({_EIGHT}|w8a16)|w8a16|8-?bit|(bnb|bitsandbytes)-{_EIGHT}|llm-int8|(int8|fp8)-(w8a16|weight-only)|experts-int8": "w8a16",
+    r"gptq-(int3|3-?bit)": "gptq-3bit",
+    r"(bnb|bitsandbytes|unsloth-bnb)(-(nf4|4-?bit))?|nf4": "bnb-4bit",
+    rf"(awq|gptq)(-marlin)?(-({_FOUR}|w4a16|g128|128g))?|int4(-(awq|gptq|autoround|w4a16|g128|weight-only))?|int4wo"
+    r"|w4a16(-(awq|gptq|g128))?|autoround(-int4)?|4bit|qat-w4a16": "w4a16",
     r"w4a8|w4afp8": "w4a8",
-    r"int8|w8a8|int8-w8a8|smoothquant": "int8",
-    r"bf16|fp16|f16|bfloat16": "fp16",
-    r"(i?q[2-8]-(k-[sml]|k|0|1|xs|xxs|s|m|nl))(-gguf)?": "",
+    r"int8|w8a8|int8-w8a8|w8a8-int8|smoothquant": "int8",
+    r"bf16|fp16|f16|bfloat16|float16": "fp16",
+    rf"{_LLAMACPP}(-gguf)?": "",
     r"gguf|mlx|quantized|quant|qat|qat-q4-0": "",
 }
-"""Endings of a model's name, and the weight format that they mean (empty: the ending's own name, or none)."""
-_SEPARATED = [(re.compile(rf"(.+?)[-.](?:{pattern})", re.I), name) for pattern, name in FORMATS.items()]
-_GGUF = re.compile(r".+?[-.](i?q[2-8]-(?:k-[sml]|k|0|1|xs|xxs|s|m|nl))(?:-gguf)?", re.I)
+"""Formats as people write them, blanks as dashes, and the weight format that they mean (empty: their own name, or none)."""
+_SEPARATED = [
+    # A model's name says its format last, but for a bracket round it or how finished the checkpoint is.
+    (re.compile(rf"(.+?)(?:[-.:]|\s*[(\[])(?:{pattern})[)\]]?(?:-preview)?", re.I), name)
+    for pattern, name in FORMATS.items()
+]
+_GGUF = re.compile(rf".+?(?:[-.:]|\s*[(\[])({_LLAMACPP})(?:-gguf)?[)\]]?", re.I)
 TUNINGS = re.compile(
     r"-(instruct|chat|it|base|thinking|reasoning|hf|terminus|exp|speciale|preview|pt|orig|distill|assistant|v0\.\d|\d{4})$"
 )
@@ -39,7 +44,8 @@ TUNINGS = re.compile(
 
 HARDWARE_FILLERS = {
     "nvidia", "amd", "intel", "google", "cloud", "geforce", "tesla", "instinct", "radeon", "accelerator", "gpu", "gpus", "tensor",
-    "core", "oam", "hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr7", "generation", "graphics",
+    "core", "oam", "hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr7", "generation", "graphics", "hgx", "apple", "huawei",
+    "aws",
 }  # fmt: skip
 """Words in a GPU's name that tell it from no other."""
 COUNT_BEFORE = re.compile(r"(?P<n>\d{1,4})\s*[x×*]\s*(?P<name>\D.*)", re.I)
@@ -75,9 +81,14 @@ def split_format(name: str) -> tuple[str, str | None]:
         base = base[: match.end(1)]
 
 
+CACHED = re.compile(r"(?:.*/)?models--.+?--([^/]+?)(?:/snapshots/.*)?/?")
+"""A model's folder in Hugging Face's cache."""
+
+
 def without_owner(name: str) -> str:
-    """Take the organisation off a model's name: ``Qwen/Qwen3-8B`` is ``Qwen3-8B``."""
-    return name.rstrip("/").rsplit("/", 1)[-1]
+    """Take the organisation, or folders, off a model's name: ``Qwen/Qwen3-8B`` is ``Qwen3-8B``."""
+    cached = CACHED.fullmatch(name)
+    return cached[1] if cached else name.rstrip("/").rsplit("/", 1)[-1]
 
 
 def stem(name: str) -> str:
@@ -98,6 +109,27 @@ def stem(name: str) -> str:
     return left.removeprefix("meta-") if left.startswith("meta-llama") else left
 
 
+def squeezed(name: str) -> str:
+    """Give a model's :func:`stem` without what people leave out between letters and digits.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+        ``llama3-1-8b`` of ``Llama-3.1-8B``, ``llama3.1:8b`` and ``llama-v3p1-8b-instruct``.
+    """
+    plain = re.sub(r"v(\d)p(\d)", r"\1-\2", stem(name))
+    return re.sub(r"(?<=[a-z])-(?=\d)", "", re.sub(r"[.:]", "-", plain))
+
+
+def without_active(name: str) -> str:
+    """Take the active size off a mixture's name: ``qwen3-235b`` of ``qwen3-235b-a22b``."""
+    return re.sub(r"(?<=\db)-a\d+(-\d+)?b(?=-|$)", "", name)
+
+
 def spellings(name: str) -> tuple[str, ...]:
     """Give the keys under which a model's card may stand, the surest first."""
     base = split_format(name)[0]
@@ -115,11 +147,15 @@ def hardware_spellings(name: str) -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        The name itself, and without makers, brands and kinds of memory.
+        The name itself; without makers, brands, computers and kinds of memory; with a memory size at its end.
     """
-    whole = key(name)
+    whole = key(re.sub(r"[()\[\]]", " ", name)) if "=" not in name else key(name)
     bare = "-".join(word for word in whole.split("-") if word not in HARDWARE_FILLERS)
-    return tuple(dict.fromkeys((whole, bare)))
+    bare = re.sub(r"^mac(book|-studio|-mini)?(-pro|-air)?-(?=m\d)", "", bare)
+    bare = re.sub(r"^(?:rtx-?)?(?=a?\d{4}(-|d$|$))", "rtx-", bare)
+    words = bare.split("-")
+    last = sorted(words, key=lambda word: re.fullmatch(r"\d+gb?", word) is not None)
+    return tuple(dict.fromkeys((whole, bare, "-".join(last))))
 
 
 def split_count(name: str) -> tuple[str, int | None]:
@@ -165,106 +201,3 @@ def read_flag(value: object) -> bool | None:
     if text in TRUE or text in FALSE:
         return text in TRUE
     raise CardError(f"{value!r} is neither 0 nor 1")
-
-
-@dataclass(frozen=True)
-class EngineName:
-    """An engine as it was understood.
-
-    Attributes
-    ----------
-    family : str
-        Such as ``vllm``, ``sglang``, ``trtllm``, ``dynamo-trtllm``; "unknown" where nothing is said.
-    version : str or None
-        Such as ``0.5.12.post1``.
-    rest : str
-        What else was said and matters ("V0", "(disaggregated)").
-    """
-
-    family: str
-    version: str | None = None
-    rest: str = ""
-
-    @property
-    def label(self) -> str:
-        """The canonical text, ``family-version rest``; it means itself."""
-        name = self.family + (f"-{self.version}" if self.version else "")
-        return f"{name} {self.rest}".strip()
-
-
-ENGINES: dict[str, str] = {
-    r"tensor-?rt[-_ ]?llm|trt[-_ ]?llm|\btrt\b": "trtllm",
-    r"sg[-_]?lang|\bsgl\b": "sglang",
-    r"vllm": "vllm",
-    r"llama[-_. ]?cpp|llama-server": "llamacpp",
-    r"text-generation-inference|\btgi\b": "tgi",
-    r"lmdeploy": "lmdeploy",
-    r"\batom\d*|rocm/atom": "atom",
-    r"exllama\w*|tabbyapi": "exllama",
-    r"mlc[-_ ]?llm": "mlc-llm",
-}
-AROUND = ("dynamo", "mori")
-"""Layers round an engine (disaggregated serving, its transport) that make another engine of it."""
-DP_WITHIN_TP = ("sglang", "trtllm")
-"""Engines whose tensor-parallel size counts the data-parallel ranks of attention (SGLang: ``--tp 8 --dp 8`` are 8 GPUs)."""
-VERSION = r"\d+\.\d+(?:\.\d+)*(?:[.-]?(?:rc|post|dev|alpha|beta|a|b)\.?\d+)*"
-_IMAGE = re.compile(r"(?:rocm|cuda|cu|ubuntu|py(?:thon|torch)?|torch|release_)[-_]?\d+(?:\.\d+)*", re.I)
-"""Versions of other things in a container image's tag."""
-
-
-def read_engine(text: object) -> EngineName:
-    """Read an engine as tables and images name it.
-
-    Parameters
-    ----------
-    text : object
-        Such as ``vllm-0.24.0``, ``trt nvcr.io/nvidia/tensorrt-llm/release:1.2.0``, ``sglang
-        lmsysorg/sglang:v0.5.12-rocm700-mi30x``, ``dynamo-trtllm (disaggregated)``.
-
-    Returns
-    -------
-    EngineName
-        A name that is not known stands as its family, in lower case up to a blank or version.
-    """
-    said = text.strip() if isinstance(text, str) else ""
-    if not said or said.casefold() in ("unknown", "nan", "none"):
-        return EngineName("unknown")
-    lower = said.casefold()
-    family = next((name for pattern, name in ENGINES.items() if re.search(pattern, lower)), None)
-    around = next((word for word in AROUND if word in lower), "dynamo" if "-runtime:" in lower else None)
-    version = _version(lower, family)
-    if family is None:
-        family = re.split(r"[\s(:]|[-_]v?\d+\.\d", lower, maxsplit=1)[0] or "unknown"
-    elif around is not None:
-        family = f"{around}-{family}"
-    rest = " ".join(re.findall(r"\(disaggregated\)|\bv0\b(?!\.)", lower)).replace("v0", "V0")
-    return EngineName(family, version, rest)
-
-
-def gpus_of(tp: object, pp: object, dp: object, engine: object) -> float:
-    """Give the GPUs of a deployment that does not say how many it has.
-
-    Parameters
-    ----------
-    tp, pp, dp : number
-        Its sizes; None and NaN mean 1.
-    engine : str
-        Whose words they are: some count the data-parallel ranks in the tensor-parallel size.
-
-    Returns
-    -------
-    float
-    """
-    sizes = [float(size) if isinstance(size, Real) and size == size else 1.0 for size in (tp, pp, dp)]
-    family = read_engine(engine).family.removeprefix("dynamo-").removeprefix("mori-")
-    within = family in DP_WITHIN_TP and sizes[0] % sizes[2] == 0
-    return sizes[0] * sizes[1] * (1.0 if within else sizes[2])
-
-
-def _version(lower: str, family: str | None) -> str | None:
-    if "-runtime:" in lower:  # an image of Dynamo's, whose version is not the engine's inside
-        return None
-    plain = _IMAGE.sub(" ", lower)
-    words = "atom" if family == "atom" else r":|@|[-_ =/]|[a-z]"
-    found = re.search(rf"(?:{words})v?({VERSION})", plain) or re.search(rf"(?:^|\D)v?({VERSION})", plain)
-    return found[1].replace("-rc", "rc").replace("-post", ".post") if found else None

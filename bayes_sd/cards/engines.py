@@ -12,7 +12,7 @@ from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bayes_sd.cards.base import Names, Text
-from bayes_sd.cards.canonical import EngineName, read_engine
+from bayes_sd.cards.engine_names import EngineName, read_engine
 from bayes_sd.cards.names import suggest
 from bayes_sd.errors import CardError
 from bayes_sd.files import shipped
@@ -30,7 +30,7 @@ class Engine(BaseModel):
     Attributes
     ----------
     name : str
-        Its family, as :func:`bayes_sd.cards.canonical.read_engine` gives it.
+        Its family, as :func:`bayes_sd.cards.engine_names.read_engine` gives it.
     same_as : str or None
         Another engine whose releases are meant: a layer round it, as ``dynamo-sglang``.
     releases : dict of str to date

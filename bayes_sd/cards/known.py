@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bayes_sd.cards.base import Card
-from bayes_sd.cards.canonical import spellings, stem
+from bayes_sd.cards.canonical import spellings, squeezed, stem, without_active
 from bayes_sd.cards.names import find, key, suggest
 from bayes_sd.cards.read import SECTIONS
 from bayes_sd.errors import CardError
@@ -49,8 +49,11 @@ class Known:
         for spelled in spellings(name):
             if spelled in index:
                 return index[spelled]
-        alike = self._stems[section].get(stem(name), set())
-        return self.by_section[section][next(iter(alike))] if len(alike) == 1 else None
+        for spelled in (stem(name), squeezed(name)):
+            alike = self._stems[section].get(spelled, set())
+            if len(alike) == 1:
+                return self.by_section[section][next(iter(alike))]
+        return None
 
     def find(self, section: str, name: str) -> Any:
         """Give the card of exactly that name or alias; CardError with the nearest names where there is none."""
@@ -92,7 +95,8 @@ class Known:
         self.by_section[section][card.name] = card
         if section in MODELS:
             for name in (card.name, *card.aliases):
-                self._stems[section].setdefault(stem(name), set()).add(card.name)
+                for spelled in {stem(name), squeezed(name), without_active(squeezed(name))}:
+                    self._stems[section].setdefault(spelled, set()).add(card.name)
         self._index[section] |= {key(name): card for name in (card.name, *card.aliases)}
 
     def overlaid(self, others: Mapping[str, Iterable[Card]]) -> Self:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bayes_sd.cards.canonical import hardware_spellings, read_flag, split_format
 from bayes_sd.cards.drafter import Drafter, Family
 from bayes_sd.cards.estimate import estimate_drafter, estimate_verifier, refuse_half_told_mixture
+from bayes_sd.cards.formats import OPEN, read_formats
 from bayes_sd.cards.hardware import Hardware
 from bayes_sd.cards.known import Known
 from bayes_sd.cards.names import key
@@ -71,6 +72,9 @@ class Cards(Known):
                 other = self._index["hardware"].get(sized["name"])
                 same = other is not None and abs(float(sized["gb"]) / other.memory_gb - 1) < MEMORY_WITHIN
                 card = other if same else None
+                if other is not None and not same and other.memory_kind == "shared":
+                    # A computer's memory is bought in several sizes with one chip.
+                    card = stated_hardware(f"{other.name}(memory_gb={sized['gb']})", other)
             if card is not None:
                 return card
         return None
@@ -138,6 +142,7 @@ class Cards(Known):
             What is stated, else the format of the published checkpoint, else 16 bits.
         """
         text = stated.strip() if isinstance(stated, str) else ""
+        text = "" if text.casefold() in OPEN else text
         return text or self.weights_of(verifier) or UNSTATED
 
     def precision(self, name: str, verifier: str | None = None) -> Precision:
@@ -165,7 +170,14 @@ class Cards(Known):
         if verifier is not None and self.has("verifier", verifier):
             meant = self.verifier(verifier).format_means
             weights |= {key(said): weights[key(means)] for said, means in meant.items()}
-        return parse_precision(name, weights, self._index["kv"], self._index["flags"])
+        cache, flags = self._index["kv"], self._index["flags"]
+        try:
+            return parse_precision(name, weights, cache, flags)
+        except CardError:
+            read = read_formats(name)
+            if read in ("", name):
+                raise
+            return parse_precision(read, weights, cache, flags)
 
     @cached_property
     def families(self) -> Mapping[str, Family]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bayes_sd.cards.canonical import read_engine, split_count, split_format
+from bayes_sd.cards.canonical import split_count, split_format
+from bayes_sd.cards.engine_names import read_engine
+from bayes_sd.cards.formats import MIXED, OPEN, read_formats
 from bayes_sd.cards.options import read_options
 from bayes_sd.cards.stated import NUMBERS, spelled_hardware
 
@@ -22,9 +24,9 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     -------
     values : dict
         The row with these things settled: what engine options say of a layout has its columns, and a repeat that is a day
-        is the day of the run; a format at the end of the verifier's name goes to a blank ``precision``; an
-        engine's image is its family and version; a number of GPUs before or behind the hardware goes to a blank
-        ``n_gpu`` and ``tp``; hardware's own numbers (``memory_gb`` ...) stand in its name.
+        is the day of the run; formats in other words than a precision's are put into those; a format at the end of the
+        verifier's name goes to a blank ``precision``; an engine's image is its family and version; a number of GPUs before or
+        behind the hardware goes to a blank ``n_gpu`` and ``tp``; hardware's own numbers (``memory_gb`` ...) stand in its name.
     words : list of str
         What was understood in other words than it was written, a sentence each.
 
@@ -34,6 +36,11 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         If hardware is stated by numbers that are out of range.
     """
     values, words = dict(record), []
+    formats = _text(values.get("precision"))
+    read = read_formats(formats) if MIXED.search(formats) or formats.casefold() in OPEN else formats
+    if read != formats:
+        values["precision"] = read
+        words.append(f"precision {formats!r} is {read or 'that of the published checkpoint'}")
     name = _text(values.get("verifier"))
     base, weights = split_format(name)
     if weights is not None:

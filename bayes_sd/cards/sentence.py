@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from bayes_sd.cards.base import Method
-from bayes_sd.cards.canonical import AROUND, ENGINES, read_engine, split_count, split_format
+from bayes_sd.cards.canonical import split_count, split_format
+from bayes_sd.cards.engine_names import AROUND, ENGINES, read_engine
 from bayes_sd.cards.load import Cards
 from bayes_sd.errors import CardError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.cards.canonical import gpus_of
+from bayes_sd.cards.engine_names import gpus_of
 from bayes_sd.cards.options import SIZES
 from bayes_sd.cards.record import canonical
 from bayes_sd.condition.defaults import ARRIVALS

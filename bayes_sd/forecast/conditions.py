@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.cards.canonical import read_engine
+from bayes_sd.cards.engine_names import read_engine
 from bayes_sd.cards.fits import check_fits
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import CardError, ConditionError

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.cards.canonical import read_engine
+from bayes_sd.cards.engine_names import read_engine
 from bayes_sd.cards.engines import read_day
 from bayes_sd.measurements.schema import AVERAGED, CELL
 

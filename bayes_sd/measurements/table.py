@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from bayes_sd.cards.canonical import gpus_of
+from bayes_sd.cards.engine_names import gpus_of
 from bayes_sd.cards.record import canonical
 from bayes_sd.errors import CardError, DataError
 from bayes_sd.measurements.cells import CellError, parse_cell

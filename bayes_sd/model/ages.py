@@ -10,7 +10,7 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from bayes_sd.cards.canonical import read_engine
+from bayes_sd.cards.engine_names import read_engine
 from bayes_sd.cards.engines import Engines, age_date, load_engines, read_day
 from bayes_sd.errors import CardError
 

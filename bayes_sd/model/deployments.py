@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayes_sd.cards.canonical import DP_WITHIN_TP
+from bayes_sd.cards.engine_names import DP_WITHIN_TP
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.roofline import Layout, Roofline, draft_step_s, roofline
 from bayes_sd.model.ages import REFERENCE_AGE, Age, engine_age, unversioned_quarter

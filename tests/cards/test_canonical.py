@@ -5,7 +5,8 @@ import math
 import pytest
 
 from bayes_sd.cards import load_cards
-from bayes_sd.cards.canonical import read_engine, read_flag, split_format, stem
+from bayes_sd.cards.canonical import read_flag, split_format, stem
+from bayes_sd.cards.engine_names import read_engine
 from bayes_sd.cards.record import canonical
 from bayes_sd.errors import CardError
 
@@ -66,6 +67,21 @@ def test_a_format_at_the_end_of_a_models_name(cards, name, base, weights):
         ("openai/gpt-oss-20b", "gpt-oss-20b"),
         ("Qwen3-4B-Base", "Qwen3-4B"),
         ("qwen3_8b", "Qwen3-8B"),
+        ("llama3.1:8b-instruct-q4_K_M", "Llama-3.1-8B-Instruct"),
+        ("gpt-oss:20b", "gpt-oss-20b"),
+        ("bartowski/Qwen2.5-32B-Instruct-GGUF:Q4_K_M", "Qwen2.5-32B-Instruct"),
+        ("Qwen3-8B (FP8)", "Qwen3-8B"),
+        ("meta-llama/Llama-3.1-8B-Instruct [bf16]", "Llama-3.1-8B-Instruct"),
+        ("accounts/fireworks/models/llama-v3p1-70b-instruct", "Llama-3.1-70B-Instruct"),
+        ("llama-3-1-8b-instruct", "Llama-3.1-8B-Instruct"),
+        ("LLaMA2-7B", "Llama-2-7b-chat"),
+        ("Qwen 2.5 7B", "Qwen2.5-7B-Instruct"),
+        ("qwen3_235b", "Qwen3-235B-A22B"),
+        ("amd/Llama-3.3-70B-Instruct-MXFP4-Preview", "Llama-3.3-70B-Instruct"),
+        ("/root/.cache/huggingface/hub/models--Qwen--Qwen3-8B/snapshots/0a1b2c", "Qwen3-8B"),
+        ("moonshotai/Kimi-K3", "Kimi-K3"),
+        ("inclusionAI/Ring-1T-FP8", "Ling-1T"),
+        ("Step-3", "step3"),
     ],
 )
 def test_verifiers_as_people_write_them(cards, written, meant):
@@ -73,7 +89,16 @@ def test_verifiers_as_people_write_them(cards, written, meant):
 
 
 @pytest.mark.parametrize(
-    "other", ["Llama-3.1-80B-Instruct", "Qwen3-80B", "Llama-3.3-71B-FP8", "gpt-oss", "Qwen3"]
+    "other",
+    [
+        "Llama-3.1-80B-Instruct",
+        "Qwen3-80B",
+        "Llama-3.3-71B-FP8",
+        "gpt-oss",
+        "Qwen3",
+        "llama3:18b",
+        "Qwen-35-4B-Q",
+    ],
 )
 def test_another_size_is_another_model(cards, other):
     assert not cards.has("verifier", other)
@@ -230,3 +255,26 @@ def test_a_number_of_gpus_fills_what_is_blank():
     assert "n_gpu and tp of 8" in words[0]
     values, _ = canonical({"hardware": "8xH100", "tp": 4.0, "n_gpu": None})
     assert (values["tp"], values["n_gpu"]) == (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("H100 (SXM)", "H100-SXM"), ("HGX B200", "B200"), ("A100 40GB PCIe", "A100-PCIe-40GB"), ("4090", "RTX-4090"),
+        ("RTX4080", "RTX-4080"), ("NVIDIA RTX A5000", "RTX-A5000"), ("MacBook Pro M4 Max", "Apple-M4-Max"),
+        ("M2 Ultra", "Apple-M2-Ultra"),
+        ("Huawei Ascend 910B", "Ascend-910B"), ("AWS Trainium 2", "Trainium2"), ("Ironwood", "TPU7x"), ("RTX 4090 D", "RTX-4090D"),
+        ("7900 XTX", "RX-7900-XTX"), ("9070 XT", "RX-9070-XT"), ("V100-16GB", "V100-SXM-16GB"),
+    ],
+)  # fmt: skip
+def test_hardware_as_people_write_it(cards, written, meant):
+    assert cards.hardware(written).name == meant
+
+
+def test_a_computers_memory_is_the_size_behind_its_chip(cards):
+    some, all_of_it = cards.hardware("M3 Ultra 256GB"), cards.hardware("Mac Studio M3 Ultra 512GB")
+    assert (some.memory_gb, all_of_it.memory_gb) == (256, 512)
+    assert some.bandwidth_gb_per_s == all_of_it.bandwidth_gb_per_s
+    assert cards.hardware(some.name) == some
+    with pytest.raises(CardError):
+        cards.hardware("RTX 4090 48GB")
