@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bayes_sd.decide.monitor import Monitor as Monitor
     from bayes_sd.decide.monitor import monitor as monitor
     from bayes_sd.decide.plan import plan as plan
+    from bayes_sd.decide.policies import compare_policies as compare_policies
     from bayes_sd.decide.ranks import RankLaw as RankLaw
     from bayes_sd.decide.speedup import speedup as speedup
     from bayes_sd.decide.trees import best_trees as best_trees
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from bayes_sd.sample.settings import SamplerSettings as SamplerSettings
     from bayes_sd.simulator.server import simulate_ladder as simulate
     from bayes_sd.simulator.server import simulate_server as simulate_server
+    from bayes_sd.simulator.spec import Drafting as Drafting
     from bayes_sd.simulator.spec import Experts as Experts
     from bayes_sd.simulator.spec import LoadSpec as LoadSpec
     from bayes_sd.simulator.spec import ServerSpec as ServerSpec
@@ -98,6 +100,7 @@ _PUBLIC = {
     "tune": "decide.tune",
     "best_trees": "decide.trees",
     "RankLaw": "decide.ranks",
+    "compare_policies": "decide.policies",
     "plan": "decide.plan",
     "bands": "decide.bands:latency_bands",
     "latency_bands": "decide.bands",
@@ -118,6 +121,7 @@ _PUBLIC = {
     "TokenLaw": "simulator.spec",
     "StageCosts": "latency.service",
     "Experts": "simulator.spec",
+    "Drafting": "simulator.spec",
     "ingest": "measurements.readers.pipeline",
     "read_table": "measurements.table",
     "read_conditions": "measurements.table",
@@ -152,6 +156,7 @@ __all__ = [
     "ConditionError",
     "ConvergenceError",
     "DataError",
+    "Drafting",
     "Experts",
     "FitResult",
     "LoadSpec",
@@ -176,6 +181,7 @@ __all__ = [
     "best_trees",
     "collapse",
     "compare",
+    "compare_policies",
     "conditions",
     "expected_committed",
     "fit",

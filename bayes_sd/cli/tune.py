@@ -9,6 +9,7 @@ from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.cli.setting import asked_condition
+from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 
@@ -34,6 +35,11 @@ from bayes_sd.plots.style import check_figure_path, save_figure
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Comparison by load: FILE.csv, FILE.json or FILE.nc."
 )
+@click.option(
+    "--policy",
+    is_flag=True,
+    help="Compare draft lengths by batch size and by the drafter's confidence with fixed ones, at rates.",
+)
 @click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean, and the runners-up.")
@@ -46,6 +52,7 @@ def tune(
     ci,
     vllm,
     output,
+    policy,
     figure,
     as_json,
     explain,
@@ -59,7 +66,8 @@ def tune(
     --drafter to compare drafters.
 
     \b
-    Example:  uv run bayes_sd tune traces/llama.nc --workload humaneval --vllm speculation.json
+    Examples: uv run bayes_sd tune traces/llama.nc --workload humaneval --vllm speculation.json
+              uv run bayes_sd tune traces/llama.nc --workload humaneval --policy --loads 2:14:7
     """
     import json
 
@@ -81,9 +89,22 @@ def tune(
     if figure is not None:
         check_figure_path(figure)
     check_names(vllm, output)
+    if policy and (vllm is not None or len(asked.drafters) > 1):
+        raise ConditionError(
+            "--policy compares policies of one drafter and writes no table for vLLM: leave the other out"
+        )
     posterior, cards = open_trace(trace, models, accept_unconverged)
-    kind = "concurrency" if load_axis == "in-flight" else "rate"
+    kind = "concurrency" if load_axis == "in-flight" and not policy else "rate"
     base, words = asked_condition(posterior, cards, asked, kind, best=False)
+    if policy:
+        from bayes_sd.cli.policy_page import run_policies
+
+        axis = "rate" if load_axis == "in-flight" else load_axis
+        run_policies(
+            posterior, cards, base, words, loads=loads, axis=axis, longest=longest, ci=ci, seed=seed, output=output,
+            figure=figure, as_json=as_json, explain=explain,
+        )  # fmt: skip
+        return
     drafters = compared_drafters(asked, base, cards)
     prepared = prepare_choices(posterior, base, range(longest + 1), drafters, cards, seed)
     result = tune_prepared(posterior, prepared, loads, load_axis, ci=ci)

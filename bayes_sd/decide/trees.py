@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.decide.against import against
 from bayes_sd.decide.caveats import caveats
 from bayes_sd.decide.ranks import RankLaw
-from bayes_sd.decide.speedup import default_loads, quantiles, ratio_of
+from bayes_sd.decide.speedup import default_loads
 from bayes_sd.decide.tune import judge, prepare_choices
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.alternatives import Alternative, Prepared, prepare
@@ -31,8 +32,6 @@ SIZES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 DEEPEST, MOST_TOKENS = 8, 64
 LARGEST = 256
 """Verified tokens per request that can be asked for."""
-WORTH_A_TOKEN = 0.001
-"""A larger tree must save at least this share of the attainable speed: of trees within it the smallest is taken."""
 N_LOADS = 15
 DRAWS = 400
 
@@ -220,26 +219,6 @@ def _described(result: xr.Dataset, trees: list[DraftTree], prepared: Prepared) -
 
 def _chosen(result: xr.Dataset, latency: np.ndarray, trees: list[DraftTree], ci: float) -> dict[str, Any]:
     """Choose a tree and a chain for each load, and compare them draw by draw."""
-    regret = np.nan_to_num(result["relative_regret"].to_numpy(), nan=np.inf)
     tokens = np.array([t.verify_tokens for t in trees])
     chains = np.array([t.widest <= 1 for t in trees])
-    chosen, chain_ = (_smallest(regret, tokens, own) for own in (np.ones(len(trees), dtype=bool), chains))
-    at = np.arange(latency.shape[2])
-    with np.errstate(invalid="ignore"):
-        gain = ratio_of(latency[:, chain_, at], latency[:, chosen, at])
-        faster = (latency[:, chosen, at] < latency[:, chain_, at]).mean(axis=0)
-    none = result["safe"].to_numpy() < 0
-    levels = [(1.0 - ci) / 2.0, 0.5, (1.0 + ci) / 2.0]
-    return {
-        "chosen": ("load", np.where(none, -1, chosen)),
-        "chosen_chain": ("load", np.where(none, -1, chain_)),
-        "gain_band": (("quantile", "load"), quantiles(np.nan_to_num(gain, nan=1.0), levels)),
-        "p_faster": ("load", np.where(none, np.nan, faster)),
-    }
-
-
-def _smallest(regret: np.ndarray, tokens: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Choose the smallest alternative whose expected regret is next to the least, shape (load,)."""
-    among = np.where(own[:, None], regret, np.inf)
-    near = among <= among.min(axis=0) + WORTH_A_TOKEN
-    return np.where(near, tokens[:, None] + np.where(np.isfinite(among), among, 0.0), np.inf).argmin(axis=0)
+    return against(result, latency, tokens, chains, ci, "chosen_chain")

@@ -77,7 +77,7 @@ def _asked(
 def _served(
     predicted: PredictedCosts, conditions: Conditions, i: int, costs: StageCosts, work: Work, n: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    verified = conditions.design.rows["verified"][i]
+    verified = work.verified
     covered, wait = predicted.experts.at(int(predicted.sparse[i]), verified - 1.0, n)
     deviation = kernel_deviation(predicted.kernel(i), work.met(n) * verified)
     step = step_s(costs, work, n, covered, np.exp(deviation), wait)

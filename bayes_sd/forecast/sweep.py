@@ -104,7 +104,7 @@ def sweep(
     import xarray as xr
 
     values = checked_loads(loads, axis)
-    protocol = "closed" if axis == "in-flight" else _protocol(prepared, arrivals)
+    protocol = "closed" if axis == "in-flight" else arrivals_of(prepared, arrivals)
     if protocol == "closed":
         draws = _closed(prepared, values, ttft)
     else:
@@ -169,7 +169,8 @@ def checked_loads(loads: Any, axis: str) -> np.ndarray:
     return values
 
 
-def _protocol(prepared: Prepared, arrivals: str | None) -> Protocol:
+def arrivals_of(prepared: Prepared, arrivals: str | None) -> Protocol:
+    """Give the protocol of an open loop, by default the base condition's."""
     if arrivals is None:
         return "poisson" if prepared.conditions.poisson[0] else "even"
     if arrivals not in ("even", "poisson"):

@@ -9,10 +9,11 @@ random position by position.
 from bayes_sd.simulator.result import SimulationResult
 from bayes_sd.simulator.server import simulate_ladder, simulate_server
 from bayes_sd.simulator.sharing import SharingResult, simulate_sharing
-from bayes_sd.simulator.spec import Experts, LoadSpec, ServerSpec, TokenLaw
+from bayes_sd.simulator.spec import Drafting, Experts, LoadSpec, ServerSpec, TokenLaw
 from bayes_sd.simulator.statistics import batch_means_error
 
 __all__ = [
+    "Drafting",
     "Experts",
     "LoadSpec",
     "ServerSpec",

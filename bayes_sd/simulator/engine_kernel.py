@@ -10,6 +10,8 @@ def run_engine(  # pragma: no cover - compiled
     prompt,
     output,
     survival,
+    confident,
+    drafting,
     costs,
     phi,
     popularity,
@@ -34,9 +36,15 @@ def run_engine(  # pragma: no cover - compiled
         Lengths [tokens].
     survival : array, shape (k,)
         Probability that positions 1..j of a draft are all accepted.
-    costs : array, shape (8,)
-        Setup of a request; prompt token; verify step; experts at full coverage; decoding request in a step;
-        its cached token; drafting of a step; drafting of a request in a step [s].
+    confident : array, shape (k,) or (0,)
+        Probability that the drafter is confident of each position, given that it was of those before: it stops at the first
+        one that it is not; empty: it never stops.
+    drafting : int array, shape (cap + 1, 4)
+        With that many requests decoding: draft positions of a request; passes of the drafter; tokens that a request has
+        verified; tokens that the drafter reads for it.
+    costs : array, shape (10,)
+        Setup of a request; prompt token; verify step; experts at full coverage; decoding request in a step; its verified
+        token; its cached token; pass of the drafter; token that the drafter reads; what a cycle with drafts costs beside [s].
     phi : array, shape (cap + 1,)
         Share of experts read with that many requests decoding.
     popularity : array, shape (M,)
@@ -60,17 +68,21 @@ def run_engine(  # pragma: no cover - compiled
         Draft-verify cycles of each request.
     accepted : int array, shape (n, k)
         How often each draft position of a request was accepted.
+    drafted : int array, shape (n,)
+        Draft positions of a request that were verified.
     totals : array, shape (4,)
         Steps in which requests decoded, decoding requests summed over them, coverage summed over them, all
         steps.
     """
-    setup, t_pre, c1v, c1x, t_request, t_kv, c_draft, t_draft = costs
-    n, k = len(arrival), len(survival)
+    setup, t_pre, c1v, c1x, t_request, t_token, t_kv, c_pass, t_draft, c_cycle = costs
+    n = len(arrival)
     admitted = np.full(n, np.inf)
     first_token = np.full(n, np.inf)
     departure = np.full(n, np.inf)
     cycles = np.zeros(n, np.int64)
-    accepted = np.zeros((n, k), np.int64)
+    accepted = np.zeros((n, len(survival)), np.int64)
+    drafted = np.zeros(n, np.int64)
+    lengths = np.zeros(min(cap, n), np.int64)
     totals = np.zeros(4)
     missing = output.copy()
     unread = prompt.copy()
@@ -87,7 +99,8 @@ def run_engine(  # pragma: no cover - compiled
         while started < arrived and n_decoding + started - prefilled < cap:
             admitted[started] = now
             started += 1
-        room = budget - n_decoding * (k + 1)
+        k, passes, verified, read = drafting[n_decoding]
+        room = budget - n_decoding * verified
         reading = prefilled
         tokens_read = 0
         while reading < started and tokens_read < room and admitted[reading] + setup <= now:
@@ -107,14 +120,17 @@ def run_engine(  # pragma: no cover - compiled
                 break
             now = max(wait, now)
             continue
+        verified, read = n_decoding * verified, n_decoding * read
+        lengths[:n_decoding] = k
+        if k > 0 and len(confident) > 0:
+            passes, verified, read = _draw_lengths(lengths[:n_decoding], confident, k, rng)
         coverage = phi[n_decoding]
         if len(popularity) > 0:
-            coverage = _draw_coverage(n_decoding, k, popularity, independence, touched, rng)
-        duration = (
-            c1v + coverage * c1x + n_decoding * (t_request + t_draft) + context * t_kv + tokens_read * t_pre
-        )
+            coverage = _draw_coverage(n_decoding, verified, popularity, independence, touched, rng)
+        duration = c1v + coverage * c1x + n_decoding * t_request + verified * t_token + context * t_kv
+        duration += tokens_read * t_pre
         if n_decoding > 0:
-            duration += c_draft
+            duration += passes * c_pass + read * t_draft + (c_cycle if k > 0 else 0.0)
             totals[0] += 1
             totals[1] += n_decoding
             totals[2] += coverage
@@ -124,9 +140,10 @@ def run_engine(  # pragma: no cover - compiled
         while i < n_decoding:
             request = decoding[i]
             gain = 1
-            if k > 0:
+            if lengths[i] > 0:
+                drafted[request] += lengths[i]
                 draw = rng.random()
-                while gain <= k and draw < survival[gain - 1]:
+                while gain <= lengths[i] and draw < survival[gain - 1]:
                     accepted[request, gain - 1] += 1
                     gain += 1
             cycles[request] += 1
@@ -138,6 +155,7 @@ def run_engine(  # pragma: no cover - compiled
                 continue
             n_decoding -= 1
             decoding[i] = decoding[n_decoding]
+            lengths[i] = lengths[n_decoding]
             context -= prompt[request] + output[request]
             departure[request] = now
             left -= first <= request < after
@@ -159,18 +177,37 @@ def run_engine(  # pragma: no cover - compiled
             if clients > 0 and known < n:
                 arrival[known] = now
                 known += 1
-    return admitted, first_token, departure, cycles, accepted, totals
+    return admitted, first_token, departure, cycles, accepted, drafted, totals
 
 
 @njit(cache=True)
-def _draw_coverage(n_decoding, k, popularity, independence, touched, rng):  # pragma: no cover - compiled
+def _draw_lengths(lengths, confident, k, rng):  # pragma: no cover - compiled
+    """Draw how many positions each request drafts; return the passes of the batch, tokens verified and tokens read."""
+    passes = verified = read = 0
+    for i in range(len(lengths)):
+        length = 0
+        while length < k and rng.random() < confident[length]:
+            length += 1
+        lengths[i] = length
+        # The pass that ends the draft is made too: its token is thrown away.
+        own = min(length + 1, k)
+        passes = max(passes, own)
+        verified += length + 1
+        read += own
+    return passes, verified, read
+
+
+@njit(cache=True)
+def _draw_coverage(
+    n_decoding, verified, popularity, independence, touched, rng
+):  # pragma: no cover - compiled
     """Draw the experts of every token in a step; return the share of experts that any token went to."""
     touched[:] = False
     for _ in range(n_decoding):
         _route(popularity, touched, rng.random())
-        for _ in range(k):
-            if rng.random() < independence:
-                _route(popularity, touched, rng.random())
+    for _ in range(verified - n_decoding):
+        if rng.random() < independence:
+            _route(popularity, touched, rng.random())
     return touched.mean()
 
 

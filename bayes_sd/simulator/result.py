@@ -34,6 +34,8 @@ class SimulationResult:
         Draft-verify cycles.
     accepted_per_position : int array, shape (k,)
         How often each draft position was accepted, the surplus of last cycles included, as engines count.
+    n_drafted : int
+        Draft positions that were verified, over all measured requests.
     in_flight_share, running_share : array, shape (batch, state)
         Share of time with 0, 1, 2, ... requests present, and with as many running, over consecutive batches.
     duration_s : float
@@ -58,6 +60,7 @@ class SimulationResult:
     output_tokens: np.ndarray
     n_cycles: np.ndarray
     accepted_per_position: np.ndarray
+    n_drafted: int
     in_flight_share: np.ndarray
     running_share: np.ndarray
     duration_s: float
@@ -187,10 +190,10 @@ class SimulationResult:
             return {}
         accepted = int(self.accepted_per_position.sum())
         return {
-            "acceptance": accepted / (k * cycles),
+            "acceptance": accepted / max(self.n_drafted, 1),
             "mean_accepted_len": self.mean_committed,
             "n_drafts": cycles,
-            "n_draft_tokens": k * cycles,
+            "n_draft_tokens": self.n_drafted,
             "n_accepted_tokens": accepted,
             "accepted_per_position": json.dumps([int(n) for n in self.accepted_per_position]),
         }

@@ -8,7 +8,6 @@ import numpy as np
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.acceptance import survival_by_position
 from bayes_sd.latency.coverage import coverage_skewed, effective_tokens, inclusion_probabilities
-from bayes_sd.latency.service import draft_steps
 from bayes_sd.simulator.result import SimulationResult
 from bayes_sd.simulator.spec import MOST_WORK, LoadSpec, ServerSpec
 from bayes_sd.simulator.statistics import time_in_state
@@ -25,14 +24,15 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
     is a draft-verify cycle: it commits the draft tokens accepted before the first rejection, and one token
     of the verifier's, up to the request's length. A step lasts
 
-        c1v + φ·c1x + Σ(t_seq + (k + 1)·t_tok + context·t_kv) + draft steps·c1d + k·b·t_dtok + prompt
+        c1v + φ·c1x + Σ(t_seq + (k + 1)·t_tok + context·t_kv) + draft steps·c1d + k·b·t_dtok + h_c + prompt
         tokens·t_pre
 
     with the sum over the b decoding requests and φ the share of experts that their b(1 + ψk) tokens touch,
-    expected or drawn. The service curve of :mod:`bayes_sd.latency.service` is its average over a request's
-    life, but for three things that it leaves out and this has: the last cycle's surplus tokens are thrown
-    away (:func:`bayes_sd.latency.acceptance.expected_cycles`), a request arrives within a step and waits
-    for its end, and the number in flight changes while a request is served.
+    expected or drawn. A server's `drafting` makes k depend on b, ends a draft where the drafter is not confident
+    (the batch then takes the passes of its longest draft), or has a tree verified. The service curve of
+    :mod:`bayes_sd.latency.service` is the average of this over a request's life, but for three things that it leaves
+    out: the last cycle's surplus tokens are thrown away (:func:`bayes_sd.latency.acceptance.expected_cycles`), a
+    request arrives within a step and waits for its end, and the number in flight changes while a request is served.
 
     Parameters
     ----------
@@ -70,11 +70,13 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
         popularity = inclusion_probabilities(experts.total, experts.active, experts.skew)
         rng.shuffle(popularity)
     first, after = load.n_warm_up, load.n_warm_up + load.n_requests
-    admitted, first_token, departure, cycles, accepted, totals = run_engine(
+    admitted, first_token, departure, cycles, accepted, drafted, totals = run_engine(
         arrival,
         prompt,
         output,
         survival_by_position(server.acceptance),
+        np.array(server.drafting.confident, dtype=float),
+        server.drafting.plan(server.draft_length, cap),
         _step_costs(server),
         _coverage_table(server, cap),
         popularity,
@@ -101,6 +103,7 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
         output_tokens=output[measured],
         n_cycles=cycles[measured],
         accepted_per_position=accepted[measured].sum(axis=0),
+        n_drafted=int(drafted[measured].sum()),
         in_flight_share=time_in_state(arrival, departure, window),
         running_share=time_in_state(admitted, departure, window),
         duration_s=window[1] - window[0],
@@ -148,16 +151,18 @@ def _generator(load: LoadSpec, seed: int) -> np.random.Generator:
 
 
 def _step_costs(server: ServerSpec) -> np.ndarray:
-    costs, k = server.costs, server.draft_length
+    costs = server.costs
     values: list[Any] = [
         costs.prefill_fixed_s,
         costs.prefill_token_s,
         costs.verify_fixed_s,
         costs.verify_expert_s,
-        costs.sequence_s + (k + 1) * costs.token_s,
+        costs.sequence_s,
+        costs.token_s,
         costs.kv_token_s,
-        draft_steps(costs, server.work) * costs.draft_fixed_s,
-        k * costs.draft_token_s,
+        costs.draft_fixed_s,
+        costs.draft_token_s,
+        costs.draft_extra_steps * costs.draft_fixed_s + costs.cycle_s,
     ]
     return np.array(values, dtype=float)
 
@@ -167,5 +172,6 @@ def _coverage_table(server: ServerSpec, cap: int) -> np.ndarray:
     experts = server.experts
     if experts is None:
         return np.zeros(cap + 1)
-    tokens = effective_tokens(np.arange(cap + 1.0), server.draft_length, experts.independence)
+    further = server.drafting.mean_verified(server.draft_length, cap) - 1.0
+    tokens = effective_tokens(np.arange(cap + 1.0), further, experts.independence)
     return np.asarray(coverage_skewed(tokens, experts.total, experts.active, experts.skew))

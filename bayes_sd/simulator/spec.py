@@ -8,6 +8,7 @@ import numpy as np
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.acceptance import expected_committed
 from bayes_sd.latency.coverage import routed_share
+from bayes_sd.latency.policy import drafted_shares, length_at
 from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.protocol import checked_cap, checked_load, checked_protocol
 from bayes_sd.latency.service import StageCosts, Work
@@ -113,6 +114,58 @@ class Experts:
 
 
 @dataclass(frozen=True)
+class Drafting:
+    """How a server drafts, where that is not a chain of k in every step.
+
+    Attributes
+    ----------
+    lengths : tuple of (int, int, int)
+        Draft length by requests decoding: first, last and k of each range, as vLLM's table has them; batches after the last range
+        keep its k. Empty: always the server's.
+    confident : tuple of float
+        Probability that the drafter is confident of each position; it stops at the first one that it is not. The server's
+        acceptance is then that of confident drafts. Empty: it never stops.
+    verify_tokens, draft_tokens : int or None
+        Of a tree, whose depth is the server's draft length and whose acceptance is that of reaching each depth: tokens that a request
+        has verified, and that the drafter reads for it, per cycle.
+    """
+
+    lengths: tuple[tuple[int, int, int], ...] = ()
+    confident: tuple[float, ...] = ()
+    verify_tokens: int | None = None
+    draft_tokens: int | None = None
+
+    def check(self, draft_length: int) -> None:
+        """Refuse what does not fit the server's draft length."""
+        length_at(self.lengths, np.ones(1), draft_length)
+        if self.confident and (
+            len(self.confident) != draft_length or not all(0 <= q <= 1 for q in self.confident)
+        ):
+            raise ConditionError(f"confidence {self.confident}: one probability in [0, 1] a draft position")
+        if self.verify_tokens is None and self.draft_tokens is None:
+            return
+        least = min(self.verify_tokens or 0, (self.draft_tokens or 0) + 1)
+        if least <= draft_length or self.confident or self.lengths:
+            raise ConditionError(
+                "a tree has its verified and its drafted tokens, and neither a table nor confidence"
+            )
+
+    def plan(self, draft_length: int, cap: int) -> np.ndarray:
+        """Tabulate positions, passes, verified and read tokens for 0..cap requests decoding, shape (cap + 1, 4)."""
+        k = length_at(self.lengths, np.arange(cap + 1), draft_length)
+        verified = k + 1 if self.verify_tokens is None else np.full_like(k, self.verify_tokens)
+        read = k if self.draft_tokens is None else np.full_like(k, self.draft_tokens)
+        return np.stack([k, k, verified, read], axis=1)
+
+    def mean_verified(self, draft_length: int, cap: int) -> np.ndarray:
+        """Tabulate the mean number of tokens that a request has verified, shape (cap + 1,)."""
+        verified = self.plan(draft_length, cap)[:, 2].astype(float)
+        if self.confident:
+            verified[verified > 1] = 1.0 + drafted_shares(self.confident).sum()
+        return verified
+
+
+@dataclass(frozen=True)
 class ServerSpec:
     """A server, what it serves, and what its requests are like.
 
@@ -132,6 +185,8 @@ class ServerSpec:
         a whole prompt, and as many as wait, in one step.
     experts : Experts, optional
         Routing, for a mixture of experts.
+    drafting : Drafting
+        How it drafts, where that is not a chain of k in every step.
     labels : dict of str to str
         Text columns of the table row: hardware, verifier, drafter, engine, workload and so on.
     """
@@ -143,6 +198,7 @@ class ServerSpec:
     n_max: int | None = None
     prefill_budget: int | None = None
     experts: Experts | None = None
+    drafting: Drafting = Drafting()
     labels: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,6 +212,7 @@ class ServerSpec:
             raise ConditionError("a verify step costs nothing: verify_fixed_s or token_s must be above 0")
         if not all(0 <= alpha <= 1 for alpha in self.acceptance):
             raise ConditionError(f"acceptance {self.acceptance}: each position's must lie in [0, 1]")
+        self.drafting.check(self.draft_length)
         if self.n_max is not None:
             checked_cap(self.n_max)
         if self.prefill_budget is not None and self.prefill_budget < 1:

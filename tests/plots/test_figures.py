@@ -8,6 +8,7 @@ from bayes_sd.decide.bands import latency_bands, thinned
 from bayes_sd.decide.collapse import collapse
 from bayes_sd.decide.configurations import measured_configurations, select
 from bayes_sd.decide.plan import plan
+from bayes_sd.decide.policies import compare_policies
 from bayes_sd.decide.speedup import speedup
 from bayes_sd.decide.trees import best_trees
 from bayes_sd.decide.tune import tune
@@ -16,6 +17,7 @@ from bayes_sd.plots.bands import plot_bands
 from bayes_sd.plots.collapse import plot_collapse
 from bayes_sd.plots.fitted import plot_fitted
 from bayes_sd.plots.plan import plot_plan
+from bayes_sd.plots.policies import plot_policies
 from bayes_sd.plots.speedup import plot_speedup
 from bayes_sd.plots.stages import plot_stages
 from bayes_sd.plots.style import PAPER, check_figure_path, figure_bytes, save_figure
@@ -47,6 +49,9 @@ def figures(small_fit, cards):
                 cards=cards,
             )
         ),
+        "policies": plot_policies(
+            compare_policies(posterior, speculating, [2.0, 8.0], longest=3, thresholds=(0.5,), cards=cards)
+        ),
         "trees": plot_trees(
             best_trees(posterior, speculating, [1, 4, 64], deepest=3, most_tokens=12, cards=cards)
         ),
@@ -54,7 +59,7 @@ def figures(small_fit, cards):
     }
 
 
-NAMES = ("bands", "one stage", "stages", "collapse", "fitted", "speedup", "trees", "tune", "plan")
+NAMES = ("bands", "one stage", "stages", "collapse", "fitted", "speedup", "trees", "policies", "tune", "plan")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -20,6 +20,7 @@ SIMULATE = [
 COMMANDS = {
     "speedup": (["speedup", "TRACE", "--loads", "1,2"], (*CONDITION, "loads", "load-axis", "ci", "figure", "output")),
     "tune": (["tune", "TRACE", "--loads", "1,2", "--longest", "2"], ("longest", "vllm", "loads", "ci")),
+    "policy": (["tune", "TRACE", "--policy", "--loads", "1", "--longest", "2"], ("loads", "load-axis", "longest", "ci", "figure")),
     "tree": (["tree", "TRACE", "--loads", "1,2", "--deepest", "1", "--most-tokens", "3"],
              ("deepest", "most-tokens", "ranks", "rank-positions", "loads", "ci", "figure", "output")),
     "plan": (["plan", "TRACE", "--slo", "p95<9s"], ("rate", "probability", "price", "slo")),
