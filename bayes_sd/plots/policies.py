@@ -47,11 +47,15 @@ def plot_policies(result: xr.Dataset, title: str = "Policies of drafting over lo
     -------
     Figure
     """
-    load = result["load"].to_numpy()
+    steady = result["chosen"].to_numpy() >= 0
+    # Where nothing has a steady state there is nothing to draw; if that is everywhere, an empty frame says so.
+    shown = result.isel(load=np.flatnonzero(steady)) if steady.any() else result
+    load = shown["load"].to_numpy()
     with styled():
         figure, axes = new_figure(9.2, 7.0, nrows=2, sharex=True)
-        _regrets(axes[0], result, load)
-        _gain(axes[1], result, load)
+        if steady.any():
+            _regrets(axes[0], shown, load)
+            _gain(axes[1], shown, load)
         axes[1].set_xlabel(AXES.get(result.attrs["load_axis"], f"load [{result.attrs['load_units']}]"))
         axes[0].set_title(title)
         if load.max() > load.min():
