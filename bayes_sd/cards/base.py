@@ -40,11 +40,14 @@ Text = Annotated[str, Field(min_length=1)]
 StringMap = dict[Text, Text]
 
 
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+
+
 class Card(BaseModel):
     """Base of all cards: frozen, no unknown key, no silent conversion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    name: Text
+    name: Name
     aliases: Names = ()
     source: Text

@@ -63,6 +63,10 @@ class Cards(Known):
         known = None if spelled is None else self._gpu(spelled["name"])
         return stated_hardware(name, known) or self._gpu(name) or self.find("hardware", name)
 
+    def has(self, section: str, name: str) -> bool:
+        """Say whether a section has a card that a name means."""
+        return self._gpu(name) is not None if section == "hardware" else super().has(section, name)
+
     def _gpu(self, name: str) -> Hardware | None:
         """Look a GPU up under every spelling of its name; a memory size at its end must be the card's."""
         for spelled in hardware_spellings(name):

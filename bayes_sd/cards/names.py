@@ -24,6 +24,10 @@ def key(name: str) -> str:
     return "-".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 
+MOST_LETTERS = 100
+"""Letters of a name that are compared with others: what is longer resembles none, and comparing takes the square of them."""
+
+
 def suggest(name: str, known: Iterable[str] | Mapping[str, str], count: int = 3) -> str:
     """Say which known names are nearest, or list some of them where none is near.
 
@@ -42,7 +46,10 @@ def suggest(name: str, known: Iterable[str] | Mapping[str, str], count: int = 3)
         ``"did you mean A or B?"``, ``"known: A, B, C, ..."`` or ``"none is known"``.
     """
     shown = {key(k): known[k] if isinstance(known, Mapping) else k for k in known}
-    near = [shown[match] for match in difflib.get_close_matches(key(name), shown, n=count, cutoff=0.6)]
+    near = [
+        shown[match]
+        for match in difflib.get_close_matches(key(name)[:MOST_LETTERS], shown, n=count, cutoff=0.6)
+    ]
     if near:
         return f"did you mean {' or '.join(dict.fromkeys(near))}?"
     if not shown:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from bayes_sd.cards.canonical import stem
+from bayes_sd.cards.names import MOST_LETTERS
 from bayes_sd.cards.verifier import Verifier
 
 SIZE = re.compile(r"(?:^|[-_. ])(?:(\d+)x)?(\d+(?:\.\d+)?)([bmt])(?=$|[-_. ])", re.I)
@@ -82,6 +83,7 @@ def nearest(
     -------
     list of Verifier
     """
+    name = name[:MOST_LETTERS]
     ranked = sorted((distance(name, card, params_b), card.name, card) for card in cards)
     return [card for far, _, card in ranked[:count] if far < FAR]
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.check.pointwise import drawn_unknowns, fitted_design
-from bayes_sd.forecast.mixture import share_of
 from bayes_sd.forecast.sweep import Alternative, prepare, sweep
 from bayes_sd.model.build import model_inputs
 from bayes_sd.model.likelihood import draw_blocks, expected, log_prior, row_log_density
@@ -26,11 +25,6 @@ POWERS = (0.8, 1.25)
 """Powers that a group of priors is raised to."""
 SENSITIVE = 0.05
 """Power-scaling sensitivity from which on a prior counts as one that matters (Kallioinen et al. 2024)."""
-
-
-def thinned(posterior: Posterior, draws: int) -> Posterior:
-    """Keep evenly spaced draws, about so many over all chains."""
-    return share_of(posterior, 0, -(-posterior.n_draws // draws))
 
 
 def rows_left_out(posterior: Posterior, cards: Cards) -> xr.Dataset:

@@ -54,9 +54,10 @@ def bands(
     \b
     Example:  uv run bayes_sd bands traces/llama.nc --deployment "eagle3 humaneval" --output bands/
     """
-    from bayes_sd.decide.bands import latency_bands, thinned
+    from bayes_sd.decide.bands import DRAWS, latency_bands
     from bayes_sd.decide.collapse import collapse
     from bayes_sd.decide.configurations import configurations_of, measured_configurations, select
+    from bayes_sd.forecast.mixture import thinned
 
     if deployment is not None and conditions is not None:
         raise ConditionError(
@@ -64,7 +65,7 @@ def bands(
         )
     files = named_figures(figure, collapse_figure, stages_figure)
     posterior, cards = open_trace(trace, models, accept_unconverged)
-    posterior = thinned(posterior)
+    posterior = thinned(posterior, DRAWS)
     if conditions is not None:
         configurations = configurations_of(read_conditions(conditions), cards)
     else:

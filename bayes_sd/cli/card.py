@@ -131,11 +131,13 @@ def _fit(made, asked) -> list[str]:
     from bayes_sd.cards import Verifier, load_cards
     from bayes_sd.cards.fits import check_fits
 
-    if asked["hardware"] is None or not isinstance(made, Verifier):
+    if (asked["hardware"] is None and asked["precision"] is None) or not isinstance(made, Verifier):
         return []
     cards = load_cards(asked["models"])
-    hardware = cards.hardware(asked["hardware"])
     precision = cards.precision(asked["precision"] or made.native_format or "fp16")
+    if asked["hardware"] is None:
+        return []
+    hardware = cards.hardware(asked["hardware"])
     check_fits(made, hardware, precision, asked["tp"])
     size = made.weight_bytes(precision) / 1e9
     return [f"{size:,.1f} GB of weights in {precision.weights.name} fit on {asked['tp']} x {hardware.name}"]

@@ -35,7 +35,8 @@ def check(trace, asked, loads, longest, draws, as_json, models, seed, accept_unc
     """
     import json
 
-    from bayes_sd.check.trusted import HIGH_K, SENSITIVE, prior_sensitivity, rows_left_out, thinned
+    from bayes_sd.check.trusted import HIGH_K, SENSITIVE, prior_sensitivity, rows_left_out
+    from bayes_sd.forecast.mixture import thinned
 
     clients = numbers(loads, "--loads", 0, 1e6)
     posterior, cards = open_trace(trace, models, accept_unconverged)

@@ -11,7 +11,6 @@ from bayes_sd.decide.configurations import Configuration, one_configuration
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
-from bayes_sd.forecast.mixture import share_of
 from bayes_sd.forecast.stages import STAGES, stage_latency_s
 from bayes_sd.forecast.summary import UNSTABLE_SHARE
 
@@ -25,22 +24,6 @@ if TYPE_CHECKING:
 N_LOADS = 17
 DRAWS = 500
 """Draws used, evenly spaced over all. The Monte Carlo error of a 5 % quantile is then 1 percentage point."""
-
-
-def thinned(posterior: Posterior, n: int = DRAWS) -> Posterior:
-    """Give a posterior of about `n` draws, evenly spaced.
-
-    Parameters
-    ----------
-    posterior : Posterior
-    n : int
-        Draws over all chains.
-
-    Returns
-    -------
-    Posterior
-    """
-    return share_of(posterior, 0, max(1, posterior.n_draws // n))
 
 
 def loads_for(configuration: Configuration, n: int = N_LOADS) -> np.ndarray:
@@ -76,7 +59,7 @@ def latency_bands(
     Parameters
     ----------
     posterior : Posterior
-        Thin it first (:func:`thinned`) if it is large.
+        Thin it first (:func:`bayes_sd.forecast.mixture.thinned`) if it is large.
     configuration : Configuration, or DataFrame or mapping
         A measured one, or conditions that differ in load only (:func:`bayes_sd.condition.as_conditions`).
     cards : Cards, optional

@@ -19,12 +19,12 @@ import numpy as np
 
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.alarm import Chart, charts_for
-from bayes_sd.decide.bands import thinned
 from bayes_sd.decide.learned import LearnedServer, Placed
 from bayes_sd.decide.signals import SignalModel, Signals
 from bayes_sd.decide.verdict import SIDES, Verdict, drift_words, idle, to_dataset
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
+from bayes_sd.forecast.mixture import thinned
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,6 +9,7 @@ import numpy as np
 
 from bayes_sd.condition.assume import assume
 from bayes_sd.errors import BayesSdError
+from bayes_sd.forecast.blocks import BLOCK
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.measurements.table import Left
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
     from bayes_sd.posterior.posterior import Posterior
 
-BLOCK = 256
-"""Rows that are tried at once: levels of conditions are told apart in time that grows faster than their number."""
 PLACE = re.compile(r"^(?:conditions, )?row \d+[:,] ?")
 """Where a message says that an error is, in a table of one row."""
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from bayes_sd.posterior.posterior import Posterior
 
 BLOCK = 250
-"""Conditions whose draws are held at once; with 4,000 draws a process takes some 500 MB."""
+"""Conditions that are looked at at once. With 4,000 draws a process takes some 500 MB; and levels are told apart in time that
+grows faster than the number of conditions."""
 
 
 def predict_summary(

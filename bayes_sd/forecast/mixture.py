@@ -22,6 +22,11 @@ def share_of(posterior: Posterior, j: int, shares: int) -> Posterior:
     return replace(posterior, tree=posterior.tree.isel(draw=slice(j, None, shares)))
 
 
+def thinned(posterior: Posterior, draws: int) -> Posterior:
+    """Keep evenly spaced draws of each chain: at most `draws` over all chains, as near to it as that allows."""
+    return share_of(posterior, 0, max(1, -(-posterior.n_draws // draws)))
+
+
 def seed_of(seed: int, j: int) -> int:
     """Give each share a seed of its own: what was never measured differs between shares as it does between draws."""
     return int(np.random.SeedSequence([seed, j]).generate_state(1)[0])

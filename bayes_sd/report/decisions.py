@@ -50,11 +50,8 @@ def speedup_numbers(result: xr.Dataset) -> list[Number]:
     """
     ci, unit = result.attrs["ci"], result.attrs["load_units"]
     new = result.attrs["extrapolates"]
-    ground = (
-        f"Not measured: {new}; it leans on the prior there."
-        if new
-        else "It holds for these lengths and prompts only."
-    )
+    ground = result.attrs["answer"][-1]  # what it rests on, in the words of the command
+    ground += f" Not measured: {new}." if new else " It holds for these lengths and prompts only."
     break_even = result["break_even"].to_numpy()
     has = np.isfinite(break_even)
     limits = result["limit"].to_numpy()

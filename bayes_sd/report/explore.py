@@ -16,12 +16,13 @@ from bayes_sd.decide.caveats import caveats
 from bayes_sd.decide.tune import prepare_choices
 from bayes_sd.errors import ConditionError, OutputError
 from bayes_sd.files import check_writable, write_atomically
+from bayes_sd.forecast.mixture import thinned
 from bayes_sd.forecast.sweep import stability_limits, sweep
 from bayes_sd.forecast.tails import LEAST_WAIT
 from bayes_sd.latency.acceptance import alpha_iid_from_committed
 from bayes_sd.latency.tails import LEVELS, wait_nodes
 from bayes_sd.report.decisions import condition_words
-from bayes_sd.report.servers import SCALARS, Servers, draw_servers, packed, thinned
+from bayes_sd.report.servers import DRAWS, SCALARS, Servers, draw_servers, packed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +80,7 @@ def make_explorer(
             "the condition does not speculate: give method, drafter and k (--method, --drafter, --k) of the speculation to judge"
         )
     cards = posterior.cards() if cards is None else cards
-    few, _ = thinned(posterior)
+    few = thinned(posterior, DRAWS)
     longest = max(8, int(base["k"].iloc[0]))
     lengths = range(longest + 1)
     servers = draw_servers(few, base, cards, seed, lengths)

@@ -75,12 +75,6 @@ class Servers:
     most: int
 
 
-def thinned(posterior: Posterior, draws: int = DRAWS) -> tuple[Posterior, int]:
-    """Take every n-th draw, so that about `draws` are left; give n too."""
-    step = max(1, -(-posterior.n_draws // draws))
-    return replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, step))), step
-
-
 def draw_servers(
     posterior: Posterior,
     base: pd.DataFrame,
@@ -93,7 +87,7 @@ def draw_servers(
     Parameters
     ----------
     posterior : Posterior
-        With the draws to carry, from :func:`thinned`.
+        With the draws to carry, from :func:`bayes_sd.forecast.mixture.thinned`.
     base : DataFrame
         One row that speculates.
     cards : Cards

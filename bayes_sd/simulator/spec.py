@@ -17,6 +17,8 @@ from bayes_sd.measurements.schema import BY_NAME, MOST, MOST_REQUESTS
 LengthLaw = Literal["fixed", "normal", "lognormal"]
 
 MOST_CLIENTS = 1_000_000
+MOST_SKEW = 20.0
+"""Spread of the experts' popularity past which one expert takes all tokens, whatever their number."""
 MOST_TOKENS = BY_NAME["prompt_tokens"].high
 MOST_WORK = 1e10
 """Output tokens of all requests: some minutes' work."""
@@ -109,8 +111,8 @@ class Experts:
         routed_share(self.total, self.active)
         if not 0 <= self.independence <= 1:
             raise ConditionError(f"a routing independence of {self.independence:g}: it must lie in [0, 1]")
-        if not (np.isfinite(self.skew) and self.skew >= 0):
-            raise ConditionError(f"an expert skew of {self.skew:g}: it must not be negative")
+        if not 0 <= self.skew <= MOST_SKEW:
+            raise ConditionError(f"an expert skew of {self.skew:g}: it must be from 0 to {MOST_SKEW:g}")
 
 
 @dataclass(frozen=True)

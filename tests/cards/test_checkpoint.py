@@ -393,3 +393,35 @@ def test_any_value_in_any_field_gives_a_card_or_one_clear_line(name):
                 said.append(str(error))
     assert said
     assert not [line for line in said if "\n" in line or "config.json" not in line]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"moe_layer_freq": "x"}, {"moe_layer_freq": [1]}, {"moe_layer_freq": 1.5}, {"moe_layer_freq": {}},
+        {"moe_layers_enum": ""}, {"moe_layers_enum": "a,b"}, {"moe_layers_enum": "4,5,999"}, {"moe_layers_enum": [4, 5]},
+        {"hybrid_layer_pattern": [1], "sliding_window": 128}, {"first_k_dense_replace": 999}, {"share_q_dim": 10**9},
+        {"quantization_config": "fp8"}, {"quantization_config": ["fp8"]}, {"tie_word_embeddings": 2},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_field_of_another_kind_is_refused_by_name(wrong):
+    with pytest.raises(CardError) as caught:
+        count({**MIXTURE, **wrong})
+    field = next(iter(wrong))
+    assert field in str(caught.value) or "no layer uses them" in str(caught.value)
+
+
+def test_fields_of_layers_by_number_and_by_pattern():
+    layers = MIXTURE["num_hidden_layers"]
+    some = ",".join(map(str, range(4, layers)))
+    assert count({**MIXTURE, "moe_layers_enum": some}).parts["dense feed-forward"] > 0
+    windows = [0 if i % 6 == 0 else 1 for i in range(layers)]
+    made = count({**MIXTURE, "hybrid_layer_pattern": windows, "sliding_window": 128})
+    assert made.card.full_attention_layers == windows.count(0)
+
+
+def test_keys_and_values_of_two_widths():
+    made = count("MiMo-V2-Flash").card
+    assert made.kv_elements_per_token == 9 * 4 * (192 + 128)
+    assert made.attention_width == 64 * (192 + 128)

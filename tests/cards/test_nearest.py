@@ -75,3 +75,9 @@ def test_weights_that_do_not_fit_are_refused_with_the_bytes(cards):
     ):
         check_fits(kimi, h100, fp8, 8)
     check_fits(kimi, h100, fp8, 16)
+
+
+def test_a_name_of_ten_thousand_letters_is_not_compared_letter_by_letter(cards):
+    for look_up in (cards.verifier, cards.drafter, cards.hardware):
+        with pytest.raises(CardError):
+            look_up("a" * 10_000)

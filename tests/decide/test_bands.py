@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from bayes_sd.decide.bands import bands_table, latency_bands, thinned
+from bayes_sd.decide.bands import bands_table, latency_bands
 from bayes_sd.decide.collapse import collapse
 from bayes_sd.decide.configurations import measured_configurations, select
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
+from bayes_sd.forecast.mixture import thinned
 from bayes_sd.forecast.stages import STAGES, stage_latency_s
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayes_sd.check.fitted import fitted_rows
-from bayes_sd.decide.bands import latency_bands, thinned
+from bayes_sd.decide.bands import latency_bands
 from bayes_sd.decide.collapse import collapse
 from bayes_sd.decide.configurations import measured_configurations, select
 from bayes_sd.decide.plan import plan
@@ -13,6 +13,7 @@ from bayes_sd.decide.speedup import speedup
 from bayes_sd.decide.trees import best_trees
 from bayes_sd.decide.tune import tune
 from bayes_sd.errors import OutputError
+from bayes_sd.forecast.mixture import thinned
 from bayes_sd.plots.bands import plot_bands
 from bayes_sd.plots.collapse import plot_collapse
 from bayes_sd.plots.fitted import plot_fitted

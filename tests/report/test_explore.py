@@ -9,11 +9,12 @@ from bayes_sd.cli import main
 from bayes_sd.condition import Question, base_condition
 from bayes_sd.decide.speedup import quantiles, ratio_of
 from bayes_sd.decide.tune import judge
+from bayes_sd.forecast.mixture import thinned
 from bayes_sd.forecast.sweep import Alternative, prepare, sweep
 from bayes_sd.latency.acceptance import expected_committed_iid
 from bayes_sd.latency.tails import LEVELS
 from bayes_sd.posterior import load_posterior
-from bayes_sd.report.servers import packed, thinned
+from bayes_sd.report.servers import DRAWS, packed
 
 WORKLOAD = "humaneval"
 CLOSE = 3e-3
@@ -32,7 +33,9 @@ def page(small_trace, tmp_path_factory):
         with pytest.raises(SystemExit) as ended:
             main()
     assert not ended.value.code
-    posterior, step = thinned(load_posterior(small_trace))
+    whole = load_posterior(small_trace)
+    posterior = thinned(whole, DRAWS)
+    step = -(-whole.n_draws // posterior.n_draws)
     base, _ = base_condition(
         posterior, posterior.cards(), Question({"workload": WORKLOAD}), "rate", speculate=True
     )

@@ -4,9 +4,10 @@ import pytest
 from click.testing import CliRunner
 
 from bayes_sd.cli.simulate import simulate
-from bayes_sd.errors import BayesSdError
+from bayes_sd.errors import BayesSdError, ConditionError
 from bayes_sd.measurements.table import read_table
 from bayes_sd.simulator.server_file import read_server
+from bayes_sd.simulator.spec import Experts
 
 SERVER = """
 [costs]
@@ -138,3 +139,8 @@ def test_bad_runs_leave_no_file(server_file, tmp_path):
         run(tmp_path / "none.toml", "--rate", "1", "-o", out)
     assert not out.exists()
     assert run(server_file, "--rate", "one", "-o", out).exit_code == 2
+
+
+def test_a_skew_past_any_popularity_is_refused():
+    with pytest.raises(ConditionError, match="expert skew of 1e"):
+        Experts(total=64, active=4, skew=1e308)

@@ -32,7 +32,7 @@ from bayes_sd.cards.checkpoint.parts import EMBEDDING, EXPERTS, HEAD, LOOKUP, Te
 from bayes_sd.cards.checkpoint.tensors import count_tensors, tied
 from bayes_sd.cards.drafter import Drafter
 from bayes_sd.cards.verifier import Verifier
-from bayes_sd.errors import CardError
+from bayes_sd.errors import CardError, shown
 
 TOKENS_AN_ENTRY = {COMPRESSED: 4, HEAVY: 128}
 """Tokens for which DeepSeek-V4 caches one entry, by the kind of layer."""
@@ -208,7 +208,7 @@ def _notes(config: Config, attention: list[str], parts: Mapping[str, int]) -> li
     notes = []
     if config.model_type not in KNOWN:
         notes.append(
-            f"architecture {config.model_type or 'not named'!r} is not known: counted from its shapes as a decoder with gated "
+            f"architecture {shown(config.model_type) or 'not named'!r} is not known: counted from its shapes as a decoder with gated "
             "feed-forward layers; compare the total with the published one"
         )
     fixed = attention.count(LINEAR) + attention.count(MAMBA)

@@ -72,6 +72,8 @@ MOST: dict[str, float] = {
     "n_experts": 100_000,
 }
 """Above these a field is in another unit, or another field: no published model comes near."""
+MOST_OF_ANY = 10_000_000
+"""The same of a field that has none of its own."""
 
 
 @dataclass(frozen=True)
@@ -150,9 +152,10 @@ class Config:
             raise CardError(f"{self.where}: {name} is {found!r}: it must be a whole number from 0 up")
         if name in NEVER_ZERO and found == 0:
             raise CardError(f"{self.where}: {name} is 0")
-        if found > MOST.get(name, float("inf")):
+        most = MOST.get(name, MOST_OF_ANY)
+        if found > most:
             raise CardError(
-                f"{self.where}: {name} is {found:g}, more than any model has ({MOST[name]:g}): "
+                f"{self.where}: {name} is {found:g}, more than any model has ({most:g}): "
                 "is it in another unit?"
             )
         return int(found)
@@ -162,7 +165,7 @@ class Config:
         found = self._raw(name)
         if found is None:
             return default
-        if not isinstance(found, bool | int):
+        if found not in (True, False):
             raise CardError(f"{self.where}: {name} is {found!r}: it must be true or false")
         return bool(found)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.parts import EMBEDDING, EXPERTS, HEAD, LOOKUP, SMALL, Tensor
+from bayes_sd.errors import CardError
 
 LISTS = ("ignore", "ignored_layers", "modules_to_not_convert", "exclude_modules", "llm_int8_skip_modules")
 """Fields that list the modules left alone, one name a tool."""
@@ -20,7 +21,9 @@ def quantisation(config: Config) -> Mapping[str, Any]:
     found = (
         config.raw("quantization_config") or config.raw("quantization") or config.raw("compression_config")
     )
-    return found if isinstance(found, dict) else {}
+    if found is None or isinstance(found, dict):
+        return found or {}
+    raise CardError(f"{config.where}: quantization_config is {found!r}: it must be an object")
 
 
 def native_format(config: Config) -> str | None:
@@ -96,6 +99,8 @@ def kept(config: Config, tensors: Iterable[Tensor]) -> int:
 
 
 def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 

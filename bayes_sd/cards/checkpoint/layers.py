@@ -196,15 +196,19 @@ def mlp_kinds(config: Config) -> list[str]:
     if named is not None:
         _one_a_layer(config, "mlp_layer_types", named, layers)
         return [SPARSE if word == "sparse" or word.endswith("moe") else DENSE for word in named]
-    return [SPARSE if _is_sparse(config, i, layers) else DENSE for i in range(layers)]
+    found = [SPARSE if _is_sparse(config, i, layers) else DENSE for i in range(layers)]
+    if SPARSE not in found:
+        raise CardError(
+            f"{config.where}: it has {config.whole('n_experts')} experts, but no layer uses them: its fields contradict each other"
+        )
+    return found
 
 
 def _is_sparse(config: Config, layer: int, layers: int) -> bool:
     if layer < config.whole("first_k_dense_replace", 0) or layer in config.numbers("mlp_only_layers"):
         return False
-    listed = config.raw("moe_layers_enum")  # Step-3: "4,5,6,..."
-    if isinstance(listed, str):
-        return str(layer) in listed.replace(" ", "").split(",")
+    if config.has("moe_layers_enum"):
+        return layer in _enumerated(config, "moe_layers_enum", layers)
     if config.has("moe_layer_start_index"):  # ERNIE
         last = config.raw("moe_layer_end_index")
         end = layers - 1 if last == -1 else config.whole("moe_layer_end_index", layers - 1)
@@ -212,12 +216,24 @@ def _is_sparse(config: Config, layer: int, layers: int) -> bool:
         return inside and (layer + 1) % config.whole("moe_layer_interval", 1) == 0
     if config.has("interleave_moe_layer_step"):  # Llama 4
         return (layer + 1) % max(config.whole("interleave_moe_layer_step"), 1) == 0
-    frequency = config.raw("moe_layer_freq")
-    if isinstance(frequency, list):
-        return bool(frequency[layer]) if layer < len(frequency) else True
-    if isinstance(frequency, int) and frequency > 1:
+    if isinstance(config.raw("moe_layer_freq"), list):
+        return bool(_one_a_layer(config, "moe_layer_freq", config.numbers("moe_layer_freq"), layers)[layer])
+    frequency = config.whole("moe_layer_freq", 1)
+    if frequency > 1:
         return layer % frequency == 0
     return (layer + 1) % max(config.whole("decoder_sparse_step", 1), 1) == 0
+
+
+def _enumerated(config: Config, name: str, layers: int) -> set[int]:
+    """Read the numbers of layers in a text, as Step-3 writes them: ``"4,5,6"``."""
+    found = config.raw(name)
+    words = found.replace(" ", "").split(",") if isinstance(found, str) else [""]
+    numbers = {int(word) for word in words if re.fullmatch(r"\d{1,6}", word)}
+    if len(numbers) < len(words) or max(numbers) >= layers:
+        raise CardError(
+            f"{config.where}: {name} is {found!r}: it must be numbers of its {layers} layers, as 4,5,6"
+        )
+    return numbers
 
 
 def layer_of(module: str) -> int | None:
