@@ -149,7 +149,7 @@ def hardware_spellings(name: str) -> tuple[str, ...]:
     tuple of str
         The name itself; without makers, brands, computers and kinds of memory; with a memory size at its end.
     """
-    whole = key(re.sub(r"[()\[\]]", " ", name)) if "=" not in name else key(name)
+    whole = key(re.sub(r"[(\[]([\w -]+)[)\]]", r" \1 ", name))
     bare = "-".join(word for word in whole.split("-") if word not in HARDWARE_FILLERS)
     bare = re.sub(r"^mac(book|-studio|-mini)?(-pro|-air)?-(?=m\d)", "", bare)
     bare = re.sub(r"^(?:rtx-?)?(?=a?\d{4}(-|d$|$))", "rtx-", bare)

@@ -2,11 +2,13 @@
 
 import os
 import sys
+from copy import copy
+from functools import wraps
 from importlib import import_module
 
 import click
 
-from bayes_sd.cli.output import shown_output
+from bayes_sd.cli.output import refuse_output_over_input, shown_output
 from bayes_sd.errors import BayesSdError, rendered
 from bayes_sd.interrupts import AFTERWARDS
 
@@ -53,12 +55,25 @@ class LazyGroup(click.Group):
             return None
         module = import_module(COMMANDS[name][0])
         # A command that is called like a function of Python has another name in its module.
-        return getattr(module, f"{name}_command", None) or getattr(module, name)
+        found = copy(getattr(module, f"{name}_command", None) or getattr(module, name))
+        found.callback = _checked(found.callback)
+        return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+def _checked(callback):
+    """Check what every command's parameters must hold together before it does anything."""
+
+    @wraps(callback)
+    def run(*arguments, **parameters):
+        refuse_output_over_input(parameters)
+        return callback(*arguments, **parameters)
+
+    return run
 
 
 @click.group(

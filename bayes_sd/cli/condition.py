@@ -92,11 +92,17 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
         columns = {column.name: values.pop(f"column_{column.name}") for column in option_columns()}
         columns = {name: value for name, value in columns.items() if value is not None}
+        by_name = _set_pairs(values.pop("pairs"))
+        for name in by_name.keys() & columns.keys():
+            raise ConditionError(f"--set {name}=... and --{name.replace('_', '-')} are both given: keep one")
+        conditions, row = values.pop("conditions"), values.pop("row")
+        if row is not None and conditions is None:
+            raise ConditionError("--row is given without --conditions: it says which row of that file")
         asked = Question(
-            columns=_set_pairs(values.pop("pairs")) | columns,
+            columns=by_name | columns,
             drafters=values.pop("drafters"),
-            conditions=values.pop("conditions"),
-            row=values.pop("row"),
+            conditions=conditions,
+            row=row or 1,
             deployment=values.pop("deployment"),
             by_options=True,
         )
@@ -107,7 +113,7 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--conditions", type=click.Path(path_type=Path), help="CSV of conditions to take one row from."
         ),
-        click.option("--row", type=click.IntRange(1), default=1, help="Which row of it.  [default: first]"),
+        click.option("--row", type=click.IntRange(1), help="Which row of it.  [default: first]"),
         click.option("--deployment", help="A deployment of the trace, by its name or part of it."),
         *(_option(column) for column in option_columns()),
         click.option("--drafter", "drafters", multiple=True, help="The drafting model; repeat to compare."),

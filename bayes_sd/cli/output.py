@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO
 
-from bayes_sd.errors import masked, visible
+from bayes_sd.errors import OutputError, masked, visible
+
+WRITTEN = ("output", "figure", "collapse_figure", "stages_figure", "profiles", "planned", "report")
+"""Parameters of commands that name a file to write."""
 
 _SUSPICIOUS = re.compile(r"[^\n\t -~\u00a0-\u1fff\u2010-\u2027\u2030-\u205f\u2070-\ufefe\uff00-\U0010ffff]")
 
@@ -56,3 +60,30 @@ def shown_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout = before
+
+
+def refuse_output_over_input(parameters: Mapping[str, Any]) -> None:
+    """Refuse to write a result over a file that the same command reads, or over another result.
+
+    Parameters
+    ----------
+    parameters : mapping
+        A command's, by name.
+
+    Raises
+    ------
+    OutputError
+    """
+    taken: dict[tuple[int, int], str] = {}
+    for name, value in sorted(parameters.items(), key=lambda item: item[0] in WRITTEN):
+        for one in value if isinstance(value, tuple | list) else (value,):
+            if not isinstance(one, str | os.PathLike):
+                continue
+            try:
+                found = os.stat(one)
+            except (OSError, ValueError):
+                continue
+            place = (found.st_dev, found.st_ino)
+            if name in WRITTEN and place in taken and os.path.isfile(one):
+                raise OutputError(f"{os.fspath(one)} is {taken[place]}: choose another file to write")
+            taken[place] = "written already" if name in WRITTEN else "read by this command"

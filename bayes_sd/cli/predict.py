@@ -81,9 +81,13 @@ def predict(
     if left is not None:
         kept, more = answerable(posterior, frame, cards, seed)
         left.extend(more)
-        _tell_left(left, len(frame) + len(left) - len(more))
         if not len(kept):
-            raise ConditionError(f"{conditions}: no row can be answered: {left[0].why}")
+            others = len({one.why for one in left}) - 1
+            more_words = f" (and {others} other reasons)" if others else ""
+            raise ConditionError(
+                f"{conditions}: none of its {len(left)} rows can be answered: row {left[0].row}, {left[0].why}{more_words}"
+            )
+        _tell_left(left, len(frame) + len(left) - len(more))
         frame = kept
     lines = list(frame["row"])
     table = answered = predict_summary(posterior, frame, cards, seed, ci)

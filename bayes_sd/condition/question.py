@@ -100,6 +100,8 @@ def base_condition(
     if asked.conditions is not None and asked.deployment is not None:
         raise ConditionError("--conditions and --deployment are both given: keep one")
     given, understood = canonical(asked.columns)
+    if given.get("precision") == "":  # as published: not stated
+        del given["precision"]
     _ask_back(
         posterior, cards, given | ({"drafter": asked.drafters[0]} if asked.drafters else {}), asked.called
     )

@@ -68,4 +68,4 @@ def test_skipping_answers_the_others_and_lists_what_it_left(ask):
 def test_nothing_to_answer_is_an_error(ask):
     code, table, said = ask(BAD, "--on-error", "skip")
     assert code == 2 and table is None
-    assert "no row can be answered" in said.err
+    assert "rows can be answered" in said.err

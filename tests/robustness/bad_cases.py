@@ -59,6 +59,12 @@ class TooLong(BaseException):
 
 def run(arguments: Sequence[object], stdin: str = "") -> Ran:
     """Run a command in this process."""
+    # A first import on a busy machine is no case's time.
+    import numba  # noqa: F401
+    import pandas  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import xarray  # noqa: F401
+
     from bayes_sd.cli import main
 
     def stop(*_: object) -> None:

@@ -70,3 +70,17 @@ def test_bad_input_changes_no_file(tmp_path, monkeypatch, small_trace):
         assert done.code == 2
         assert contents(tmp_path) == kept
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--set", "tp=1", "--tp", "2"], "--set tp=... and --tp are both given: keep one"),
+        (["--set", "output-tokens=1", "--output-tokens", "2"], "--output-tokens are both given"),
+        (["--row", "2"], "--row is given without --conditions"),
+    ],
+)
+def test_options_that_contradict_each_other(more, words):
+    done = run(["speedup", "none.nc", *more])
+    assert done.code == 2
+    assert words in done.errors

@@ -5,6 +5,7 @@ import stat
 import threading
 
 import pytest
+from bad_cases import contents, run
 
 from bayes_sd import files
 from bayes_sd.errors import OutputError
@@ -112,3 +113,25 @@ def test_every_call_of_a_save_may_fail(tmp_path, monkeypatch, call, number):
             files.write_atomically(target, lambda path: os.truncate(path, 10))
     assert target.read_text() == "old"
     assert os.listdir(tmp_path) == ["table.csv"]
+
+
+def test_a_result_is_not_written_over_what_the_command_reads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trace.nc").write_bytes(b"of a day's fit")
+    (tmp_path / "asked.csv").write_text("verifier\n")
+    os.link("trace.nc", "same.nc")
+    os.symlink("asked.csv", "also.csv")
+    kept = contents(tmp_path)
+    for arguments in (
+        ["speedup", "trace.nc", "--output", "trace.nc"],
+        ["speedup", "trace.nc", "--output", "same.nc"],
+        ["tune", "trace.nc", "--figure", "./trace.nc"],
+        ["predict", "trace.nc", "--conditions", "asked.csv", "--output", "also.csv"],
+        ["fit", "--family", "llama", "--data", "asked.csv", "--output", "asked.csv"],
+        ["next", "trace.nc", "--plan", "trace.nc"],
+        ["report", "trace.nc", "--output", "trace.nc"],
+    ):
+        done = run(arguments)
+        assert done.code == 2
+        assert "read by this command: choose another file to write" in done.errors
+        assert contents(tmp_path) == kept
