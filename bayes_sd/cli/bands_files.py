@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from bayes_sd.errors import ConditionError, OutputError
 from bayes_sd.measurements.csvfile import write_csv
 from bayes_sd.plots.bands import plot_bands
+from bayes_sd.plots.collapse import plot_collapse
+from bayes_sd.plots.stages import plot_stages
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 if TYPE_CHECKING:
@@ -62,8 +64,6 @@ def write_bands(
     import pandas as pd
 
     from bayes_sd.decide.bands import bands_table
-    from bayes_sd.plots.collapse import plot_collapse
-    from bayes_sd.plots.stages import plot_stages
 
     if collapse is None and "collapse" in files:
         raise ConditionError("--collapse-figure draws measured points: leave --conditions out")

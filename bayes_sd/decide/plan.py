@@ -15,7 +15,7 @@ from bayes_sd.decide.speedup import quantiles
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.latency import running_curve, steady_state
 from bayes_sd.forecast.spread import spread_of_lengths
-from bayes_sd.forecast.sweep import Alternative, Prepared, prepare
+from bayes_sd.forecast.sweep import Alternative, Prepared, prepare, requests_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,8 +88,8 @@ def plan(
         ``cost_per_million_tokens`` (alternative; output tokens). With two alternatives ``p_more`` (): probability that
         speculation holds the higher rate.
 
-        Attributes: ``slo``, ``probability``, ``rate_rps``, ``gpus_per_replica``, ``deployment``, ``arrivals``, ``extrapolates``,
-        ``words`` and ``caveats`` (sentences).
+        Attributes: ``slo``, ``probability``, ``rate_rps``, ``gpus_per_replica``, ``deployment``, ``requests``, ``arrivals``,
+        ``extrapolates``, ``words`` and ``caveats`` (sentences).
 
     Raises
     ------
@@ -137,6 +137,7 @@ def plan(
         "rate_rps": rate_rps,
         "gpus_per_replica": per_replica,
         "deployment": prepared.conditions.deployments[0].key,
+        "requests": requests_words(prepared),
         "drafter": prepared.conditions.drafter[-1],
         "arrivals": "poisson" if prepared.conditions.poisson[0] else "even",
         "extrapolates": dict(zip(prepared.names, prepared.conditions.extrapolates, strict=True)),

@@ -94,7 +94,7 @@ def sweep(
         * ``committed`` (sample, alternative) [tokens/cycle]: E;
         * ``limit`` (sample, alternative) [requests/s]: stability limit, open loops only.
 
-        Attributes: ``load_axis``, ``load_units``, ``arrivals``, ``deployment``.
+        Attributes: ``load_axis``, ``load_units``, ``arrivals``, ``deployment``, ``requests`` (words).
 
     Raises
     ------
@@ -136,8 +136,26 @@ def sweep(
         "load_units": LOAD_UNITS[axis],
         "arrivals": protocol,
         "deployment": prepared.conditions.deployments[0].key,
+        "requests": requests_words(prepared),
     }
     return xr.Dataset(variables, coords=coords, attrs=about)
+
+
+def requests_words(prepared: Prepared) -> str:
+    """Say which requests alternatives are compared for: workload and lengths.
+
+    Parameters
+    ----------
+    prepared : Prepared
+
+    Returns
+    -------
+    str
+    """
+    row = prepared.conditions.frame.iloc[0]
+    workload = row.get("workload", "")
+    named = f"{workload}, " if isinstance(workload, str) and workload else ""
+    return f"{named}{row['prompt_tokens']:.0f} prompt + {row['output_tokens']:.0f} output tokens"
 
 
 def checked_loads(loads: Any, axis: str) -> np.ndarray:

@@ -6,16 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.plots.style import CYCLE, LINES, MARKERS, PAPER, QUIET, label_ends, new_figure, styled
+from bayes_sd.plots.labels import label_ends, whole_ticks
+from bayes_sd.plots.speedup import asked_words
+from bayes_sd.plots.style import CYCLE, LINES, MARKERS, PAPER, QUIET, VERMILION, head, new_figure, styled
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+NEARLY_ALL = 0.995
+"""Share of the draws that an axis reaches: the last few would squeeze the others."""
+
 
 def plot_plan(result: xr.Dataset, title: str | None = None) -> Figure:
-    """Draw a capacity plan.
+    """Draw a capacity plan; where no rate is held, how far an idle replica is from the objective.
 
     Parameters
     ----------
@@ -32,59 +37,77 @@ def plot_plan(result: xr.Dataset, title: str | None = None) -> Figure:
         "without speculation" if str(a) == "none" else f"speculation, {a}"
         for a in result["alternative"].to_numpy()
     ]
-    panels = 2 if "replicas" in result else 1
+    some_rate = float(result["highest_rate"].max()) > 0.0
+    replicas = "replicas" in result and bool(np.isfinite(result["promised_replicas"].to_numpy()).any())
+    draw = [_rates if some_rate else _idle, *([_replicas] if replicas else [])]
+    about = result.attrs
     with styled():
-        figure, axes = new_figure(8.6, 0.8 + 3.2 * panels, nrows=panels, squeeze=False)
-        _rates(axes[0, 0], result, names)
-        if panels == 2:
-            _replicas(axes[1, 0], result, names)
-        slo = result.attrs["slo"]
-        objective = slo if isinstance(slo, str) else ", ".join(str(s) for s in slo)
-        axes[0, 0].set_title(title or f"Capacity within {objective}")
+        figure, axes = new_figure(8.6, 1.1 + 2.8 * len(draw), nrows=len(draw), squeeze=False)
+        head(figure, title or f"Capacity within {about['slo']}", asked_words(about))
+        for panel, one in zip(axes[:, 0], draw, strict=True):
+            one(panel, result, names)
     return figure
 
 
 def _rates(axes: Axes, result: xr.Dataset, names: list[str]) -> None:
-    probability = 100.0 * float(result.attrs["probability"])
-    top, ends = float(result["highest_rate"].max()), []
+    probability, ends = 100.0 * float(result.attrs["probability"]), []
+    top = float(np.quantile(result["highest_rate"].to_numpy(), NEARLY_ALL, axis=0).max())
+    axes.axhline(probability, color=QUIET, linewidth=1.0, linestyle=":")
     for n, name in enumerate(names):
         rates = np.sort(result["highest_rate"].to_numpy()[:, n])
         held = 100.0 * (1.0 - np.arange(len(rates)) / len(rates))
         axes.step([0.0, *rates], [100.0, *held], where="pre", color=CYCLE[n], linestyle=LINES[n])
         promised = float(result["promised_rate"][n])
-        axes.plot(
-            [promised],
-            [probability],
-            MARKERS[n],
-            color=CYCLE[n],
-            markeredgecolor=PAPER,
-            markersize=8,
-            zorder=3,
-        )
-        ends.append((top, probability - 45.0 * n, f"{name}:\n{promised:.3g} promised", CYCLE[n]))
-    axes.axhline(probability, color=QUIET, linewidth=1.0, linestyle=":")
-    axes.set_xlim(0, 1.03 * top if top > 0 else 1.0)
-    axes.set_ylim(0, 103)
+        _mark(axes, n, promised, probability)
+        ends.append((top, 75.0 - 45.0 * n, f"{name}:\n{promised:.3g} req/s promised", CYCLE[n]))
+    axes.set_xlim(0, 1.05 * top if top > 0 else float(result["highest_rate"].max()))
+    axes.set_ylim(0, 104)
     axes.set_xlabel("arrival rate at one replica [requests/s]")
     axes.set_ylabel("held with probability [%]")
     label_ends(axes, ends)
 
 
 def _replicas(axes: Axes, result: xr.Dataset, names: list[str]) -> None:
-    replicas = result["replicas"].to_numpy()
-    finite = replicas[np.isfinite(replicas)]
-    counts = np.unique(finite)
-    width = 0.8 / len(names)
-    ends = []
+    """Draw the probability that so many replicas are enough."""
+    probability, ends = 100.0 * float(result.attrs["probability"]), []
+    enough = result["promised_replicas"].to_numpy().astype(float)
+    most = max(1.5 * float(enough[np.isfinite(enough)].max()), 4.0)
+    counts = np.arange(0.0, np.ceil(most) + 1.0)
+    axes.axhline(probability, color=QUIET, linewidth=1.0, linestyle=":")
     for n, name in enumerate(names):
-        share = [100.0 * float(np.mean(replicas[:, n] == c)) for c in counts]
-        axes.bar(counts + (n - 0.5 * (len(names) - 1)) * width, share, width, color=CYCLE[n])
-        enough = float(result["promised_replicas"][n])
-        words = f"{enough:.0f} are enough" if np.isfinite(enough) else "no number is enough"
-        ends.append((counts.max() if counts.size else 1.0, 90.0 - 45.0 * n, f"{name}:\n{words}", CYCLE[n]))
-    axes.set_ylim(0, 103)
-    if counts.size and counts.max() - counts.min() < 20:
-        axes.set_xticks(np.arange(counts.min(), counts.max() + 1))
+        own = result["replicas"].to_numpy()[:, n]
+        share = [100.0 * float(np.mean(own <= count)) for count in counts]
+        axes.step(counts, share, where="post", color=CYCLE[n], linestyle=LINES[n])
+        words = "no number is enough"
+        if np.isfinite(enough[n]):
+            _mark(axes, n, enough[n], probability)
+            words = f"{enough[n]:.0f} are enough"
+        ends.append((most, 75.0 - 45.0 * n, f"{name}:\n{words}", CYCLE[n]))
+    axes.set_xlim(0, most)
+    axes.set_ylim(0, 104)
+    whole_ticks(axes.xaxis)
     axes.set_xlabel(f"replicas for {float(result.attrs['rate_rps']):g} requests/s")
-    axes.set_ylabel("probability [%]")
+    axes.set_ylabel("enough with probability [%]")
     label_ends(axes, ends)
+
+
+def _idle(axes: Axes, result: xr.Dataset, names: list[str]) -> None:
+    """Draw how far an idle replica is from the objective, which not even it meets."""
+    low, middle, high = result["idle_ratio_band"].to_numpy()
+    right = 1.08 * max(1.0, float(high[np.isfinite(high)].max(initial=1.0)))
+    for n in range(len(names)):
+        axes.plot([low[n], high[n]], [n, n], color=CYCLE[n], linewidth=5, alpha=0.4, solid_capstyle="butt")
+        axes.plot(middle[n], n, MARKERS[n], color=CYCLE[n], markeredgecolor=PAPER, markersize=8)
+        side = "right" if middle[n] > 0.5 * right else "left"
+        axes.text(middle[n], n + 0.2, names[n], color=CYCLE[n], va="bottom", ha=side)
+    axes.axvline(1.0, color=VERMILION, linewidth=1.4, linestyle="--")
+    axes.text(1.0, len(names) - 0.35, " objective", color=VERMILION, va="center")
+    axes.set_yticks([])
+    axes.set_ylim(-0.5, len(names) - 0.1)
+    axes.set_xlim(0, right)
+    axes.set_ylabel("no rate is held")
+    axes.set_xlabel("an idle replica's latency over the objective")
+
+
+def _mark(axes: Axes, n: int, x: float, y: float) -> None:
+    axes.plot([x], [y], MARKERS[n], color=CYCLE[n], markeredgecolor=PAPER, markersize=8, zorder=3)

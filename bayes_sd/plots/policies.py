@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayes_sd.plots.speedup import AXES
+from bayes_sd.plots.labels import label_ends
+from bayes_sd.plots.speedup import AXES, asked_words
 from bayes_sd.plots.style import (
     BAND_ALPHA,
+    BLACK,
     BLUE,
     GREEN,
     LINES,
-    ORANGE,
+    OCHRE,
+    PURPLE,
     QUIET,
-    SKY,
+    TEAL,
     VERMILION,
-    label_ends,
+    head,
     new_figure,
     styled,
 )
@@ -27,10 +30,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {
-    "none": ("#9a9a9a",),
+    "none": (BLACK,),
     "fixed": (QUIET,),
     "table": (BLUE,),
-    "confidence": (GREEN, ORANGE, VERMILION, SKY),
+    "confidence": (GREEN, OCHRE, VERMILION, TEAL),
 }
 
 
@@ -52,12 +55,12 @@ def plot_policies(result: xr.Dataset, title: str = "Policies of drafting over lo
     shown = result.isel(load=np.flatnonzero(steady)) if steady.any() else result
     load = shown["load"].to_numpy()
     with styled():
-        figure, axes = new_figure(9.2, 7.0, nrows=2, sharex=True)
+        figure, axes = new_figure(9.0, 6.6, nrows=2, sharex=True)
+        head(figure, title, asked_words(result.attrs))
         if steady.any():
             _regrets(axes[0], shown, load)
             _gain(axes[1], shown, load)
         axes[1].set_xlabel(AXES.get(result.attrs["load_axis"], f"load [{result.attrs['load_units']}]"))
-        axes[0].set_title(title)
         if load.max() > load.min():
             axes[0].set_xlim(load.min(), load.max())
     return figure
@@ -71,7 +74,7 @@ def _regrets(axes: Axes, result: xr.Dataset, load: np.ndarray) -> None:
     fixed = regret[kinds == "fixed"]
     whole = int(np.nanmean(fixed, axis=1).argmin())
     lines.append(("best fixed by load", np.nanmin(fixed, axis=0), QUIET))
-    lines.append((f"always {names[kinds == 'fixed'][whole]}", fixed[whole], "#9a9a9a"))
+    lines.append((f"always {names[kinds == 'fixed'][whole]}", fixed[whole], PURPLE))
     for kind in ("table", "confidence"):
         for j, i in enumerate(np.flatnonzero(kinds == kind)):
             lines.append((names[i], regret[i], COLOURS[kind][j % len(COLOURS[kind])]))
@@ -83,7 +86,7 @@ def _regrets(axes: Axes, result: xr.Dataset, load: np.ndarray) -> None:
             ends.append((float(load[held[-1]]), float(values[held[-1]]), name, colour))
     top = np.nanmax([np.nanmax(v) for _, v, _ in lines])
     axes.set_ylim(0, max(1.0, min(40.0, 1.1 * float(top))))
-    axes.set_ylabel("speed given away on average [%]")
+    axes.set_ylabel("speed given away [%]")
     label_ends(axes, ends)
 
 
@@ -97,6 +100,4 @@ def _gain(axes: Axes, result: xr.Dataset, load: np.ndarray) -> None:
     axes.fill_between(load[held], low, high, color=BLUE, alpha=BAND_ALPHA, linewidth=0)
     axes.plot(load[held], middle, color=BLUE)
     axes.axhline(0.0, color=QUIET, linewidth=1.0)
-    axes.set_ylabel(
-        f"chosen policy faster than\nthe best fixed length [%], {result.attrs['ci']:.0%} interval"
-    )
+    axes.set_ylabel("chosen policy faster than\nthe best fixed length [%]")

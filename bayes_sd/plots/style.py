@@ -1,14 +1,18 @@
 """The look that all figures share, and how a figure becomes a file.
 
-Colours are Okabe and Ito's, which people with any of the common colour blindnesses tell apart, and no colour is the only
-sign: markers and line styles differ too. Figures carry an opaque light background of their own, so that they read the
-same on a light and on a dark page.
+Colours follow Okabe and Ito's, which people with any of the common colour blindnesses tell apart, darkened so that letters in them
+have a contrast of 4.5:1 to the paper; no colour is the only sign: markers and line styles differ too. Files carry an opaque light
+background of their own, so that they read the same on a light and on a dark page. A page of HTML gets each figure four times, wide
+and narrow (:func:`narrow`), light and dark (:func:`dark_svg`), and shows the one that suits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import contextlib
+import re
+import textwrap
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,27 +23,36 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK = (
-    "#0072B2", "#D55E00", "#009E73", "#AA4499", "#E69F00", "#56B4E9", "#222222",
+BLUE, VERMILION, GREEN, PURPLE, OCHRE, TEAL, BLACK = (
+    "#0072b2", "#b84a00", "#00795a", "#a03c90", "#8a6100", "#0a7a90", "#212223",
 )  # fmt: skip
-CYCLE = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+CYCLE = (BLUE, VERMILION, GREEN, PURPLE, OCHRE, TEAL, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
-INK, QUIET, PAPER = "#222222", "#5f6368", "#fbfbf9"
+INK, QUIET, PAPER, GRID, VEIL = "#222222", "#5f6368", "#fbfbf9", "#dddddd", "#e6e6e2"
 BAND_ALPHA = 0.22
+DARK = {
+    BLUE: "#56b4e9", VERMILION: "#ff8a4c", GREEN: "#3cc79a", PURPLE: "#e08bd0", OCHRE: "#e6b34d", TEAL: "#7ad0e6",
+    BLACK: "#e9e7e4", INK: "#e8e6e3", QUIET: "#a8abb0", PAPER: "#1b1c1e", GRID: "#3a3d42", VEIL: "#303338",
+}  # fmt: skip
+"""What each colour of a light figure is in a dark one; those of stages stay."""
 
 STAGE_COLOURS = {
-    "prefill, load-independent": "#009E73",
+    "prefill, load-independent": "#009e73",
     "prefill, load-dependent": "#7fcfb9",
-    "draft, load-independent": "#E69F00",
+    "draft, load-independent": "#e69f00",
     "draft, load-dependent": "#f4cf7f",
-    "verify, load-independent": "#0072B2",
-    "verify, experts": "#56B4E9",
-    "verify, load-dependent": "#9cc6e3",
+    "verify, load-independent": "#2f8fc9",
+    "verify, experts": "#6cbdec",
+    "verify, load-dependent": "#a9cbe8",
     "waiting": "#9a9a9a",
 }
 FORMATS = (".png", ".svg")
 DPI = 150
+NARROW_IN = 3.9
+"""Width of a narrow figure [inches]: a telephone's, so that letters keep their size there."""
+TITLE, SMALL = 11.5, 9.0
+"""Sizes of letters [points]."""
 
 SETTINGS: Any = {
     "figure.facecolor": PAPER,
@@ -48,15 +61,15 @@ SETTINGS: Any = {
     "axes.edgecolor": QUIET,
     "axes.labelcolor": INK,
     "axes.titlecolor": INK,
-    "axes.titlesize": 11,
-    "axes.titleweight": "bold",
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "normal",
     "axes.titlelocation": "left",
-    "axes.labelsize": 10,
+    "axes.labelsize": 9.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
     "axes.axisbelow": True,
-    "grid.color": "#dddddd",
+    "grid.color": GRID,
     "grid.linewidth": 0.6,
     "text.color": INK,
     "xtick.color": QUIET,
@@ -65,18 +78,39 @@ SETTINGS: Any = {
     "ytick.labelsize": 9,
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
+    "hatch.color": PAPER,
+    "hatch.linewidth": 1.0,
     "legend.frameon": False,
+    "legend.fontsize": SMALL,
     "lines.linewidth": 1.8,
     "lines.markersize": 5.5,
     "svg.hashsalt": "bayes_sd",
 }
+_NARROW: ContextVar[bool] = ContextVar("narrow", default=False)
 
 
-def styled() -> AbstractContextManager[None]:
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
     """Give the context in which figures are built."""
     import matplotlib as mpl
 
-    return mpl.rc_context(SETTINGS)
+    with mpl.rc_context(SETTINGS):
+        yield
+
+
+@contextlib.contextmanager
+def narrow() -> Iterator[None]:
+    """Give the context in which figures come out for a narrow page: panels below each other, names above their panel."""
+    token = _NARROW.set(True)
+    try:
+        yield
+    finally:
+        _NARROW.reset(token)
+
+
+def is_narrow() -> bool:
+    """Say whether figures are built for a narrow page."""
+    return _NARROW.get()
 
 
 def new_figure(width: float = 7.0, height: float = 4.2, **grid: Any) -> tuple[Figure, Any]:
@@ -85,7 +119,7 @@ def new_figure(width: float = 7.0, height: float = 4.2, **grid: Any) -> tuple[Fi
     Parameters
     ----------
     width, height : float
-        Inches.
+        Inches; a narrow one has its own width.
     **grid
         Of ``Figure.subplots``.
 
@@ -96,8 +130,62 @@ def new_figure(width: float = 7.0, height: float = 4.2, **grid: Any) -> tuple[Fi
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(NARROW_IN if is_narrow() else width, height), layout="constrained")
     return figure, figure.subplots(**grid)
+
+
+def head(figure: Figure, title: str, subtitle: str = "") -> None:
+    """Write title and subtitle above all panels, in lines that fit.
+
+    Parameters
+    ----------
+    figure : Figure
+        Without anything at its top.
+    title, subtitle : str
+        What is shown; of what.
+    """
+    width, height = figure.get_size_inches()
+    lines = [(line, TITLE, "bold", INK) for line in _fitted(title, width, TITLE * 1.1)]
+    lines += [(line, SMALL, "normal", QUIET) for line in _fitted(subtitle, width, SMALL)]
+    at = 0.08
+    for text, points, weight, colour in lines:
+        figure.text(
+            0.06 / width, 1.0 - at / height, text, fontsize=points, fontweight=weight, color=colour, va="top", ha="left",
+        )  # fmt: skip
+        at += 1.4 * points / 72.0
+    engine: Any = figure.get_layout_engine()
+    engine.set(rect=(0.0, 0.0, 1.0, 1.0 - (at + 0.04) / height))
+
+
+def _fitted(text: str, width_in: float, points: float) -> list[str]:
+    """Break text into lines that fit a width; a letter is taken to be 0.55 of its size wide."""
+    return textwrap.wrap(text, max(20, int(72.0 * width_in / (0.55 * points)))) if text else []
+
+
+def veil(axes: Axes, x: Any, hidden: Any, words: str) -> None:
+    """Cover the part of a panel in which there is no steady state, and say so.
+
+    Parameters
+    ----------
+    axes : Axes
+        With its limits set.
+    x : array
+        Rising.
+    hidden : bool array
+        From the first True to the right end is covered.
+    words : str
+    """
+    import numpy as np
+
+    at = np.flatnonzero(hidden)
+    if not len(at):
+        return
+    start, end = float(x[max(at[0] - 1, 0)]), float(axes.get_xlim()[1])
+    axes.axvspan(start, end, facecolor=VEIL, hatch="////", edgecolor=PAPER, linewidth=0, zorder=2.5)
+    axes.text(
+        end, 0.5, words, transform=axes.get_xaxis_transform(), rotation=90, color=INK, fontsize=8,
+        ha="right", va="center", zorder=4,
+    )  # fmt: skip
 
 
 def settle(figure: Figure) -> Figure:
@@ -169,13 +257,15 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     return write_atomically(file, write)
 
 
-def figure_bytes(figure: Figure, kind: str = "png") -> bytes:
+def figure_bytes(figure: Figure, kind: str = "png", dpi: int = DPI) -> bytes:
     """Render a figure into memory.
 
     Parameters
     ----------
     figure : Figure
     kind : {"png", "svg"}
+    dpi : int
+        Pixels an inch of a PNG.
 
     Returns
     -------
@@ -186,66 +276,20 @@ def figure_bytes(figure: Figure, kind: str = "png") -> bytes:
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"Date": None} if kind == "svg" else {"Software": None}
     with styled():
-        settle(figure).savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        settle(figure).savefig(buffer, format=kind, dpi=dpi, metadata=metadata)
     return buffer.getvalue()
 
 
-def label_ends(axes: Axes, ends: Iterable[tuple[float, float, str, str]], points: float = 8.5) -> None:
-    """Write labels beside the right ends of lines, spread so that none covers another.
+def dark_svg(svg: str) -> str:
+    """Turn a light figure into a dark one: each colour of :data:`DARK` becomes its counterpart.
 
     Parameters
     ----------
-    axes : Axes
-        With its limits and scales set.
-    ends : iterable of (x, y, text, colour)
-        Where each line ends, in data units.
-    points : float
-        Size of the letters.
+    svg : str
+        From :func:`figure_bytes`.
+
+    Returns
+    -------
+    str
     """
-    labels = []
-    for x, y, text, colour in ends:
-        height = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))[1]
-        labels.append((min(max(float(height), 0.0), 1.0), text, colour))
-    labels.sort(key=lambda label: label[0])
-    # A line's height as a share of the axes, which take most of the figure (the layout comes later).
-    figure: Any = axes.get_figure()
-    grid: Any = axes.get_gridspec()
-    line = 1.3 * points / 72.0 / (0.8 * figure.get_size_inches()[1] / grid.nrows)
-    rooms = [line * (text.count("\n") + 1.35) for _, text, _ in labels]
-    for (_, text, colour), height in zip(labels, _spread([label[0] for label in labels], rooms), strict=True):
-        axes.text(
-            1.015, height, text, color=colour, transform=axes.transAxes, va="center", ha="left", fontsize=points
-        )  # fmt: skip
-
-
-def _spread(heights: list[float], rooms: list[float]) -> list[float]:
-    """Move rising heights apart until each has its room, and all stay between 0 and 1 where they fit."""
-    placed = list(heights)
-    for _ in range(300):
-        for i in range(len(placed) - 1):
-            short = 0.5 * (rooms[i] + rooms[i + 1]) - (placed[i + 1] - placed[i])
-            if short > 0:
-                placed[i] -= short / 2
-                placed[i + 1] += short / 2
-        if placed:
-            placed[0] = max(placed[0], 0.0)
-            placed[-1] = min(placed[-1], 1.0)
-    return placed
-
-
-def plain_log_ticks(axis: Any, values: Iterable[float]) -> None:
-    """Mark a logarithmic axis with whole numbers instead of powers."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    axis.set_major_locator(FixedLocator(list(values)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_locator(NullLocator())
-
-
-def doublings(low: float, high: float) -> list[float]:
-    """List the powers of two between two numbers, ends included; powers of four where there are many."""
-    import math
-
-    powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
-    step = 2 if len(powers) > 10 else 1
-    return [2.0**p for p in powers if low * 0.99 <= 2.0**p <= high * 1.01][::step]
+    return re.sub(r"#[0-9a-fA-F]{6}\b", lambda found: DARK.get(found[0].lower(), found[0]), svg)

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.plots.speedup import AXES
+from bayes_sd.plots.labels import doublings, label_ends, plain_log_ticks
+from bayes_sd.plots.speedup import AXES, asked_words
 from bayes_sd.plots.style import (
     BAND_ALPHA,
     BLUE,
-    INK,
-    PAPER,
+    NARROW_IN,
     QUIET,
     VERMILION,
-    doublings,
-    plain_log_ticks,
+    head,
+    is_narrow,
     styled,
 )
 
@@ -47,16 +47,17 @@ def plot_trees(result: xr.Dataset, title: str = "Best tree of drafts over load")
     from matplotlib.figure import Figure
 
     with styled():
-        figure = Figure(figsize=(9.2, 8.2), layout="constrained")
+        figure = Figure(figsize=(NARROW_IN if is_narrow() else 9.0, 8.2), layout="constrained")
+        head(figure, title, asked_words(result.attrs))
         rows: Any = figure.subfigures(2, 1, height_ratios=[1.0, 1.7])
-        shapes = _different(result)
+        most = 2 if is_narrow() else SHOWN
+        shapes = _different(result, most)
         deepest = max((int(result["depth"][int(result["chosen"][i])]) for i in shapes), default=1)
-        axes = rows[0].subplots(1, SHOWN)
-        rows[0].suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
-        for i in range(SHOWN):
-            axes[i].set_axis_off()
-            if i < len(shapes):
-                _shape(axes[i], result, shapes[i], deepest)
+        axes = rows[0].subplots(1, max(len(shapes), 1), squeeze=False)[0]
+        for each, i in zip(axes, shapes, strict=False):
+            _shape(each, result, i, deepest)
+        for each in axes:
+            each.set_axis_off()
         size, gain = rows[1].subplots(2, 1, sharex=True)
         _sizes(size, result)
         _gain(gain, result)
@@ -66,13 +67,13 @@ def plot_trees(result: xr.Dataset, title: str = "Best tree of drafts over load")
     return figure
 
 
-def _different(result: xr.Dataset) -> list[int]:
+def _different(result: xr.Dataset, most: int) -> list[int]:
     """Give loads at which the chosen tree is another one than before, evenly spaced among those."""
     chosen = result["chosen"].to_numpy()
     new = [i for i in range(len(chosen)) if chosen[i] >= 0 and (i == 0 or chosen[i] != chosen[i - 1])]
-    if len(new) <= SHOWN:
+    if len(new) <= most:
         return new
-    return [new[int(j)] for j in np.linspace(0, len(new) - 1, SHOWN).round()]
+    return [new[int(j)] for j in np.linspace(0, len(new) - 1, most).round()]
 
 
 def _shape(axes: Axes, result: xr.Dataset, i: int, deepest: int) -> None:
@@ -89,12 +90,7 @@ def _shape(axes: Axes, result: xr.Dataset, i: int, deepest: int) -> None:
     axes.scatter(spots[:1, 0], spots[:1, 1], s=26, color=VERMILION, zorder=2)
     load = float(result["load"].to_numpy()[i])
     words = "no speculation" if len(paths) == 1 else str(one["alternative"].item())
-    axes.set_title(
-        f"{load:.3g} {UNITS[result.attrs['load_axis']]}: {words}",
-        fontsize=9,
-        fontweight="normal",
-        loc="center",
-    )
+    axes.set_title(f"{load:.3g} {UNITS[result.attrs['load_axis']]}:\n{words}", fontsize=9, loc="center")
     low, high = spots[:, 0].min(), spots[:, 0].max()
     axes.set_xlim(low - 1.0, high + 1.0)
     axes.set_ylim(-deepest - 0.5, 0.5)
@@ -122,17 +118,20 @@ def _places(paths: list[Path]) -> dict[Path, tuple[float, float]]:
 
 def _sizes(axes: Axes, result: xr.Dataset) -> None:
     load, chosen = result["load"].to_numpy(), result["chosen"].to_numpy()
-    held = chosen >= 0
+    held, ends = chosen >= 0, []
     for name, colour, mark, words in (
-        ("verify_tokens", BLUE, "o-", "tokens verified per request"),
-        ("depth", VERMILION, "s--", "depth: passes of the drafter"),
+        ("verify_tokens", BLUE, "o-", "tokens verified\nper request"),
+        ("depth", VERMILION, "s--", "depth: passes\nof the drafter"),
     ):
-        axes.plot(load[held], result[name].to_numpy()[chosen[held]], mark, color=colour, label=words)
+        values = result[name].to_numpy()[chosen[held]]
+        axes.plot(load[held], values, mark, color=colour)
+        if len(values):
+            ends.append((float(load[held][-1]), float(values[-1]), words, colour))
     axes.set_yscale("log", base=2)
     top = float(result["verify_tokens"].to_numpy()[chosen[held]].max()) if held.any() else 2.0
     plain_log_ticks(axes.yaxis, doublings(1.0, max(top, 2.0)))
     axes.set_ylabel("size of the best tree")
-    axes.legend(loc="upper right")
+    label_ends(axes, ends)
 
 
 def _gain(axes: Axes, result: xr.Dataset) -> None:
@@ -142,8 +141,7 @@ def _gain(axes: Axes, result: xr.Dataset) -> None:
     axes.plot(load[held], middle, color=BLUE)
     axes.axhline(0.0, color=QUIET, linewidth=1.0)
     level = f"{result.attrs['ci']:.0%}"
-    axes.set_ylabel(f"faster than the best chain [%]\nmedian and {level} interval")
-    axes.set_facecolor(PAPER)
+    axes.set_ylabel(f"gain over the best chain [%]\nmedian and {level} interval")
 
 
 def _load_axis(axes: Any, result: xr.Dataset) -> None:

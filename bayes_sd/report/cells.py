@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bayes_sd.plots.style import figure_bytes
+from bayes_sd.plots.style import dark_svg, figure_bytes, narrow
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+NARROW_PX = 600
+"""Pages up to this width show narrow figures [CSS pixels]."""
+SMALL = False
+"""Whether figures are one light picture each instead of one for every kind of page: for notebooks that are kept."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +75,10 @@ def show_table(table: pd.DataFrame, digits: int = 3) -> Any:
     -------
     IPython.display.HTML
     """
-    head = "".join(f"<th>{_text(str(c))}</th>" for c in table.columns)
+    names = [str(c) for c in table.columns]
+    head = "".join(f"<th>{_text(name)}</th>" for name in names)
     rows = "".join(
-        "<tr>" + "".join(_cell(v, digits) for v in row) + "</tr>"
+        "<tr>" + "".join(_cell(v, digits, n) for v, n in zip(row, names, strict=True)) + "</tr>"
         for row in table.itertuples(index=False, name=None)
     )
     return _html(
@@ -80,21 +86,52 @@ def show_table(table: pd.DataFrame, digits: int = 3) -> Any:
     )
 
 
-def show_figure(figure: Figure, words: str) -> Any:
-    """Show a figure inside the page itself.
+def show_answer(sentences: Sequence[str]) -> Any:
+    """Show what the reader came for.
 
     Parameters
     ----------
-    figure : Figure
-    words : str
-        What it shows, for those who cannot see it.
+    sentences : sequence of str
 
     Returns
     -------
     IPython.display.HTML
     """
-    data = base64.b64encode(figure_bytes(figure)).decode()
-    return _html(f'<img class="figure" alt="{html.escape(words)}" src="data:image/png;base64,{data}">')
+    return _html(f"<p class='answer'>{_text(' '.join(sentences))}</p>")
+
+
+def show_figure(words: str, plot: Callable[..., Figure], *results: Any) -> Any:
+    """Show a figure inside the page itself: wide or narrow, light or dark, as the page is.
+
+    Parameters
+    ----------
+    words : str
+        What it shows, for those who cannot see it.
+    plot : callable
+        Of :mod:`bayes_sd.plots`.
+    *results
+        What it draws.
+
+    Returns
+    -------
+    IPython.display.HTML
+    """
+    alt = html.escape(words)
+    if SMALL:
+        data = base64.b64encode(figure_bytes(plot(*results), dpi=80)).decode()
+        return _html(f'<img alt="{alt}" src="data:image/png;base64,{data}">')
+    wide = figure_bytes(plot(*results), "svg").decode()
+    with narrow():
+        slim = figure_bytes(plot(*results), "svg").decode()
+    dark, small = "(prefers-color-scheme: dark)", f"(max-width: {NARROW_PX}px)"
+    kinds = ((f"{dark} and {small}", dark_svg(slim)), (small, slim), (dark, dark_svg(wide)))
+    sources = "".join(f'<source media="{when}" srcset="{_address(svg)}">' for when, svg in kinds)
+    return _html(f'<picture>{sources}<img class="figure" alt="{alt}" src="{_address(wide)}"></picture>')
+
+
+def _address(svg: str) -> str:
+    """Give a picture as the address that holds it."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def show_caveats(sentences: Sequence[str]) -> Any:
@@ -138,10 +175,12 @@ def interval(draws: Any, ci: float = 0.9, digits: int = 3, unit: str = "") -> st
     return f"{median:.{digits}g} [{low:.{digits}g}, {high:.{digits}g}] {unit}".rstrip()
 
 
-def _cell(value: Any, digits: int) -> str:
+def _cell(value: Any, digits: int, column: str) -> str:
+    """Write a cell; it carries its column's name, which a narrow page shows beside it."""
+    named = f" data-column='{html.escape(column)}'"
     if isinstance(value, bool | str) or value is None:
-        return f"<td>{_text('' if value is None else str(value))}</td>"
-    return f"<td class='value'>{_number(float(value), digits)}</td>"
+        return f"<td{named}>{_text('' if value is None else str(value))}</td>"
+    return f"<td class='value'{named}>{_number(float(value), digits)}</td>"
 
 
 def _number(value: float, digits: int) -> str:

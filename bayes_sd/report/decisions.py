@@ -6,11 +6,59 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.decide.tune_words import schedule_words
 from bayes_sd.report.cells import Number, interval, show_table
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+    from bayes_sd.cards import Cards
+    from bayes_sd.posterior.posterior import Posterior
+
+
+def asked_by_default(posterior: Posterior, cards: Cards, kind: str) -> tuple[pd.DataFrame, list[str]]:
+    """Give the condition that decisions are about where nothing is asked: that of the commands, the best draft length included.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    cards : Cards
+    kind : {"rate", "concurrency"}
+
+    Returns
+    -------
+    frame : DataFrame
+        One row.
+    words : list of str
+        What was chosen.
+    """
+    from bayes_sd.condition import Question, base_condition
+    from bayes_sd.decide.best import best_length
+
+    base, _ = base_condition(posterior, cards, Question({}), "rate", speculate=True)
+    k = best_length(posterior, base, cards)
+    return base_condition(posterior, cards, Question({"k": k}), kind, speculate=True)
+
+
+def length_words(posterior: Posterior, base: pd.DataFrame, cards: Cards) -> list[str]:
+    """Say which draft length to take at which batch size, as the command ``tune`` does.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    base : DataFrame
+        One row.
+    cards : Cards
+
+    Returns
+    -------
+    list of str
+    """
+    from bayes_sd.decide.schedule import schedule, sweep_batch_sizes
+    from bayes_sd.decide.tune import prepare_choices
+
+    return schedule_words(schedule(sweep_batch_sizes(prepare_choices(posterior, base, cards=cards))))
 
 
 def condition_words(base: pd.DataFrame) -> str:

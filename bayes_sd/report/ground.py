@@ -17,6 +17,31 @@ if TYPE_CHECKING:
     from bayes_sd.posterior.posterior import Posterior
 
 
+def fit_words(posterior: Posterior, fitted: xr.Dataset) -> list[str]:
+    """Say in two sentences whether a fit is to be trusted.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    fitted : Dataset
+        From :func:`bayes_sd.check.fitted.fitted_rows`.
+
+    Returns
+    -------
+    list of str
+    """
+    gate, inside = posterior.about["gate"], fitted["inside"].to_numpy()
+    error = np.median(np.abs(fitted["measured"].to_numpy() / fitted["median"].to_numpy() - 1.0))
+    verdict = (
+        "The fit converged" if gate["passed"] else f"The fit did NOT converge ({'; '.join(gate['failures'])})"
+    )
+    return [
+        f"{verdict}.",
+        f"It says half of its {len(inside)} rows to within {error:.1%}, and {inside.mean():.0%} of them lie in their "
+        f"{fitted.attrs['ci']:.0%} interval.",
+    ]
+
+
 def fit_numbers(posterior: Posterior, fitted: xr.Dataset) -> list[Number]:
     """Give the numbers by which a fit is judged.
 

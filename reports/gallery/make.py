@@ -23,6 +23,7 @@ HERE = Path(__file__).parent
 DPI = 80
 SETTINGS = (
     f"%config InlineBackend.figure_formats = ['png']\n%config InlineBackend.rc = {{'figure.dpi': {DPI}}}\n"
+    "import bayes_sd.report.cells\nbayes_sd.report.cells.SMALL = True\n"
 )
 
 
