@@ -19,6 +19,8 @@ OPEN = ("auto", "native", "as published", "default")
 NAMES = {"medium": "m", "small": "s", "large": "l"}
 MIXED = re.compile(r"[\s/+()\[\]&,;]")
 """What a format's own name never has."""
+PLAIN = re.compile(r"(w:)?[\w.-]+( kv:[\w.-]+)?( [a-z]+)*", re.A)
+"""A precision in its own words."""
 _FORMATS = [(re.compile(pattern, re.I), name) for pattern, name in FORMATS.items()]
 _BITS = re.compile(r"(?:exl[23]|hqq|aqlm|eetq|mlx|gguf)[-_]?(\d+(?:\.\d+)?)[-_]?(?:bits?|bpw)", re.I)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bayes_sd.cards.canonical import split_count, split_format
 from bayes_sd.cards.engine_names import read_engine
-from bayes_sd.cards.formats import MIXED, OPEN, read_formats
+from bayes_sd.cards.formats import MIXED, OPEN, PLAIN, read_formats
 from bayes_sd.cards.options import read_options
 from bayes_sd.cards.stated import NUMBERS, spelled_hardware
 
@@ -37,7 +37,8 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """
     values, words = dict(record), []
     formats = _text(values.get("precision"))
-    read = read_formats(formats) if MIXED.search(formats) or formats.casefold() in OPEN else formats
+    mixed = MIXED.search(formats) and not PLAIN.fullmatch(formats)
+    read = read_formats(formats) if mixed or formats.casefold() in OPEN else formats
     if read != formats:
         values["precision"] = read
         words.append(f"precision {formats!r} is {read or 'that of the published checkpoint'}")

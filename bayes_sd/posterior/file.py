@@ -111,6 +111,7 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
             f"{file}: no such {kind.noun}; make one with `uv run bayes_sd {kind.command} --output {file}`"
         )
     try:
+        _check_nesting(file)
         with xr.open_datatree(file, engine="h5netcdf") as opened:
             text = opened.attrs.get(kind.attribute)
             if isinstance(text, str):
@@ -132,6 +133,28 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
     if CHECKSUM in tree.attrs and tree.attrs[CHECKSUM] != checksum(tree):
         raise TraceError(f"{file}: its checksum is not that of its contents; {DAMAGED}")
     return tree, about
+
+
+def _check_nesting(file: Path) -> None:
+    """Refuse a file with groups inside its groups: no fit writes them, and a group that holds itself has no end.
+
+    Parameters
+    ----------
+    file : Path
+
+    Raises
+    ------
+    TraceError
+    """
+    import h5py
+
+    with h5py.File(file, "r") as raw:
+        for name, group in raw.items():
+            if not isinstance(group, h5py.Group):
+                continue
+            inside = next((n for n in group if group.get(n, getclass=True) is h5py.Group), None)
+            if inside is not None:
+                raise TraceError(f"its group {name!r} holds another one, {inside!r}; {DAMAGED}")
 
 
 def require_converged(about: dict[str, Any], path: str | Path, kind: FileKind) -> None:

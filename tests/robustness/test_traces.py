@@ -179,3 +179,17 @@ def test_another_program_s_netcdf(tmp_path):
         path, engine="h5netcdf"
     )
     refused(path, "not written by bayes_sd")
+
+
+@pytest.mark.parametrize("inside", ["posterior", "observed"])
+def test_a_group_that_holds_itself_or_another(tmp_path, inside):
+    """Walking it would have no end."""
+    import h5py
+
+    path = tmp_path / "t.nc"
+    xr.DataTree.from_dict(
+        {"posterior": xr.Dataset({"mu": (("chain", "draw"), np.zeros((2, 3)))}), "observed": xr.Dataset()}
+    ).to_netcdf(path, engine="h5netcdf")
+    with h5py.File(path, "a") as file:
+        file["posterior/again"] = file[inside]
+    refused(path, "holds another one, 'again'")

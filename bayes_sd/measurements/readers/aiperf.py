@@ -103,6 +103,8 @@ def _seconds(where: str, export: Mapping[str, object], metric: str, statistic: s
     if value is None:
         return None
     unit = str(record.get("unit"))
+    if record.get("unit") is None:
+        raise DataError(f"{where}: {metric} has no unit: add it to the file, as ms")
     if unit not in SECONDS:
         raise DataError(f"{where}: {metric} is in {unit!r}: a unit of time that is not known")
     return value * SECONDS[unit]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from bayes_sd.errors import DataError
 from bayes_sd.measurements.loads import Load, Verdict, in_flight, judge
 from bayes_sd.measurements.readers.reading import Reading
 
+UNIT_FACTOR = 20.0
+"""How many times more or fewer requests in flight than clients are a unit error, and no idle client."""
 SHARE_WORTH_SAYING = 0.10
 """Share of a loop's clients without a request in flight from which a row says so in its own notes."""
 
@@ -34,12 +37,25 @@ def settle(cell: Reading) -> str:
     if load is None:
         return ""
     verdict = judge(load)
+    _check_units(cell, load)
     if verdict.kind == "burst" and not cell.overruled:
         return f"{verdict.reason}, left out"
     if verdict.kind == "closed" and not cell.overruled:
         _close(cell, verdict)
     _say(cell, load, verdict)
     return ""
+
+
+def _check_units(cell: Reading, load: Load) -> None:
+    """Refuse a loop that is twentyfold too full or too empty: a time or the rate is in another unit."""
+    running = in_flight(load)
+    if load.kind != "concurrency" or cell.load_given or running is None or running <= 0:
+        return
+    if (load.n_requests or 0) >= load.value and not 1 / UNIT_FACTOR <= running / load.value <= UNIT_FACTOR:
+        raise DataError(
+            f"{cell.where}: rate x latency are {running:.3g} requests in flight, of {load.value:g} clients: a unit error in one of "
+            "them; correct the file, or say what the load was with --load-kind and --load-value"
+        )
 
 
 def load_of(cell: Reading) -> Load | None:

@@ -40,14 +40,13 @@ class Reading:
     no_load : str
         Why the file gives no steady load; empty where it does.
     sent, sent_rps, in_flight : float or None
-        Requests sent whatever became of them, the rate at which the client sent them, and mean requests in flight as
-        the tool measured it.
+        Requests sent whatever became of them, the client's rate of sending, and mean requests in flight as measured.
     own_tpot_ms, itl_ms : float or None
         The tool's own mean time per further token, and mean time between chunks of its stream (ms).
     generated_tokens : float or None
         A second count of a request's mean output, by another counter than `output_tokens`.
-    overruled : bool
-        Whether the load was given and the file says another.
+    overruled, load_given : bool
+        Whether the load was given and the file says another, and whether it was given at all.
     """
 
     where: str
@@ -65,6 +64,7 @@ class Reading:
     itl_ms: float | None = None
     generated_tokens: float | None = None
     overruled: bool = False
+    load_given: bool = False
 
     def put(self, name: str, value: object, formula: str = "") -> None:
         """Set a column, unless the value is not known.

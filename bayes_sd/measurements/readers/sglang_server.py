@@ -17,6 +17,8 @@ METHODS = {
 }
 OWN_HEAD = frozenset({"EAGLE", "NEXTN", "MTP"})
 """Algorithms that draft with the model's own head where no other drafter is named."""
+NEXT_TOKENS = ("-nextn", "-mtp")
+"""How checkpoints are called that hold nothing but a model's own layers for further tokens."""
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
 DISAGGREGATED = "disaggregated"
 """Word in `engine_options` by which the rules of a fit leave a row out: prefill and decode stand on separate GPUs."""
@@ -116,7 +118,9 @@ def _put_speculation(cell: Reading, server: Mapping[str, object]) -> None:
         return
     # The server records NEXTN as EAGLE with the model's own path as the drafter, or none: it has no other head.
     own = str(algorithm).upper() in OWN_HEAD and (
-        not drafter or _path(drafter) == _path(server.get("model_path"))
+        not drafter
+        or _path(drafter) == _path(server.get("model_path"))
+        or _path(drafter).endswith(NEXT_TOKENS)
     )
     method = "mtp" if own else METHODS.get(str(algorithm).upper(), str(algorithm).casefold())
     cell.put("method", method)

@@ -60,6 +60,14 @@ OTHERS: tuple[tuple[frozenset[str], str], ...] = (
         "what SGLang's offline batch benchmark writes; measure with bench_serving",
     ),
     (
+        frozenset({"engine", "request_info", "performance"}),
+        "what trtllm-bench writes: an offline run without arrivals; measure the server with one of the tools that are read",
+    ),
+    (
+        frozenset({"metrics", "root_group"}),
+        "k6's summary: it has no tokens; measure the server with one of the tools that are read",
+    ),
+    (
         frozenset({"benchmark", "metric", "model"}),
         "vLLM's results in PyTorch's benchmark format: give the tool's own .json beside it",
     ),
@@ -80,6 +88,23 @@ OTHERS: tuple[tuple[frozenset[str], str], ...] = (
         "a Prometheus query's answer: give the benchmark's report, and the server's /metrics text as --metrics",
     ),
 )
+PRINTED: tuple[tuple[bytes, str], ...] = (
+    (
+        b" Serving Benchmark Result ",
+        "what a serving benchmark prints: give the file that it writes (--save-result of `vllm bench serve`, --output-file of "
+        "SGLang's bench_serving)",
+    ),
+    (
+        b"MLPerf Results Summary",
+        "MLPerf's summary: it has no lengths; measure with one of the tools that are read",
+    ),
+    (
+        b"Type,Name,Request Count,Failure Count",
+        "Locust's table: it has no tokens; measure with one of the tools that are read",
+    ),
+    (b"| Successful requests", "a table that a tool printed: give the JSON file that it writes"),
+)
+"""Words in texts that are known and not read."""
 YAML_STARTS = (b"version:", b"scenario:", b"metrics:", b"run:", b"results:", b"---")
 LLAMA_BENCH_STARTS = (b"build_commit,", b"| model ")
 OLD_GUIDELLM = (
@@ -119,6 +144,9 @@ def recognise(path: str | Path) -> str:
         return "llm-d-benchmark"
     if start.startswith(LLAMA_BENCH_STARTS):
         raise DataError(f"{path}: {OTHERS[2][1]}")
+    for words, what in PRINTED:
+        if words in start:
+            raise DataError(f"{path}: {what}")
     raise DataError(f"{path}: not the file of a benchmark tool that is known ({KNOWN})")
 
 

@@ -241,6 +241,7 @@ def _overrule(cell: Reading, name: str, value: object, origin: str) -> None:
     """Take a load as given, and note what the file says instead."""
     known = cell.columns.get(name)
     cell.columns[name] = value
+    cell.load_given = True
     if known is None or _agree(known, value, exact=True):
         return
     cell.overruled = True

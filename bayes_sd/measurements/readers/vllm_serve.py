@@ -32,6 +32,8 @@ BULKY = frozenset({"generated_texts"})
 """One text for every request: nothing of it is stored."""
 GAPS = "itls"
 POISSON_BURSTINESS = 1.0
+MOST_OVER = 1.5
+"""Requests in flight in one second over the clients: one may leave and another start within it."""
 SAME = 0.01
 """Relative difference up to which two means of one list of latencies agree."""
 
@@ -98,6 +100,10 @@ def _total(gaps: object) -> float:
 
 
 def _result(where: str, result: Mapping[str, object], swept: frozenset[str]) -> Cell:
+    if isinstance(result.get("completed"), str):
+        raise DataError(
+            f"{where}: completed is the text {result['completed']!r}: numbers were written as text; write the file again"
+        )
     succeeded, failed = int(number(result, "completed") or 0), _failed(result)
     if not succeeded:
         return Unusable(where, f"no request succeeded ({failed if failed is not None else 'all'} failed)")
@@ -154,6 +160,11 @@ def _put_load(cell: Reading, result: Mapping[str, object]) -> str:
         return BURST
     cell.put("load_kind", "concurrency")
     cell.put("load_value", clients)
+    most = number(result, "max_concurrent_requests")
+    if most is not None and most > MOST_OVER * clients:
+        cell.notes.append(
+            f"{most:g} requests were in flight at once by the file, of {clients:g} clients: a warm-up or another client was inside"
+        )
     return ""
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import parse_json
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.readers.reading import Reading
 from bayes_sd.measurements.schema import BY_NAME, Column
@@ -22,6 +23,11 @@ MEASURED = re.compile(
     r"(mean|median|std|p\d+(\.\d+)?|total|peak|spec_decode)_.*|(request|output|input)_(throughput|rate|goodput).*"
     r"|max_(output_tokens_per_s|concurrent_requests)|rtfx"
 )
+SPECULATION, TRANSFER = "speculative_config", "kv_transfer_config"
+"""Settings of the server that are objects, or their JSON as text."""
+SPREAD_EXPERTS = "enable_expert_parallel"
+APART = re.compile(r"nixl|mooncake|p2p|pynccl", re.I)
+"""Connectors by which one server's prompts are read on another."""
 OF_THE_CLIENT = frozenset(
     {
         "date",
@@ -58,6 +64,9 @@ def put_stated(cell: Reading, result: Result, swept: frozenset[str]) -> None:
         If a member with the name of a column holds what the column cannot.
     """
     cell.put("verifier", result.get("model_id"))
+    by_short = {_short(name): value for name, value in result.items()}
+    _put_speculation(cell, _object(by_short.get(SPECULATION)))
+    transfer = _transferred(_object(by_short.get(TRANSFER)))
     for name, value in result.items():
         column = _column(name)
         if column is None or not _is_setting(value) or isinstance(value, bool):
@@ -66,7 +75,12 @@ def put_stated(cell: Reading, result: Result, swept: frozenset[str]) -> None:
             cell.put(column.name, parse_cell(str(value).strip(), column))
         except CellError as error:
             raise DataError(f"{cell.where}: metadata {name}: {error}") from error
-    options = [f"{name}={result[name]}" for name in sorted(swept) if _is_setting(result.get(name))]
+    if by_short.get(SPREAD_EXPERTS) in (True, "true", "True", 1) and "ep" not in cell.columns:
+        tp, dp = cell.number("tp"), cell.number("dp")
+        cell.put(
+            "ep", None if tp is None else tp * (dp or 1.0), "tp*dp, as enable_expert_parallel spreads experts"
+        )
+    options = [f"{name}={result[name]}" for name in sorted(swept) if _is_setting(result.get(name))] + transfer
     if options:
         stated = cell.columns.get("engine_options")
         cell.put("engine_options", ", ".join([*([str(stated)] if stated else []), *options]))
@@ -93,8 +107,47 @@ def varied(results: Sequence[Result]) -> frozenset[str]:
     )
 
 
+def _put_speculation(cell: Reading, config: Result) -> None:
+    """Take method, drafter and draft length from what ``--speculative-config`` was."""
+    drafter = config.get("model")
+    for name, value in (
+        ("method", config.get("method")),
+        ("drafter", drafter if drafter != cell.columns.get("verifier") else None),
+        ("k", config.get("num_speculative_tokens")),
+    ):
+        if value is None or name in cell.columns or isinstance(value, bool) or not _is_setting(value):
+            continue
+        try:
+            cell.put(name, parse_cell(str(value).strip(), BY_NAME[name]))
+        except CellError as error:
+            raise DataError(f"{cell.where}: metadata {SPECULATION}, {name}: {error}") from error
+
+
+def _transferred(config: Result) -> list[str]:
+    """Say by which connector caches go between servers, if they do."""
+    connector, role = str(config.get("kv_connector") or ""), str(config.get("kv_role") or "")
+    if not connector:
+        return []
+    apart = role in ("kv_producer", "kv_consumer") or APART.search(connector) is not None
+    return [f"{'disaggregated ' if apart else ''}{connector}"]
+
+
+def _object(value: object) -> Result:
+    """Give an object, or one that is written as JSON text; empty where it is neither."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = parse_json(value, "metadata", DataError)
+        except DataError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _short(name: str) -> str:
+    return name.replace("-", "_").rpartition(".")[2]
+
+
 def _column(name: str) -> Column | None:
-    short = name.replace("-", "_").rpartition(".")[2]
+    short = _short(name)
     column = BY_NAME.get(STATED_AS.get(short, short))
     if column is None or (column.condition == "result" and column.name != "repeat"):
         return None
@@ -102,6 +155,8 @@ def _column(name: str) -> Column | None:
 
 
 def _may_be_swept(name: str) -> bool:
+    if _short(name) in (SPECULATION, TRANSFER, SPREAD_EXPERTS):
+        return False
     return _column(name) is None and name not in OF_THE_CLIENT and not MEASURED.fullmatch(name)
 
 

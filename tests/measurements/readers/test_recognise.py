@@ -91,3 +91,18 @@ def test_a_truncated_file_is_named_as_such(save, fixtures, served, kind, share):
         ingest([path], {**served, "verifier": "v", "arrivals": "poisson"})
     assert "\n" not in str(raised.value)
     assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("============ Serving Benchmark Result ============\nSuccessful requests: 200\n", "--save-result"),
+        ("=====\nMLPerf Results Summary\n=====\n", "MLPerf"),
+        ("Type,Name,Request Count,Failure Count,Median Response Time\n", "Locust"),
+        ({"engine": {}, "request_info": {}, "performance": {}}, "trtllm-bench"),
+        ({"root_group": {}, "metrics": {}}, "k6"),
+    ],
+)
+def test_what_is_known_and_not_read_is_named(save, content, what):
+    with pytest.raises(DataError, match=what):
+        recognise(save(content))

@@ -168,3 +168,14 @@ def test_without_a_share_nothing_is_said_of_the_cache(fixtures, tmp_path, report
     assert any("hit rate" in note for note in report.notes) == (
         "cache_hit_rate" in reported and bool(reported["cache_hit_rate"])
     )
+
+
+def test_a_checkpoint_of_nothing_but_own_layers_is_mtp(fixtures, save):
+    result = with_server(
+        fixtures,
+        model_path="nvidia/DeepSeek-R1-0528-FP4",
+        speculative_algorithm="EAGLE",
+        speculative_draft_model_path="lmsys/DeepSeek-R1-NextN",
+        speculative_eagle_topk=1,
+    )
+    assert ingest([save(result)], HARDWARE).table["method"][0] == "mtp"

@@ -180,3 +180,66 @@ def test_results_of_vllm_itself(drafted):
         assert row["mean_e2e_s"] == pytest.approx(stated["mean_e2el_ms"] / 1000)
         # Every request has 32 output tokens, so ratio of means and mean of ratios are one.
         assert row["mean_tpot_ms"] == pytest.approx(stated["mean_tpot_ms"])
+
+
+def closed(**changes):
+    """A closed loop of 2 clients, one request at a time each."""
+    return vllm_result(request_rate="inf", max_concurrency=2, duration=42.0, **changes)
+
+
+def test_times_in_another_unit_than_their_name(save, served):
+    seconds = {name: value / 1000 for name, value in vllm_result().items() if name.endswith("_ms")}
+    path = save(closed(**seconds))
+    with pytest.raises(DataError, match="of 2 clients: a unit error"):
+        ingest([path], served)
+    assert len(ingest([path], {**served, "load_kind": "concurrency", "load_value": 2}).table) == 1
+
+
+def test_experts_spread_over_the_replicas(save, served):
+    stated = closed(tensor_parallel_size=4, data_parallel_size=2, enable_expert_parallel=True)
+    row = ingest([save(stated)], {n: v for n, v in served.items() if n != "tp"}).table.iloc[0]
+    assert (row["tp"], row["dp"], row["ep"]) == (4, 2, 8)
+
+
+@pytest.mark.parametrize("name", ["speculative_config", "speculative-config"])
+@pytest.mark.parametrize("written", [json.dumps, lambda config: config], ids=["text", "object"])
+def test_what_the_server_was_told_to_draft_with(save, served, name, written):
+    config = {"method": "eagle3", "model": "yuhuili/EAGLE3-LLaMA3.1-Instruct-8B", "num_speculative_tokens": 3}
+    path = save(closed(**{name: written(config)}))
+    row = ingest([path], {n: v for n, v in served.items() if n != "method"}).table.iloc[0]
+    assert (row["method"], row["drafter"], row["k"]) == ("eagle3", config["model"], 3)
+
+
+@pytest.mark.parametrize(
+    ("config", "options"),
+    [
+        ({"kv_connector": "NixlConnector", "kv_role": "kv_both"}, "disaggregated NixlConnector"),
+        ({"kv_connector": "X", "kv_role": "kv_producer"}, "disaggregated X"),
+        ({"kv_connector": "LMCacheConnectorV1", "kv_role": "kv_both"}, "LMCacheConnectorV1"),
+    ],
+)
+def test_caches_that_go_between_servers(save, served, config, options):
+    row = ingest([save(closed(kv_transfer_config=json.dumps(config)))], served).table.iloc[0]
+    assert row["engine_options"] == options
+
+
+@pytest.mark.parametrize(
+    "config", ["{", "[]", 3, '{"method": []}', {"method": {}}, {"num_speculative_tokens": True}, None, ""]
+)
+def test_a_config_that_is_none_says_nothing(save, served, config):
+    assert (
+        len(ingest([save(closed(speculative_config=config, kv_transfer_config=config))], served).table) == 1
+    )
+
+
+def test_more_in_flight_at_once_than_there_are_clients(save, served):
+    notes = ingest([save(closed(max_concurrent_requests=9))], served).notes
+    assert any("9 requests were in flight at once" in note for note in notes)
+    assert not any(
+        "at once" in note for note in ingest([save(closed(max_concurrent_requests=3))], served).notes
+    )
+
+
+def test_numbers_written_as_text_are_named(save, served):
+    with pytest.raises(DataError, match="completed is the text '40'"):
+        ingest([save(closed(completed="40"))], served)
