@@ -63,7 +63,7 @@ def shown_output() -> Iterator[None]:
 
 
 def refuse_output_over_input(parameters: Mapping[str, Any]) -> None:
-    """Refuse to write a result over a file that the same command reads, or over another result.
+    """Refuse before anything is computed to write over a file that the same command reads, over another result, or nowhere.
 
     Parameters
     ----------
@@ -81,9 +81,22 @@ def refuse_output_over_input(parameters: Mapping[str, Any]) -> None:
                 continue
             try:
                 found = os.stat(one)
-            except (OSError, ValueError):
+            except OSError:
+                if name in WRITTEN and os.fspath(one) != "-":
+                    _check_folder(one)
+                continue
+            except ValueError:
                 continue
             place = (found.st_dev, found.st_ino)
             if name in WRITTEN and place in taken and os.path.isfile(one):
                 raise OutputError(f"{os.fspath(one)} is {taken[place]}: choose another file to write")
             taken[place] = "written already" if name in WRITTEN else "read by this command"
+
+
+def _check_folder(path: str | os.PathLike[str]) -> None:
+    """Refuse a file to be written whose folder is missing and cannot be made: one level of it is."""
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder) and not os.path.isdir(os.path.dirname(folder)):
+        raise OutputError(
+            f"cannot write {os.fspath(path)}: no folder {folder}; make it first, or choose another file"
+        )

@@ -135,3 +135,15 @@ def test_a_result_is_not_written_over_what_the_command_reads(tmp_path, monkeypat
         assert done.code == 2
         assert "read by this command: choose another file to write" in done.errors
         assert contents(tmp_path) == kept
+
+
+@pytest.mark.parametrize(
+    "command", ["speedup", "tune", "plan", "tree", "next", "explore", "report", "compare", "update"]
+)
+def test_a_result_without_a_folder_is_refused_before_anything_is_computed(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    needed = {"update": ["--data", "x.csv"], "plan": ["--slo", "p95<9s", "--rate", "1"]}.get(command, [])
+    done = run([command, "no-such-trace.nc", *needed, "--output", "no/such/result.html"])
+    assert done.code == 2
+    assert "no/such/result.html" in done.errors and "choose another" in done.errors
+    assert not (tmp_path / "no").exists()
