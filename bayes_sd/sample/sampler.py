@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bayes_sd.model.arranged import Design
     from bayes_sd.model.spec import ModelSpec
+    from bayes_sd.sample.frame import Frame
     from bayes_sd.sample.settings import SamplerSettings
     from bayes_sd.sample.target import Target
 
@@ -27,7 +28,13 @@ THIN, THIN_LARGE = 2, 3
 """Iterations per kept draw, and those of a posterior of many unknowns, whose hyperparameters move slowly."""
 
 
-def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress: bool = False) -> xr.DataTree:
+def sample(
+    design: Design,
+    spec: ModelSpec,
+    settings: SamplerSettings,
+    progress: bool = False,
+    frame: Frame | None = None,
+) -> xr.DataTree:
     """Draw from the posterior.
 
     The same seed gives the same draws on one machine, whatever the number of its cores; other processors and other versions
@@ -43,6 +50,9 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
     settings : SamplerSettings
     progress : bool
         Tell each stage on the error stream, and show a bar on a terminal.
+    frame : Frame, optional
+        Coordinates that a pilot found for a table with the same unknowns and a posterior much like this one's; without, a pilot
+        looks for them.
 
     Returns
     -------
@@ -66,8 +76,9 @@ def sample(design: Design, spec: ModelSpec, settings: SamplerSettings, progress:
         settings = replace(settings, thin=THIN_LARGE if target.size > MANY else THIN)
     # Linear algebra on several threads adds up in another order, and the search for a mode goes another way then.
     with threadpool_limits(limits=1):
-        tell(f"looking for the posterior of {target.size:,} unknowns")
-        frame = find_frame(target, settings)
+        if frame is None:
+            tell(f"looking for the posterior of {target.size:,} unknowns")
+            frame = find_frame(target, settings)
         each = settings.tune + settings.draws * (settings.thin or 1)
         tell(f"sampling {settings.chains} chains of {each:,} iterations")
         stats, drawn = run_chains(target, frame, settings, progress)
