@@ -1,7 +1,6 @@
 """Simulation-based calibration: truths are drawn, tables simulated and fitted, and truths ranked among posterior draws.
 
-    uv run --group calibration python benchmarks/calibration.py --family llamacpp-cpu --simulations 100 \\
-        --store calibration.jsonl --workers 2 --figure calibration.png
+    uv run --group calibration python benchmarks/calibration.py --family llamacpp-cpu --simulations 100 --workers 2 --store FILE
 
 Prior calibration (the default) draws the truth from the prior and fits the simulated table alone. Posterior calibration
 (`--trace FILE`, a fit of the same table) draws it from that posterior and fits the table and a simulated copy together. Simulated
@@ -35,7 +34,6 @@ from scoring.splits import with_names
 if TYPE_CHECKING:
     from bayes_sd.cards import Cards
     from bayes_sd.model.build import Inputs
-    from bayes_sd.model.spec import ModelSpec
     from bayes_sd.sample.settings import SamplerSettings
 
 SAID = ("family", "every", "draws", "tune", "chains", "seed", "ranked")
