@@ -31,7 +31,7 @@ OPTIONS = (
     ("output_tokens", "mean output length"),
     ("load_kind", "concurrency (closed loop) or rate (open loop)"),
     ("load_value", "clients, or requests a second"),
-    ("arrivals", "spacing of an open loop: even or poisson"),
+    ("arrivals", "spacing of an open loop: even, poisson, or gamma SHAPE"),
     ("max_num_seqs", "the engine's cap on running requests"),
     ("client_cap", "the client's cap on requests in flight"),
     ("workload", "name of the prompts"),

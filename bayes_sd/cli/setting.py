@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bayes_sd.measurements.schema import gap_shape
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -95,8 +97,8 @@ def show_setting(
         From :func:`asked_condition`.
     committed : str
         Tokens per cycle, as it is printed.
-    arrivals : {"", "closed", "even", "poisson"}
-        By default the condition's.
+    arrivals : str
+        ``"closed"``, or as a table writes them. By default the condition's.
     """
     page.gap()
     page.lines(*setting_lines(base, committed, arrivals))
@@ -122,8 +124,14 @@ def requests_words(row: Any, arrivals: str = "") -> str:
     spaced = arrivals or ("closed" if row["load_kind"] == "concurrency" else str(row["arrivals"]))
     return (
         f"{_workload(row) or 'unnamed'}, {row['prompt_tokens']:.0f} prompt + {row['output_tokens']:.0f} ± "
-        f"{_spread(row)[0]:.0f} output tokens, {ARRIVALS[spaced]}"
+        f"{_spread(row)[0]:.0f} output tokens, {_arrivals_words(spaced)}"
     )
+
+
+def _arrivals_words(arrivals: str) -> str:
+    if arrivals in ARRIVALS:
+        return ARRIVALS[arrivals]
+    return f"gaps of a gamma distribution of shape {gap_shape(arrivals):g}"
 
 
 def spread_words(base: pd.DataFrame) -> list[str]:

@@ -15,7 +15,7 @@ from bayes_sd.decide.speedup import quantiles
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.latency import running_curve, steady_state
 from bayes_sd.forecast.spread import spread_of_lengths
-from bayes_sd.forecast.sweep import Alternative, Prepared, prepare, requests_words
+from bayes_sd.forecast.sweep import Alternative, Prepared, arrivals_of, prepare, requests_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +139,7 @@ def plan(
         "deployment": prepared.conditions.deployments[0].key,
         "requests": requests_words(prepared),
         "drafter": prepared.conditions.drafter[-1],
-        "arrivals": "poisson" if prepared.conditions.poisson[0] else "even",
+        "arrivals": arrivals_of(prepared, None).name,
         "extrapolates": dict(zip(prepared.names, prepared.conditions.extrapolates, strict=True)),
     }
 

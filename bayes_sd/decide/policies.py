@@ -276,12 +276,13 @@ def _swept(
     """Put every curve under every rate: the same form as :func:`bayes_sd.forecast.sweep.sweep` gives."""
     import xarray as xr
 
-    protocol = arrivals_of(prepared, arrivals)
+    open_loop = arrivals_of(prepared, arrivals)
     caps = running_cap(prepared.costs, prepared.conditions, 0)
     means = []
     for curve in curves:
         cap = np.minimum(caps, curve.service_s.shape[1])
-        means.append(mean_over_loads(curve.service_s, protocol, rates, cap, curve.work_cv))
+        law = open_loop.protocol, rates, cap, curve.work_cv, open_loop.gap_scv
+        means.append(mean_over_loads(curve.service_s, *law))
     misfit = np.exp(np.stack([c.misfit for c in curves], axis=1))
     latency = np.stack([m.latency_s for m in means], axis=1) * misfit[:, :, None]
     dims = ("sample", "alternative", "load")
@@ -302,7 +303,7 @@ def _swept(
         attrs={
             "load_axis": axis,
             "load_units": LOAD_UNITS[axis],
-            "arrivals": protocol,
+            "arrivals": open_loop.name,
             "deployment": prepared.conditions.deployments[0].key,
         },
     )

@@ -73,7 +73,7 @@ def speedup(
         whole numbers up to the cap.
     axis : {"rate", "in-flight", "utilisation"}
         What loads are, see :func:`bayes_sd.forecast.sweep.sweep`.
-    arrivals : {"even", "poisson"}, optional
+    arrivals : str, optional
         Of an open loop; the base condition's by default.
     ci : float
         Probability of the (equal-tailed) bands, in (0, 1).

@@ -105,7 +105,7 @@ def tune(
     draft_lengths : sequence of int
     drafters : sequence of (method, drafter)
         Drafters to compare; the base condition's by default.
-    arrivals : {"even", "poisson"}, optional
+    arrivals : str, optional
     ci : float
         Probability of the (equal-tailed) bands.
     cards : Cards, optional

@@ -50,6 +50,9 @@ class Conditions:
     k, committed, prompt, output, load, cap : array, shape (condition,)
         `committed` is NaN where acceptance must be predicted; `cap` is inf where unknown.
     open_loop, poisson : bool array, shape (condition,)
+        The latter of all random arrivals.
+    gap_scv : array, shape (condition,)
+        Squared coefficient of variation of the gaps between random arrivals, 1 for Poisson's.
     shape : list of str
         Deployment, drafter, draft length and rounded lengths.
     lengths : list of str
@@ -73,6 +76,7 @@ class Conditions:
     cap: np.ndarray
     open_loop: np.ndarray
     poisson: np.ndarray
+    gap_scv: np.ndarray
     shape: list[str]
     lengths: list[str]
     extrapolates: list[str]
@@ -143,6 +147,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards, pools: bool
         cap=rows["cap"],
         open_loop=rows["open_loop"],
         poisson=rows["poisson"],
+        gap_scv=rows["gap_scv"],
         shape=named("shape"),
         lengths=named("lengths"),
         extrapolates=[],

@@ -206,7 +206,8 @@ def steady_state(
     """
     n_max, service = running
     protocol: Protocol = "poisson" if conditions.poisson[i] else "even"
-    law = in_flight_law(service, protocol, rate_rps, n_max, cv_of(work_log_sd), levels=())
+    scv = float(conditions.gap_scv[i])
+    law = in_flight_law(service, protocol, rate_rps, n_max, cv_of(work_log_sd), levels=(), gap_scv=scv)
     latency = np.where(law.stable, law.mean_latency_s, np.inf)
     busy = np.clip(np.where(law.stable, law.mean_running, 1.0), 1.0, n_max)
     at, _, first = curve(predicted, conditions, i, busy[:, None])

@@ -20,7 +20,8 @@ from bayes_sd.forecast.curves import service_curve
 from bayes_sd.forecast.grid import curve_points
 from bayes_sd.forecast.latency import running_cap
 from bayes_sd.latency.between import straight_between
-from bayes_sd.latency.queue import InFlightLaw, in_flight_law
+from bayes_sd.latency.queue import InFlightLaw, dispersion, in_flight_law
+from bayes_sd.latency.queue.renewal import met_weights
 from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.terms.cache import smooth_minimum
 
@@ -127,9 +128,15 @@ def _open_loop(predicted: PredictedCosts, conditions: Conditions, i: int) -> Spl
     parts = stage_parts_s(predicted, conditions, i, points[None, :]) @ straight_between(points, len(grid))
     service = parts.sum(axis=0)
     poisson = bool(conditions.poisson[i])
-    law = in_flight_law(service, "poisson" if poisson else "even", np.full(len(n_max), rate), n_max)
-    weight = _poisson_weight(service, rate, n_max) if poisson else _even_weight(law, len(grid))
-    weight = weight * (grid / service) / rate
+    scv = float(conditions.gap_scv[i])
+    law = in_flight_law(
+        service, "poisson" if poisson else "even", np.full(len(n_max), rate), n_max, gap_scv=scv
+    )
+    if poisson:
+        held = np.where(law.stable, rate, 0.5 * law.limit_rps)
+        weight, _ = met_weights(service, held, n_max, dispersion(scv, 1.0))
+    else:
+        weight = _even_weight(law, len(grid)) * (grid / service) / rate
     seconds = np.einsum("dn,sdn->sd", weight, parts)
     waiting = np.where(law.stable, law.mean_latency_s, np.nan) - seconds.sum(axis=0)
     seconds = np.where(law.stable, seconds, np.nan)
@@ -145,17 +152,3 @@ def _even_weight(law: InFlightLaw, n: int) -> np.ndarray:
     weight[row, low.astype(int)] = 1.0 - (mean - low)
     weight[row, low.astype(int) + 1] = mean - low
     return weight[:, 1:]
-
-
-def _poisson_weight(service: np.ndarray, rate: float, n_max: np.ndarray) -> np.ndarray:
-    """Probability of 1..n running, all states with requests waiting counted at the cap, shape (draw, n)."""
-    n = np.arange(1, service.shape[1] + 1)
-    ratio = np.where(n <= n_max[:, None], rate * service / n, 1e-300)
-    log_weight = np.cumsum(np.log(ratio), axis=1)
-    shift = np.maximum(log_weight.max(axis=1), 0.0)
-    weight = np.exp(log_weight - shift[:, None])
-    # Behind the cap the states form a geometric series of ratio λ·S(n_max)/n_max.
-    at_cap = np.take_along_axis(ratio, n_max[:, None] - 1, axis=1)[:, 0]
-    last = np.take_along_axis(weight, n_max[:, None] - 1, axis=1)[:, 0]
-    weight[np.arange(len(weight)), n_max - 1] = last / np.maximum(1.0 - at_cap, 1e-12)
-    return weight / (weight.sum(axis=1) + np.exp(-shift))[:, None]

@@ -7,7 +7,7 @@ the same luck, so their differences are sharp.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from bayes_sd.forecast.curves import curve, service_curve
 from bayes_sd.forecast.latency import running_cap, running_curve
 from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.loads import mean_over_loads
+from bayes_sd.measurements.cells import CellError, parse_cell
+from bayes_sd.measurements.rowchecks import unanswerable
+from bayes_sd.measurements.schema import BY_NAME, GAMMA, gap_shape
 from bayes_sd.model.terms.cache import smooth_minimum
 
 if TYPE_CHECKING:
@@ -76,8 +79,8 @@ def sweep(
         ``"rate"``: an open loop. ``"in-flight"``: a closed loop of so many clients, or equally a batch that stays of
         that size. ``"utilisation"``: an open loop whose rate is this share of the median stability limit without
         speculation (of the first alternative where none is without).
-    arrivals : {"even", "poisson"}, optional
-        Of an open loop; the base condition's by default.
+    arrivals : str, optional
+        Of an open loop, ``"even"``, ``"poisson"`` or ``"gamma SHAPE"``; the base condition's by default.
     ttft : bool
         Whether to compute the time to first token too.
 
@@ -104,15 +107,15 @@ def sweep(
     import xarray as xr
 
     values = checked_loads(loads, axis)
-    protocol = "closed" if axis == "in-flight" else arrivals_of(prepared, arrivals)
-    if protocol == "closed":
+    open_loop = None if axis == "in-flight" else arrivals_of(prepared, arrivals)
+    if open_loop is None:
         draws = _closed(prepared, values, ttft)
     else:
         rates = values
         if axis == "utilisation":
             plain = prepared.plain
             rates = values * np.median(stability_limits(prepared)[:, 0 if plain is None else plain])
-        draws = _open(prepared, rates, protocol, ttft)
+        draws = _open(prepared, rates, open_loop, ttft)
     draws["latency"] *= np.exp(prepared.costs.misfit)[:, :, None]
     dims = ("sample", "alternative", "load")
     units = {"latency": "s", "in_flight": "requests", "ttft": "s"}
@@ -128,13 +131,13 @@ def sweep(
         "extrapolates": ("alternative", np.array(prepared.conditions.extrapolates, dtype=str)),
         "load": ("load", values, {"units": LOAD_UNITS[axis]}),
     }
-    if protocol != "closed":
+    if open_loop is not None:
         variables["limit"] = (dims[:2], draws["limit"], {"units": "requests/s"})
         coords["rate_rps"] = ("load", rates, {"units": "requests/s"})
     about = {
         "load_axis": axis,
         "load_units": LOAD_UNITS[axis],
-        "arrivals": protocol,
+        "arrivals": "closed" if open_loop is None else open_loop.name,
         "deployment": prepared.conditions.deployments[0].key,
         "requests": requests_words(prepared),
     }
@@ -187,25 +190,60 @@ def checked_loads(loads: Any, axis: str) -> np.ndarray:
     return values
 
 
-def arrivals_of(prepared: Prepared, arrivals: str | None) -> Protocol:
-    """Give the protocol of an open loop, by default the base condition's."""
+class Arrivals(NamedTuple):
+    """How an open loop's requests come.
+
+    Attributes
+    ----------
+    name : str
+        As a table writes it.
+    protocol : {"even", "poisson"}
+        The latter for all random arrivals.
+    gap_scv : float
+        Squared coefficient of variation of the gaps between random arrivals.
+    """
+
+    name: str
+    protocol: Protocol
+    gap_scv: float
+
+
+def arrivals_of(prepared: Prepared, arrivals: str | None) -> Arrivals:
+    """Say how an open loop's requests come, by default the base condition's.
+
+    Raises
+    ------
+    ConditionError
+        If no law covers them.
+    """
     if arrivals is None:
-        return "poisson" if prepared.conditions.poisson[0] else "even"
-    if arrivals not in ("even", "poisson"):
-        raise ConditionError(f"unknown arrivals {arrivals!r} of an open loop: say even or poisson")
-    return "poisson" if arrivals == "poisson" else "even"
+        arrivals = named_arrivals(prepared.conditions.poisson[0], prepared.conditions.gap_scv[0])
+    try:
+        name = str(parse_cell(arrivals.strip(), BY_NAME["arrivals"]))
+    except CellError as error:
+        raise ConditionError(f"unknown arrivals of an open loop: {error}") from error
+    wrong = unanswerable({"arrivals": name})
+    if wrong:
+        raise ConditionError(": ".join(wrong))
+    return Arrivals(name, "even" if name == "even" else "poisson", 1.0 / gap_shape(name))
 
 
-def _open(prepared: Prepared, rates: np.ndarray, protocol: Protocol, ttft: bool) -> dict[str, np.ndarray]:
+def named_arrivals(random: bool, gap_scv: float) -> str:
+    """Write arrivals as a table does."""
+    if not random:
+        return "even"
+    return "poisson" if gap_scv == 1.0 else f"{GAMMA} {1.0 / gap_scv:g}"
+
+
+def _open(prepared: Prepared, rates: np.ndarray, open_loop: Arrivals, ttft: bool) -> dict[str, np.ndarray]:
     costs, conditions = prepared.costs, prepared.conditions
     shape = (costs.n_draws, len(prepared.alternatives), len(rates))
     draws = {name: np.empty(shape) for name in ("latency", "in_flight", *(["ttft"] if ttft else []))}
     draws["limit"] = np.empty(shape[:2])
     for i in range(shape[1]):
         n_max, service = running_curve(costs, conditions, i)
-        means = mean_over_loads(
-            service, protocol, rates, n_max, prepared.spread.work_cv(costs, conditions, i)
-        )
+        work_cv = prepared.spread.work_cv(costs, conditions, i)
+        means = mean_over_loads(service, open_loop.protocol, rates, n_max, work_cv, open_loop.gap_scv)
         draws["latency"][:, i], draws["in_flight"][:, i] = means.latency_s, means.in_flight
         draws["limit"][:, i] = means.limit_rps
         if ttft:

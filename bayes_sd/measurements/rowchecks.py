@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 
-from bayes_sd.measurements.schema import GAMMA, POOLS
+from bayes_sd.measurements.schema import LEAST_MODELLED, MOST_MODELLED, POOLS, is_modelled
 
 Record = Mapping[str, object]
 ROUNDING = 1e-4
@@ -67,9 +67,11 @@ def unanswerable(record: Record) -> tuple[str, str] | None:
     tuple of str or None
         The column to blame and what is wrong with it, or None.
     """
-    if str(record.get("arrivals") or "").startswith(GAMMA):
+    arrivals = str(record.get("arrivals") or "")
+    if not is_modelled(arrivals):
         return "arrivals", (
-            f"{record['arrivals']}: latency under gamma gaps is not modelled: ask for poisson (shape 1) or even (a large shape)"
+            f"{arrivals}: latency under gamma gaps is modelled for shapes from {LEAST_MODELLED:g} (bursty) to {MOST_MODELLED:g} "
+            "(nearly even): ask for one of those, or for even"
         )
     return None
 

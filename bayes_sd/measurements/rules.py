@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bayes_sd.measurements.loads import Load, Verdict, judge
-from bayes_sd.measurements.schema import CONFIGURATION, GAMMA, POOLS, POOLS_NEEDED
+from bayes_sd.measurements.schema import CONFIGURATION, POOLS, POOLS_NEEDED, is_modelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,7 +199,7 @@ def _disaggregated(df: pd.DataFrame) -> pd.Series:
 
 
 def _gamma_arrivals(df: pd.DataFrame) -> pd.Series:
-    return df["arrivals"].str.startswith(GAMMA)
+    return ~df["arrivals"].map(is_modelled)
 
 
 def _draft_length_unknown(df: pd.DataFrame) -> pd.Series:
@@ -265,7 +265,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     ),
     Exclusion(
         "gamma_arrivals",
-        "open loop whose gaps are burstier or more even than Poisson's: no law for it yet",
+        "open loop whose gaps are far burstier or more even than Poisson's: no law covers it",
         _gamma_arrivals,
     ),
     Exclusion(

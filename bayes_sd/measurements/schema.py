@@ -26,6 +26,26 @@ ARRIVALS = ("even", "poisson")
 GAMMA = "gamma"
 """Arrivals that are neither: ``gamma 0.7`` has gaps of a gamma distribution with that shape (burstiness), whose coefficient of
 variation is 1/sqrt(shape). ``gamma 1`` is poisson, and is read as that."""
+LEAST_MODELLED, MOST_MODELLED = 0.25, 10.0
+"""Shapes of gamma gaps between which the law of latency was compared with the simulator."""
+
+
+def gap_shape(arrivals: str) -> float:
+    """Give the shape of the gamma distribution of the gaps of random arrivals: 1 for Poisson's.
+
+    Examples
+    --------
+    >>> gap_shape("gamma 0.7"), gap_shape("poisson")
+    (0.7, 1.0)
+    """
+    return float(arrivals.removeprefix(GAMMA)) if arrivals.startswith(GAMMA) else 1.0
+
+
+def is_modelled(arrivals: str) -> bool:
+    """Say whether a law of latency covers arrivals."""
+    return LEAST_MODELLED <= gap_shape(arrivals) <= MOST_MODELLED
+
+
 POOLS = tuple(
     f"{half}_{what}" for half in ("prefill", "decode") for what in ("gpus", "workers", "tp", "dp", "ep")
 )

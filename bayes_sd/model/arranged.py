@@ -66,7 +66,7 @@ class Design:
     rows : dict of str to array, shape (observation,)
         Columns of the observations as numbers: indices ``deployment, pair, drafter, cell, source, noise, engine``;
         ``prompt, output, k, committed`` (NaN if unknown), ``load, latency_s, ttft_s, tpot_s, cap, cache_tokens``;
-        ``open_loop, poisson`` flags.
+        ``open_loop, poisson`` flags, the latter of all random arrivals, and ``gap_scv``, 1 for Poisson's.
     coords : dict of str to list
         Names along each dim.
     pair_roofline_s : array, shape (pair,)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bayes_sd.errors import ModelError
 from bayes_sd.model.arranged import Design, Levels
+from bayes_sd.measurements.schema import gap_shape
 from bayes_sd.model.deployments import (
     Deployment,
     deployment_of,
@@ -193,7 +194,8 @@ def plain_columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:
         "committed": measured_committed(frame),
         "load": load,
         "open_loop": (frame["load_kind"] == "rate").to_numpy(),
-        "poisson": _arrivals(frame) == "poisson",
+        "poisson": _arrivals(frame) != "even",
+        "gap_scv": np.array([1.0 / gap_shape(a) for a in _arrivals(frame)]),
         "latency_s": number_column(frame, "latency_s"),
         "ttft_s": number_column(frame, "mean_ttft_ms") / 1e3,
         "tpot_s": number_column(frame, "mean_tpot_ms") / 1e3,

@@ -171,21 +171,22 @@ def even_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
 
 
 def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
-    """Compute the mean latency under Poisson arrivals, from the stationary law P(n) ∝ Π λ·S(j)/j.
+    """Compute the mean latency under random arrivals, Σ q(n)·S(n + 1) with q(n) ∝ [Π λ·S(j)/j]^(1/w) requests met.
 
-    Its elasticity is the mean number in flight over its variance: all steps slower by a factor is all rates higher by it.
+    w is 1 under Poisson arrivals, where it is exact, and what :func:`bayes_sd.latency.queue.renewal.dispersion` says of gamma gaps.
+    All steps slower by a factor is all rates higher by it, and what is met changes by its variance over w: so the elasticity.
     """
-    number = f["poisson_number"]
-    log_rate = f["poisson_log_rate"]
+    number, spread = f["poisson_number"], f["poisson_spread"][:, None]
     left = service_s[f["poisson_left"]]
     curve = left + f["poisson_weight"] * (service_s[f["poisson_right"]] - left)
-    log_weight = xp.cumsum(xp.log(curve) + log_rate[:, None] - xp.log(number), axis=1)
-    shift = xp.maximum(xp.max(log_weight, axis=1, keepdims=True), 0.0)
-    weight = xp.exp(log_weight - shift)
-    total = xp.sum(weight, axis=1) + xp.exp(-shift[:, 0])
-    mean = xp.sum(weight * number, axis=1) / total
-    variance = xp.sum(weight * number**2, axis=1) / total - mean**2
-    return xp.log(mean) - log_rate, amplified(mean / variance, xp)
+    step = (xp.log(curve) + f["poisson_log_rate"][:, None] - xp.log(number)) / spread
+    log_weight = xp.cumsum(step, axis=1) - step
+    weight = xp.exp(log_weight - xp.max(log_weight, axis=1, keepdims=True))
+    total, met = xp.sum(weight, axis=1), number - 1.0
+    latency = xp.sum(weight * curve, axis=1) / total
+    mean = xp.sum(weight * met, axis=1) / total
+    variance = xp.sum(weight * met**2, axis=1) / total - mean**2
+    return xp.log(latency), amplified(mean * spread[:, 0] / variance, xp)
 
 
 def pool_means(served: Served, in_flight: Any, f: Values, xp: ModuleType) -> tuple[Means, Any]:

@@ -10,6 +10,7 @@ from bayes_sd.latency.acceptance import counted_positions, extended_profile
 from bayes_sd.latency.between import places_between
 from bayes_sd.latency.coverage import further_tokens
 from bayes_sd.latency.kernel import KNOTS, knot_position
+from bayes_sd.latency.queue.renewal import dispersion
 from bayes_sd.latency.service import met_of
 from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
 from bayes_sd.model.points import pool_numbers
@@ -140,6 +141,8 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
         "measured_share": decode_share(design)[share],
         **_poisson_facts(points),
         "poisson_log_rate": np.log(rows["load"][rows["open_loop"] & rows["poisson"]]),
+        # Benchmarks ask for a fixed length as a rule, so that requests of a measured row are taken as equal.
+        "poisson_spread": dispersion(rows["gap_scv"][rows["open_loop"] & rows["poisson"]]),
         **latent_facts(design, spec),
         **_seen_facts(design, spec),
     }

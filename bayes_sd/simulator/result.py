@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.measurements.loads import SATURATED_BELOW
+from bayes_sd.measurements.schema import GAMMA
 from bayes_sd.simulator.spec import LoadSpec, ServerSpec
 from bayes_sd.simulator.statistics import batch_means_error
 
@@ -179,7 +180,7 @@ class SimulationResult:
             "load_value": load.value,
         }
         if not load.clients:
-            row["arrivals"] = load.protocol
+            row["arrivals"] = load.protocol if load.gap_shape == 1.0 else f"{GAMMA} {load.gap_shape:g}"
         if server.n_max is not None:
             row["max_num_seqs"] = server.n_max
         return row

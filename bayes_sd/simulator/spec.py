@@ -250,11 +250,14 @@ class LoadSpec:
         Clients of a closed loop; requests/s of an open one.
     n_requests : int
         Requests measured.
+    gap_shape : float
+        Shape of the gamma distribution that gaps between random arrivals have: 1 is Poisson, below it burstier.
     """
 
     protocol: Protocol
     value: float
     n_requests: int = 2000
+    gap_shape: float = 1.0
 
     def __post_init__(self) -> None:
         checked_protocol(self.protocol)
@@ -265,6 +268,9 @@ class LoadSpec:
             raise ConditionError(
                 f"{self.n_requests} requests to measure: at least 1, and at most {MOST_REQUESTS:,}"
             )
+        checked_load(self.gap_shape, "gap_shape")
+        if self.gap_shape != 1.0 and self.protocol != "poisson":
+            raise ConditionError(f"gaps of shape {self.gap_shape:g} under {self.protocol} arrivals: only random ones have a shape")
         if self.value > MOST_CLIENTS:
             raise ConditionError(f"a load of {self.value:g}: at most {MOST_CLIENTS:,} clients or requests/s")
 
@@ -296,6 +302,8 @@ class LoadSpec:
             Seconds from the start; a closed loop's are not known beforehand and are infinite but for its
             first round.
         """
+        if self.gap_shape != 1.0:
+            return np.cumsum(rng.gamma(self.gap_shape, 1.0 / (self.gap_shape * self.value), self.n_total))
         if self.protocol == "poisson":
             return np.cumsum(rng.exponential(1.0 / self.value, self.n_total))
         if self.protocol == "even":

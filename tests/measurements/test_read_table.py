@@ -249,7 +249,7 @@ def test_conditions_from_a_measurement_table_ignore_its_results(write):
         read_table(path)
 
 
-def test_gamma_arrivals_are_read_and_not_asked_for(write, tmp_path):
+def test_gamma_arrivals_are_read_and_those_without_a_law_not_asked_for(write, tmp_path):
     table = read_table(
         write(*[RATE | {"arrivals": a} for a in ("gamma 0.7", "gamma burstiness 0.70", "Gamma 1.0")])
     )
@@ -258,9 +258,9 @@ def test_gamma_arrivals_are_read_and_not_asked_for(write, tmp_path):
     file.write_text(
         "hardware,verifier,prompt_tokens,output_tokens,load_kind,load_value,arrivals\nh100,m,9,9,rate,1,gamma 0.7\n"
     )
-    with pytest.raises(
-        DataError, match=r"row 2, column arrivals: gamma 0.7: .* is not modelled: ask for poisson"
-    ):
+    assert read_conditions(file)["arrivals"][0] == "gamma 0.7"
+    file.write_text(file.read_text().replace("0.7", "0.05"))
+    with pytest.raises(DataError, match=r"row 2, column arrivals: gamma 0.05: .* shapes from 0.25"):
         read_conditions(file)
 
 

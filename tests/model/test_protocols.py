@@ -59,23 +59,39 @@ def test_noise_grows_with_the_models_own_load():
     assert noise == pytest.approx(1.0 / np.sqrt(1.0 - rate * C2), rel=0.03)
 
 
-def test_poisson_noise_is_that_of_the_law():
-    """For a straight curve the number in flight is negative binomial, whose variance over mean is 1/(1 − ρ)."""
-    rate = np.array([2.0, 10.0])
-    mean_s = (C1 + C2) / (1.0 - rate * C2)
-    points = place_points(rows(rate, mean_s, True))
-    number = np.tile(np.arange(1.0, points.reach + 1), (2, 1))
+def poisson_facts(points, rate, spread=1.0):
+    number = np.tile(np.arange(1.0, points.reach + 1), (len(rate), 1))
     left, weight = places_between(points.poisson_numbers, points.reach)
-    facts = {
+    return {
         "poisson_log_rate": np.log(rate),
+        "poisson_spread": np.full(len(rate), spread),
         "poisson_number": number,
         "poisson_left": points.poisson_points[:, left],
         "poisson_right": points.poisson_points[:, left + 1],
         "poisson_weight": weight,
     }
-    log_mean, noise = poisson_means(curve(points.in_flight), facts, np)
+
+
+def test_poisson_noise_is_that_of_the_law():
+    """For a straight curve the number met is negative binomial; its variance over mean is 1/(1 − ρ)."""
+    rate = np.array([2.0, 10.0])
+    mean_s = (C1 + C2) / (1.0 - rate * C2)
+    points = place_points(rows(rate, mean_s, True))
+    log_mean, noise = poisson_means(curve(points.in_flight), poisson_facts(points, rate), np)
     assert np.exp(log_mean) == pytest.approx(mean_s, rel=1e-3)
     assert noise == pytest.approx(1.0 / np.sqrt(1.0 - rate * C2), rel=1e-2)
+
+
+@pytest.mark.parametrize("scv", [0.25, 1 / 0.7, 4.0])
+def test_gamma_gaps_are_fitted_as_they_are_predicted(scv):
+    """A row's mean under gamma gaps is what a question about it is answered by."""
+    rate = np.array([2.0, 10.0])
+    service = curve(np.arange(1.0, 1025.0))
+    asked = in_flight_law(service, "poisson", rate, work_cv=0.0, gap_scv=scv)
+    points = place_points(rows(rate, asked.mean_latency_s, True))
+    log_mean, noise = poisson_means(curve(points.in_flight), poisson_facts(points, rate, scv), np)
+    assert np.exp(log_mean) == pytest.approx(asked.mean_latency_s, rel=2e-3)
+    assert (np.diff(noise) > 0).all()
 
 
 def test_points_are_in_order_below_one_request_in_flight():

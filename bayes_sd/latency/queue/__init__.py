@@ -6,7 +6,8 @@ each of b requests progresses at rate 1/S(b). Three load protocols, two of them 
 
 =============  ==========================================================================================
 ``"closed"``   N clients, each sends its next request when the last one returned
-``"poisson"``  requests arrive at random at rate λ, whatever the server does
+``"poisson"``  requests arrive at random at rate λ, whatever the server does; with ``gap_scv`` other than 1 the gaps are
+               of a gamma distribution, burstier or more even (:mod:`bayes_sd.latency.queue.renewal`)
 ``"even"``     requests arrive every 1/λ seconds
 =============  ==========================================================================================
 
@@ -40,6 +41,7 @@ from bayes_sd.latency.queue.mean import (
 )
 from bayes_sd.latency.queue.pmf import poisson_pmf
 from bayes_sd.latency.queue.protocol import PROTOCOLS, Protocol, protocol_of
+from bayes_sd.latency.queue.renewal import dispersion
 
 __all__ = [
     "PROTOCOLS",
@@ -48,6 +50,7 @@ __all__ = [
     "Protocol",
     "adaptive_grid",
     "capped_curve",
+    "dispersion",
     "in_flight_even_linear",
     "in_flight_law",
     "is_stable",

@@ -16,6 +16,7 @@ from bayes_sd.latency.queue.protocol import (
     checked_protocol,
     checked_service,
 )
+from bayes_sd.latency.queue.renewal import dispersion, met_mean
 
 # Large enough for NumPy's overhead per call not to matter. Threads did not pay: the calls between the long ones hold
 # the interpreter, and the long ones wait for memory.
@@ -75,6 +76,7 @@ def in_flight_law(
     n_max: Any = None,
     work_cv: Any = 1.0,
     levels: Sequence[float] = (0.05, 0.5, 0.95),
+    gap_scv: float = 1.0,
 ) -> InFlightLaw:
     """Compute the steady state for any service curve under a load.
 
@@ -102,6 +104,10 @@ def in_flight_law(
         :func:`bayes_sd.latency.queue.mean_latency_open_poisson`; it matters only to waiting behind a cap.
     levels : sequence of float
         Probabilities of the quantiles, in (0, 1).
+    gap_scv : float
+        Squared coefficient of variation of the gaps between random arrivals, 1 for Poisson's; otherwise they are of a gamma
+        distribution (:mod:`bayes_sd.latency.queue.renewal`), `work_cv` matters at all loads, and spread and quantiles are those
+        of the number that a request meets.
 
     Returns
     -------
@@ -130,6 +136,8 @@ def in_flight_law(
     if protocol == "closed" and np.any((load < 1) | (load != np.floor(load))):
         raise ConditionError(f"a closed loop of {load} clients: it must be a whole number, at least 1")
     cap = checked_cap(n_states if n_max is None else n_max)
+    random = protocol == "poisson" and gap_scv != 1.0
+    spread = dispersion(checked_load(gap_scv, "gap_scv"), work_cv) if random else 1.0
     factor = wait_factor(work_cv)
     shape = np.broadcast_shapes(service.shape[:-1], load.shape, cap.shape, np.shape(factor))
     if protocol == "closed" and np.any(np.minimum(load, np.inf if n_max is None else cap) > n_states):
@@ -142,6 +150,7 @@ def in_flight_law(
     loads = np.broadcast_to(load, shape).ravel()
     caps = np.broadcast_to(np.minimum(cap, n_states), shape).ravel()
     factors = np.broadcast_to(factor, shape).ravel()
+    spreads = np.broadcast_to(spread, shape).ravel()
     solve = {"closed": _closed, "even": _even, "poisson": _poisson}[protocol]
 
     size = max(_CHUNK_ELEMENTS // n_states, 16)
@@ -152,6 +161,8 @@ def in_flight_law(
         if not chunk.min() > 0:
             checked_service(chunk)
         law = solve(chunk, loads[rows], caps[rows], factors[rows], result.levels, workspace)
+        if random:
+            law = _with_gamma_gaps(chunk, loads[rows], caps[rows], (spreads[rows], factors[rows]), law)
         for name, value in law.items():
             target = getattr(result, name)
             target.reshape(loads.size, *target.shape[len(shape) :])[rows] = value
@@ -187,6 +198,33 @@ def _poisson(
         "idle_probability": law.empty_probability,
     }
     return _open_loop(moments, rate, limit, cap)
+
+
+def _with_gamma_gaps(
+    service: np.ndarray,
+    rate: np.ndarray,
+    cap: np.ndarray,
+    spreads: tuple[np.ndarray, np.ndarray],
+    law: dict[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """Replace the means of Poisson arrivals, and stretch what varies by the root of the means' ratio."""
+    stable, limit = law["stable"], law["limit_rps"]
+    held = np.where(stable, rate, 0.5 * limit)
+    spread, factor = spreads
+    latency, running = (
+        np.where(stable, rate * s, plain)
+        for s, plain in zip(
+            met_mean(service, held, cap, spread, factor), (law["mean"], law["mean_running"]), strict=True
+        )
+    )
+    wider = np.where(stable, np.sqrt(spread), 1.0)
+    return law | {
+        "mean": latency,
+        "mean_running": running,
+        "sd": law["sd"] * wider,
+        "sd_running": law["sd_running"] * wider,
+        "mean_latency_s": latency / rate,
+    }
 
 
 def _even(

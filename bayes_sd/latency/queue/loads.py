@@ -20,6 +20,7 @@ import numpy as np
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.queue.mean import wait_factor
 from bayes_sd.latency.queue.protocol import Protocol, checked_cap, checked_load, checked_service
+from bayes_sd.latency.queue.renewal import dispersion, met_mean
 
 _WIDTHS = (1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Block lengths to choose from, in states."""
@@ -53,7 +54,12 @@ class LoadMeans:
 
 
 def mean_over_loads(
-    service_s: Any, protocol: Protocol, rates_rps: Any, n_max: Any = None, work_cv: Any = 1.0
+    service_s: Any,
+    protocol: Protocol,
+    rates_rps: Any,
+    n_max: Any = None,
+    work_cv: Any = 1.0,
+    gap_scv: float = 1.0,
 ) -> LoadMeans:
     """Compute mean latency and requests in flight for every curve under every rate.
 
@@ -74,6 +80,8 @@ def mean_over_loads(
     work_cv : array, broadcastable against the leading dims, optional
         Coefficient of variation of a request's work under Poisson arrivals; waiting behind the cap takes
         (1 + work_cv²)/2 times as long (see :func:`bayes_sd.latency.queue.mean_latency_open_poisson`).
+    gap_scv : float
+        Squared coefficient of variation of the gaps between random arrivals, as for :func:`bayes_sd.latency.queue.in_flight_law`.
 
     Returns
     -------
@@ -96,7 +104,10 @@ def mean_over_loads(
     present, running = np.empty((2, len(curves), len(rates)))
     limit = np.empty(len(curves))
     factors = np.broadcast_to(wait_factor(work_cv), shape).ravel()
-    solve = _poisson if protocol == "poisson" else _even
+    solve: Any = _poisson if protocol == "poisson" else _even
+    if protocol == "poisson" and gap_scv != 1.0:
+        spreads = np.broadcast_to(dispersion(checked_load(gap_scv, "gap_scv"), work_cv), shape).ravel()
+        factors, solve = np.stack([factors, spreads], axis=1), _gamma
     size = max(_CHUNK_BYTES // (8 * max(n_states, 4 * len(rates))), 16)
 
     def one(start: int) -> None:
@@ -145,6 +156,20 @@ def _poisson(
     whole = total + tail
     waiting = factor[:, None] * tail / (1.0 - load)
     return (held + waiting) / whole, held / whole, limit
+
+
+def _gamma(
+    service: np.ndarray, rates: np.ndarray, cap: np.ndarray, spreads: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give mean present, mean running and the limit; whatever where there is no steady state."""
+    limit = cap / service[np.arange(len(cap)), cap - 1]
+    factor, spread = spreads.T
+    present, running = np.empty((2, len(cap), len(rates)))
+    for i, rate in enumerate(rates):
+        held = np.where(rate < limit, rate, 0.5 * limit)
+        latency, runs = met_mean(service, held, cap, spread, factor)
+        present[:, i], running[:, i] = held * latency, held * runs
+    return present, running, limit
 
 
 def _width(ratio: np.ndarray) -> int:

@@ -44,10 +44,10 @@ def dispersion(gap_scv: Any, work_cv: Any = 0.0) -> Any:
     return (gap_scv + square) / (1.0 + square)
 
 
-def met_mean(
-    service_s: np.ndarray, rate_rps: np.ndarray, cap: np.ndarray, spread: np.ndarray, factor: np.ndarray
+def met_weights(
+    service_s: np.ndarray, rate_rps: np.ndarray, cap: np.ndarray, spread: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute mean latency, and mean time for which a request runs, from the law of the number met.
+    """Compute how probable it is that a request runs as one of 1, 2, ... and how many it waits for behind the cap.
 
     Parameters
     ----------
@@ -59,6 +59,37 @@ def met_mean(
         Most requests that run, at most n.
     spread : array, shape (law,)
         w, from :func:`dispersion`.
+
+    Returns
+    -------
+    weight : array, shape (law, state)
+        Sums to 1. Those who wait run as one of a full batch.
+    waited : array, shape (law,)
+        Mean number of departures that a request waits for, of exponential work.
+    """
+    n, row = np.arange(1, service_s.shape[1] + 1), np.arange(len(cap))
+    within = n <= cap[:, None]
+    log_ratio = np.log(service_s / n * rate_rps[:, None]) / np.broadcast_to(spread, cap.shape)[:, None]
+    log_weight = np.where(within, np.cumsum(log_ratio, axis=1) - log_ratio, -np.inf)
+    shift = log_weight.max(axis=1)
+    weight = np.exp(log_weight - shift[:, None])
+    # Who meets cap + i others waits for i + 1 departures; weights are geometric from the cap on.
+    ratio = np.exp(log_ratio[row, cap - 1])
+    tail = weight[row, cap - 1] * ratio / (1.0 - ratio)
+    weight[row, cap - 1] += tail
+    total = weight.sum(axis=1)
+    return weight / total[:, None], tail / (1.0 - ratio) / total
+
+
+def met_mean(
+    service_s: np.ndarray, rate_rps: np.ndarray, cap: np.ndarray, spread: np.ndarray, factor: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Compute mean latency, and mean time for which a request runs.
+
+    Parameters
+    ----------
+    service_s, rate_rps, cap, spread
+        As in :func:`met_weights`.
     factor : array, shape (law,)
         Waiting behind the cap relative to that of exponential work.
 
@@ -66,21 +97,6 @@ def met_mean(
     -------
     latency_s, running_s : array, shape (law,)
     """
-    n = np.arange(1, service_s.shape[1] + 1)
-    within = n <= cap[:, None]
-    log_ratio = np.log(service_s / n * rate_rps[:, None]) / spread[:, None]
-    log_weight = np.cumsum(np.where(within, log_ratio, 0.0), axis=1)
-    row = np.arange(len(cap))
-    # A request that meets n others runs as one of n + 1: the weight of n stands beside S(n + 1).
-    at_cap, step = log_weight[row, cap - 1], log_ratio[row, cap - 1]
-    log_weight = np.concatenate([np.zeros((len(cap), 1)), log_weight[:, :-1]], axis=1)
-    shift = np.where(within, log_weight, -np.inf).max(axis=1)
-    weight = np.exp(log_weight - shift[:, None], where=within, out=np.zeros_like(log_weight))
-    # Who meets cap + i others waits for i + 1 departures; weights are geometric from the cap on.
-    ratio = np.exp(step)
-    tail = np.exp(at_cap - shift) / (1.0 - ratio)
-    full = service_s[row, cap - 1]
-    total = weight.sum(axis=1) + tail
-    running = ((weight * service_s).sum(axis=1) + tail * full) / total
-    waiting = tail / (1.0 - ratio) * full / cap / total
-    return running + factor * waiting, running
+    weight, waited = met_weights(service_s, rate_rps, cap, spread)
+    running = (weight * service_s).sum(axis=1)
+    return running + factor * waited * service_s[np.arange(len(cap)), cap - 1] / cap, running

@@ -18,15 +18,14 @@ from bayes_sd.measurements.readers.reading import (
     Cell,
     Reading,
     Unusable,
-    gamma_hint,
     put_counts,
+    put_gamma,
     put_latencies,
     put_tpot,
 )
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0}
 BULKY = frozenset({"error_summary", "warmup_metrics", "server_metrics"})
-POISSON_SMOOTHNESS = 1.0
 ARRIVALS = {"poisson": "poisson", "constant": "even"}
 
 
@@ -139,11 +138,7 @@ def _put_load(cell: Reading, config: Mapping[str, object]) -> str:
     cell.put("arrivals", ARRIVALS.get(kind))
     cell.put("client_cap", clients)
     if kind == "gamma":
-        smoothness = number(phase, "smoothness", "arrival_smoothness")
-        if smoothness == POISSON_SMOOTHNESS:
-            cell.put("arrivals", "poisson")
-        else:
-            cell.hints["arrivals"] = gamma_hint("smoothness", smoothness or 0.5)
+        put_gamma(cell, "smoothness", number(phase, "smoothness", "arrival_smoothness"))
     return ""
 
 

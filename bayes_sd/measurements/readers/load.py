@@ -82,7 +82,7 @@ def load_of(cell: Reading) -> Load | None:
         duration_s=cell.number("duration_s"),
         client_cap=cell.number("client_cap"),
         max_num_seqs=cell.number("max_num_seqs"),
-        random_arrivals=cell.columns.get("arrivals") == "poisson",
+        random_arrivals=cell.columns.get("arrivals", "even") != "even",
         sent_rps=cell.sent_rps,
         in_flight=cell.in_flight,
         succeeded_share=min(succeeded / cell.sent, 1.0) if succeeded and cell.sent else 1.0,

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bayes_sd.errors import DataError
+from bayes_sd.measurements.cells import LEAST_SHAPE, MOST_SHAPE
 from bayes_sd.measurements.readers.members import finite, positive
+from bayes_sd.measurements.schema import GAMMA
 
 MS_PER_S = 1000.0
 UNIT_SLIP = 20.0
@@ -110,26 +112,31 @@ class Unusable:
 Cell = Reading | Unusable
 
 
-def gamma_hint(name: str, shape: float) -> str:
-    """Say what gamma-distributed gaps between arrivals are, where a table has even and Poisson ones alone.
+def put_gamma(cell: Reading, name: str, shape: float | None) -> None:
+    """Set the arrivals of an open loop whose gaps are of a gamma distribution.
 
     Parameters
     ----------
+    cell : Reading
     name : str
         What the tool calls the shape.
-    shape : float
-        Of the gamma distribution: 1 is Poisson, larger is more even.
-
-    Returns
-    -------
-    str
+    shape : float or None
+        1 is Poisson, larger is more even; None where the file does not say it.
     """
-    if shape < 1:
-        return (
-            f"{name} {shape:g} is burstier than Poisson (gaps of a gamma with shape {shape:g}), so neither even nor poisson "
-            "is right; measure it again with Poisson arrivals"
+    if shape is None or not LEAST_SHAPE <= shape <= MOST_SHAPE:
+        said = f"with {name} {shape:g}" if shape is not None else f"whose {name} the file does not say"
+        cell.hints["arrivals"] = f"gaps of a gamma distribution {said}: poisson if it is 1, even if it is large, or gamma SHAPE"
+        return
+    cell.put("arrivals", "poisson" if shape == 1.0 else f"{GAMMA} {shape:g}")
+    if shape < 1.0:
+        cell.notes.append(
+            f"{name} {shape:g} is burstier than Poisson (gaps of a gamma with shape {shape:g}), so neither even nor poisson is "
+            f"right: arrivals are {GAMMA} {shape:g}"
         )
-    return f"{name} {shape:g} (gaps of a gamma) is between the two: even if large, poisson if about 1"
+    elif shape > 1.0:
+        cell.notes.append(
+            f"{name} {shape:g} is between Poisson and even (gaps of a gamma with shape {shape:g}): arrivals are {GAMMA} {shape:g}"
+        )
 
 
 def put_latencies(

@@ -20,9 +20,9 @@ from bayes_sd.measurements.readers.reading import (
     Cell,
     Reading,
     Unusable,
-    gamma_hint,
     percentiles_s,
     put_counts,
+    put_gamma,
     put_latencies,
     put_tpot,
 )
@@ -31,7 +31,6 @@ from bayes_sd.measurements.readers.vllm_stated import put_stated, varied
 BULKY = frozenset({"generated_texts"})
 """One text for every request: nothing of it is stored."""
 GAPS = "itls"
-POISSON_BURSTINESS = 1.0
 MOST_OVER = 1.5
 """Requests in flight in one second over the clients: one may leave and another start within it."""
 SAME = 0.01
@@ -154,7 +153,9 @@ def _put_load(cell: Reading, result: Mapping[str, object]) -> str:
         cell.put("load_kind", "rate")
         cell.put("load_value", rate)
         cell.put("client_cap", clients)
-        _put_arrivals(cell, number(result, "burstiness"))
+        burstiness = number(result, "burstiness")
+        if burstiness is not None:
+            put_gamma(cell, "burstiness", burstiness)
         return ""
     if clients is None:
         return BURST
@@ -166,13 +167,6 @@ def _put_load(cell: Reading, result: Mapping[str, object]) -> str:
             f"{most:g} requests were in flight at once by the file, of {clients:g} clients: a warm-up or another client was inside"
         )
     return ""
-
-
-def _put_arrivals(cell: Reading, burstiness: float | None) -> None:
-    if burstiness == POISSON_BURSTINESS:
-        cell.put("arrivals", "poisson")
-    elif burstiness is not None:
-        cell.hints["arrivals"] = gamma_hint("burstiness", burstiness)
 
 
 def _put_lengths(cell: Reading, result: Mapping[str, object], succeeded: int) -> None:

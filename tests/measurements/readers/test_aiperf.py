@@ -83,11 +83,17 @@ def test_the_gpu_where_telemetry_saw_it(fixtures, save, drafted):
         ingest([save(export)], given)
 
 
-def test_gamma_arrivals_are_asked_for(fixtures, save, drafted):
+def test_gamma_arrivals_are_read_and_asked_for_where_their_shape_is_missing(fixtures, save, drafted):
     export = load(fixtures)
-    export["input_config"]["phases"][0].update(type="gamma", rate=20.0, smoothness=2.0)
-    with pytest.raises(DataError, match="smoothness"):
+    phase = export["input_config"]["phases"][0]
+    phase.update(type="gamma", rate=33.0, smoothness=2.0, concurrency=None)
+    report = ingest([save(export)], drafted)
+    assert report.table["arrivals"][0] == "gamma 2"
+    assert any("smoothness 2 is between Poisson and even" in note for note in report.notes)
+    del phase["smoothness"]
+    with pytest.raises(DataError, match="smoothness the file does not say"):
         ingest([save(export)], drafted)
+    assert ingest([save(export)], drafted | {"arrivals": "gamma 3"}).table["arrivals"][0] == "gamma 3"
 
 
 def test_an_incomplete_run_is_called_one(fixtures, save, drafted):

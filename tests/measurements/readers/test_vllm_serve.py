@@ -52,11 +52,15 @@ def test_no_steady_load_no_row(save, served, changes):
         ingest([save(vllm_result(**changes))], served)
 
 
-def test_gamma_arrivals_are_asked_for(save, served):
-    path = save(vllm_result(burstiness=3.0))
-    with pytest.raises(DataError, match=r"arrivals \(--arrivals\).*burstiness 3"):
-        ingest([path], served)
-    assert ingest([path], {**served, "arrivals": "even"}).table["arrivals"][0] == "even"
+@pytest.mark.parametrize(
+    ("burstiness", "arrivals", "says"),
+    [(3.0, "gamma 3", "between Poisson and even"), (0.5, "gamma 0.5", "burstier than Poisson")],
+)
+def test_burstiness_is_the_shape_of_gamma_gaps(save, served, burstiness, arrivals, says):
+    path = save(vllm_result(burstiness=burstiness))
+    report = ingest([path], served)
+    assert report.table["arrivals"][0] == arrivals
+    assert any(says in note for note in report.notes)
 
 
 def test_several_results_in_one_file(save, served):
