@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from bayes_sd.errors import ModelError
-from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.measurements.schema import gap_shape
+from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.model.deployments import (
     Deployment,
     deployment_of,

@@ -270,7 +270,9 @@ class LoadSpec:
             )
         checked_load(self.gap_shape, "gap_shape")
         if self.gap_shape != 1.0 and self.protocol != "poisson":
-            raise ConditionError(f"gaps of shape {self.gap_shape:g} under {self.protocol} arrivals: only random ones have a shape")
+            raise ConditionError(
+                f"gaps of shape {self.gap_shape:g} under {self.protocol} arrivals: only random ones have a shape"
+            )
         if self.value > MOST_CLIENTS:
             raise ConditionError(f"a load of {self.value:g}: at most {MOST_CLIENTS:,} clients or requests/s")
 

@@ -103,7 +103,9 @@ def ranks_of_equal(rng):
     return rank(np.array(3.0), np.full(RANKED, 3.0), rng)
 
 
-@pytest.mark.parametrize(("width", "shift", "leaves"), [(1.0, 0.0, False), (0.6, 0.0, True), (1.0, 0.5, True)])
+@pytest.mark.parametrize(
+    ("width", "shift", "leaves"), [(1.0, 0.0, False), (0.6, 0.0, True), (1.0, 0.5, True)]
+)
 def test_posteriors_too_narrow_or_off_leave_the_band(width, shift, leaves):
     rng = np.random.default_rng(7)
     centre = rng.normal(size=200)

@@ -125,7 +125,9 @@ def put_gamma(cell: Reading, name: str, shape: float | None) -> None:
     """
     if shape is None or not LEAST_SHAPE <= shape <= MOST_SHAPE:
         said = f"with {name} {shape:g}" if shape is not None else f"whose {name} the file does not say"
-        cell.hints["arrivals"] = f"gaps of a gamma distribution {said}: poisson if it is 1, even if it is large, or gamma SHAPE"
+        cell.hints["arrivals"] = (
+            f"gaps of a gamma distribution {said}: poisson if it is 1, even if it is large, or gamma SHAPE"
+        )
         return
     cell.put("arrivals", "poisson" if shape == 1.0 else f"{GAMMA} {shape:g}")
     if shape < 1.0:

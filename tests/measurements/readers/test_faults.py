@@ -93,7 +93,10 @@ def test_files_that_give_no_row_say_why(read, name, says):
 def test_m15_bursts_are_neither_even_nor_poisson(read):
     table, notes, rules = read("m15")
     assert table["arrivals"][0] == "gamma 0.5"
-    assert "burstiness 0.5 is burstier than Poisson (gaps of a gamma with shape 0.5), so neither even nor poisson" in notes
+    assert (
+        "burstiness 0.5 is burstier than Poisson (gaps of a gamma with shape 0.5), so neither even nor poisson"
+        in notes
+    )
     assert rules["gamma_arrivals"] == 0
 
 
