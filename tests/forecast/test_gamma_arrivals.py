@@ -42,7 +42,7 @@ def test_a_sweep_over_the_load_says_the_same(small_fit, a100, cards):
 
 def test_shapes_without_a_law_are_refused(small_fit, a100, asked, cards):
     base = a100[a100["k"] > 0].iloc[[0]].drop(columns="latency_s")
-    with pytest.raises(ConditionError, match="arrivals: gamma 0.1: .* shapes from 0.25"):
+    with pytest.raises(ConditionError, match=r"arrivals: gamma 0\.1: .* shapes from 0\.25"):
         speedup(small_fit, base, [4.0], "rate", arrivals="gamma 0.1", cards=cards, thin=8)
     with pytest.raises(ConditionError, match="unknown arrivals"):
         speedup(small_fit, base, [4.0], "rate", arrivals="now and then", cards=cards, thin=8)
