@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import gave
 from bayes_sd.cli.page import Page
 
-SHOWN = 12
+SHOWN = 5
 """Deployments listed without ``--all``."""
-NAMED = 6
+NAMED = 4
 """Names of one kind that are written out."""
 
 
@@ -20,32 +21,32 @@ NAMED = 6
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards.")
 @click.option("--all", "every", is_flag=True, help="List all deployments.")
+@click.option("--output", type=click.Path(path_type=Path), help="All deployments: FILE.csv or FILE.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def about(trace, models, every, as_json):
+def about(trace, models, every, output, as_json):
     """Say what TRACE was fitted to: models, GPUs, engines, drafters, loads and lengths, and whether the fit converged.
 
     What it was not fitted to it can still be asked, with a wider answer that says so.
 
     \b
-    Example:  python -m bayes_sd about traces/llama.nc
+    Example:  uv run bayes_sd about traces/llama.nc
     """
-    import json
-
     from bayes_sd.decide.scope import deployment_table, scope
+    from bayes_sd.decide.tables import PLAIN, check_format
 
+    check_format(output, PLAIN)
     posterior, cards = open_trace(trace, models, accept_unconverged=True)
     found, table = scope(posterior, cards), deployment_table(posterior, cards)
-    if as_json:
-        click.echo(json.dumps(found | {"measured": table.to_dict("records")}, indent=1))
+    if gave(found, table, "measured", output, as_json):
         return
     page = Page()
     page.answer(*_answer(trace, found))
     page.gap()
     page.lines(*_measured(found))
     shown = table if every else table.head(SHOWN)
-    heads = ("deployment", "rows", "drafted", "prompt", "output", "load")
+    heads = ("deployment", "rows", "drafted", "load")
     page.table(
-        "Deployments measured",
+        "Deployments measured, those with most rows first",
         heads,
         [_row({str(n): v for n, v in row.items()}) for row in shown.to_dict("records")],
         left=1,
@@ -54,6 +55,8 @@ def about(trace, models, every, as_json):
         page.say(f"{len(table) - len(shown)} more with --all.")
     page.notes("Mind:", _limits(found))
     page.print()
+    if output is not None:
+        click.echo(f"wrote {output}")
 
 
 def _answer(trace: Path, found: dict[str, Any]) -> list[str]:
@@ -96,7 +99,7 @@ def _names(counts: dict[str, int]) -> str:
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:
     drafted = f"{row['speculating']} (k {row['draft_lengths']})" if row["speculating"] else "-"
-    return (row["deployment"], str(row["rows"]), drafted, row["prompt"], row["output"], row["load"])
+    return (row["deployment"], str(row["rows"]), drafted, row["load"])
 
 
 def _limits(found: dict[str, Any]) -> list[str]:

@@ -1,14 +1,17 @@
 """``acceptance``: counts in, acceptance by position and tokens per cycle at any draft length out."""
 
-import json
 import os
 from pathlib import Path
 
 import click
 
+from bayes_sd.cli.acceptance_page import print_acceptance
 from bayes_sd.cli.numbers import CHAINS, DRAWS, PROBABILITY, SEED, TUNE
+from bayes_sd.cli.output import gave
 from bayes_sd.errors import ConditionError
 from bayes_sd.files import check_writable, locked
+from bayes_sd.plots.acceptance import plot_acceptance
+from bayes_sd.plots.style import check_figure_path, save_figure
 from bayes_sd.sample.settings import SamplerSettings
 
 NOT_CONVERGED = 3
@@ -42,18 +45,22 @@ NOT_CONVERGED = 3
     type=click.Path(path_type=Path),
     help="Also write the profiles by method as a card (models/acceptance.toml is one).",
 )
+@click.option("--figure", type=click.Path(path_type=Path), help="E over draft length: FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
-def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profiles, as_json):
-    """Fit acceptance by draft position.
+@click.option("--explain", is_flag=True, help="Print every workload, and say what the numbers mean.")
+def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profiles, figure, as_json, explain):
+    """Fit acceptance by draft position: how many tokens a cycle commits at any draft length.
 
+    \b
     Example:  uv run bayes_sd acceptance --output traces/acceptance.nc
     """
     from bayes_sd.acceptance import fit_acceptance, read_acceptance_data, save_acceptance
     from bayes_sd.acceptance.fit import SETTINGS
     from bayes_sd.acceptance.profiles import write_profiles
-    from bayes_sd.acceptance.report import acceptance_report
     from bayes_sd.acceptance.summary import acceptance_table
 
+    if figure is not None:
+        check_figure_path(figure)
     if iid and profiles:
         raise ConditionError("--profiles needs acceptance by position: leave --iid out")
     rows = read_acceptance_data(list(data) or None)
@@ -68,11 +75,10 @@ def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profil
     if profiles and posterior.passed:
         write_profiles(posterior, profiles)
     table = acceptance_table(posterior, range(1, longest + 1), ci)
-    if as_json:
-        gate = posterior.about["gate"]
-        click.echo(
-            json.dumps({"file": str(output), "gate": gate, "cells": table.to_dict("records")}, indent=1)
-        )
-    else:
-        click.echo(acceptance_report(posterior, table, output, ci))
+    if figure is not None:
+        save_figure(plot_acceptance(table, ci), figure)
+    summary = {"file": str(output), "gate": posterior.about["gate"]}
+    if not gave(summary, table, "cells", None, as_json):
+        written = [output, *filter(None, (profiles if posterior.passed else None, figure))]
+        print_acceptance(posterior, table, written, ci, explain)
     return 0 if posterior.passed else NOT_CONVERGED

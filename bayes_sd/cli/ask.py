@@ -1,6 +1,7 @@
 """``ask``: one condition in one line, and the decision about it."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import click
@@ -9,6 +10,7 @@ from bayes_sd.cards.sentence import read_sentence, restate
 from bayes_sd.cli.condition import trace_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import gave
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 
@@ -26,8 +28,14 @@ from bayes_sd.errors import ConditionError
 @click.option(
     "--longest", default=8, show_default=True, type=click.IntRange(1, 32), help="Draft lengths to compare."
 )
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="FILE.json, FILE.csv (draft lengths), or FILE.nc with the draws.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json):
+@click.option("--explain", is_flag=True, help="Print all draft lengths and all points to mind.")
+def ask(trace, question, ci, longest, models, seed, accept_unconverged, output, as_json, explain):
     """Answer QUESTION, a condition in one line: latency, whether speculation is faster, the best draft length, capacity.
 
     Every word of it is understood or refused, and what was understood is printed; what it leaves open is taken from the trace
@@ -36,13 +44,12 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json)
     \b
     Example:  uv run bayes_sd ask traces/llama.nc "Llama-3.1-8B fp8 on 2xH100 vllm eagle3 k=3 at 8 req/s, 1k in 256 out"
     """
-    import json
-
     from bayes_sd.cli.ask_page import print_answer
     from bayes_sd.condition import Question
     from bayes_sd.decide.speedup import speedup
-    from bayes_sd.decide.tables import records, speedup_summary, speedup_table
+    from bayes_sd.decide.tables import check_format, records, speedup_summary, speedup_table
 
+    check_format(output)
     posterior, cards = open_trace(trace, models, accept_unconverged)
     columns = read_sentence(" ".join(question), cards)
     understood = restate(columns)
@@ -59,17 +66,12 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, as_json)
         words.append(f"Draft length: k = {k}, which loses least at this load.")
     result = speedup(posterior, base, (load,), axis, ci=ci, cards=cards, seed=seed)
     table, summary = speedup_table(result), speedup_summary(result)
-    if as_json:
-        shown = {
-            "understood": columns,
-            "assumed": words,
-            **summary,
-            "loads": records(table),
-            "draft_lengths": records(lengths),
-        }
-        click.echo(json.dumps(shown, indent=1))
+    said = {"understood": columns, "assumed": words, **summary, "loads": records(table)}
+    if gave(said, lengths, "draft_lengths", output, as_json, result):
         return
-    print_answer(result, table.iloc[0], lengths, base, (f"Understood: {understood}.", *words))
+    print_answer(result, table.iloc[0], lengths, base, (f"Understood: {understood}.", *words), explain)
+    if output is not None:
+        click.echo(f"wrote {output}")
 
 
 def _load(columns):

@@ -15,12 +15,19 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-MOST_NOTES = 6
+MOST_NOTES = 2
+NEAR = 3
+"""Draft lengths that are printed without --explain beside none and the one that was asked for: those that lose least."""
 UNITS = {"rate": "req/s", "in-flight": "clients"}
 
 
 def print_answer(
-    result: xr.Dataset, row: pd.Series, lengths: pd.DataFrame, base: pd.DataFrame, words: Sequence[str]
+    result: xr.Dataset,
+    row: pd.Series,
+    lengths: pd.DataFrame,
+    base: pd.DataFrame,
+    words: Sequence[str],
+    explain: bool = False,
 ) -> None:
     """Print the answer to one condition.
 
@@ -36,9 +43,11 @@ def print_answer(
         The condition.
     words : sequence of str
         What was understood, and what was chosen.
+    explain : bool
+        Whether to print all draft lengths and points to mind.
     """
     about, unit = result.attrs, UNITS[result.attrs["load_axis"]]
-    page = Page()
+    page = Page(explain)
     page.answer(*_verdict(row, about, unit), _best_words(lengths))
     page.say(*_capacity(result, about), about["answer"][-1])
     page.gap()
@@ -55,12 +64,20 @@ def print_answer(
             percent(one["p_best"]),
             "-" if np.isnan(one["relative_regret"]) else f"{one['relative_regret']:.1%}",
         )
-        for one in lengths.to_dict("records")
+        for one in (lengths if explain else _near(lengths, about["k"])).to_dict("records")
     ]
     heads = ("draft length", f"mean latency, {scale[0]} [{about['ci']:.0%}]", "P(best)", "speed lost")
     page.table(f"Draft lengths at {row['load']:g} {unit}", heads, lines)
+    if len(lines) < len(lengths):
+        page.say(f"{len(lengths) - len(lines)} that lose more with --explain, --json or --output.")
     page.notes("Mind:", about["caveats"], MOST_NOTES)
     page.print()
+
+
+def _near(lengths: pd.DataFrame, asked: int) -> pd.DataFrame:
+    """Give no speculation, the draft length asked for and those that lose least, in their order."""
+    least = lengths[lengths["k"] > 0].sort_values("relative_regret", kind="stable").head(NEAR).index
+    return lengths[lengths["k"].isin([0, asked]) | lengths.index.isin(least)]
 
 
 def _verdict(row: pd.Series, about: dict[str, Any], unit: str) -> list[str]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_NOTES = 3
 """Points to mind that are said without ``--explain``: the gravest come first."""
+FEWER = 5
+"""Loads of a table that another one follows."""
 MORE = 12
 """Rows of a table under ``--explain``."""
 HEADS = {"rate": "req/s", "in-flight": "in flight", "utilisation": "load"}
@@ -154,7 +156,7 @@ def print_tune(
     short = _short_names(drafters)
     if short:
         page.say("Drafters: " + ", ".join(f"{letter} = {name}" for name, letter in short.items()) + ".")
-    most = MORE if explain else SHOWN
+    most = MORE if explain else FEWER
     shown = thinned(result["load"].to_series().reset_index(drop=True).to_frame("load"), most).index
     unit, scale = unit_of(table.loc[table["safe"], "latency_median_s"])
     heads = (HEADS[about["load_axis"]], "safe choice", f"latency, {unit}", "loses", "P(best)")
@@ -172,7 +174,7 @@ def print_tune(
         called = [short.get(name, name) for name in drafters]
         page.table("Probability that the best one drafts with", (HEADS[about["load_axis"]], *called), lines)
     page.table(f"Draft length by batch size, for {rows['drafter'].iloc[0]}", *_schedule(rows))
-    page.notes("Mind:", about["caveats"], MOST_NOTES)
+    page.notes("Mind:", about["caveats"], 2)
     page.more(
         "How to read it:",
         [

@@ -1,5 +1,6 @@
 """``explore``: one interactive page of a posterior."""
 
+import json
 from pathlib import Path
 
 import click
@@ -18,7 +19,10 @@ from bayes_sd.cli.opened import open_trace
     type=click.Path(path_type=Path),
     help="HTML file to write.",
 )
-def explore(trace, asked, output, models, seed, accept_unconverged):
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print what was written, and what it is about, as JSON."
+)
+def explore(trace, asked, output, as_json, models, seed, accept_unconverged):
     """Write a page with sliders for load, lengths, draft length, acceptance and objective, that answers as they move.
 
     One HTML file that needs nothing else: it carries draws of the posterior and computes in the browser. Without options it is
@@ -34,4 +38,7 @@ def explore(trace, asked, output, models, seed, accept_unconverged):
     posterior, cards = open_trace(trace, models, accept_unconverged)
     base, words = base_condition(posterior, cards, asked, "rate", speculate=True)
     make_explorer(posterior, base, output, cards, seed, words)
+    if as_json:
+        click.echo(json.dumps({"path": str(output), "trace": str(trace), "chosen": words}, indent=1))
+        return
     click.echo(f"{output}: open it in a browser; it needs no server")

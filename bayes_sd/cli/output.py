@@ -7,9 +7,14 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 from bayes_sd.errors import OutputError, masked, visible
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 WRITTEN = ("output", "figure", "collapse_figure", "stages_figure", "profiles", "planned", "report")
 """Parameters of commands that name a file to write."""
@@ -100,3 +105,43 @@ def _check_folder(path: str | os.PathLike[str]) -> None:
         raise OutputError(
             f"cannot write {os.fspath(path)}: no folder {folder}; make it first, or choose another file"
         )
+
+
+def gave(
+    summary: dict[str, Any],
+    table: pd.DataFrame,
+    rows: str,
+    output: Path | None,
+    as_json: bool,
+    result: xr.Dataset | None = None,
+) -> bool:
+    """Write an answer to ``--output`` and print it under ``--json``, alike for every command.
+
+    Parameters
+    ----------
+    summary : dict
+        What holds for the answer as a whole.
+    table : DataFrame
+    rows : str
+        What the table's rows are, in JSON.
+    output : Path or None
+    as_json : bool
+    result : Dataset, optional
+        With its draws, for a .nc file.
+
+    Returns
+    -------
+    bool
+        Whether all is said, so that no page is to be printed.
+    """
+    import json
+
+    import click
+
+    from bayes_sd.decide.tables import plain, records, write_result
+
+    if output is not None:
+        write_result(output, result, table, plain(summary), rows)
+    if as_json:
+        click.echo(json.dumps(plain(summary) | {rows: records(table)}, indent=1))
+    return as_json

@@ -1,5 +1,6 @@
 """``report``: a posterior as one HTML page."""
 
+import json
 from pathlib import Path
 
 import click
@@ -19,11 +20,15 @@ from bayes_sd.report.build import make_report
 )
 @click.option("--quarto", is_flag=True, help="Let an installed Quarto render it.")
 @click.option("--accept-unconverged", is_flag=True, help="Use a fit that did not pass its convergence gate.")
-def report(trace, output, kind, quarto, accept_unconverged):
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def report(trace, output, kind, quarto, accept_unconverged, as_json):
     """Write a report of a posterior as one HTML page that needs nothing else.
 
     \b
     Example:  uv run bayes_sd report traces/llama.nc --output report.html --kind decision
     """
     make_report(kind, trace, output, quarto, accept_unconverged)
-    click.echo(f"{output}: {kind} report of {trace}")
+    if as_json:
+        click.echo(json.dumps({"path": str(output), "kind": kind, "trace": str(trace)}, indent=1))
+        return
+    click.echo(f"{output}: {kind} report of {trace}; open it in a browser, it needs nothing else")

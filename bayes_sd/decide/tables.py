@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 BOUNDS = ("lower", "median", "upper")
 FORMATS = (".csv", ".json", ".nc")
+PLAIN = (".csv", ".json")
+"""Formats of an answer without draws."""
 
 
 def speedup_table(result: xr.Dataset) -> pd.DataFrame:
@@ -133,24 +135,26 @@ def records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [plain({str(name): value for name, value in row.items()}) for row in table.to_dict("records")]
 
 
-def check_format(path: Path | None) -> None:
+def check_format(path: Path | None, formats: tuple[str, ...] = FORMATS) -> None:
     """Find out before computing whether the name of an output says a format.
 
     Parameters
     ----------
     path : Path or None
+    formats : tuple of str
+        Suffixes that there are.
 
     Raises
     ------
     OutputError
-        If it ends on none of :data:`FORMATS`.
+        If it ends on none of them.
     """
-    if path is not None and path.suffix.lower() not in FORMATS:
-        raise OutputError(f"{path}: end the name of --output on one of {', '.join(FORMATS)}")
+    if path is not None and path.suffix.lower() not in formats:
+        raise OutputError(f"{path}: end the name of --output on one of {', '.join(formats)}")
 
 
 def write_result(
-    path: Path, result: xr.Dataset, table: pd.DataFrame, summary: dict[str, Any], rows: str = "loads"
+    path: Path, result: xr.Dataset | None, table: pd.DataFrame, summary: dict[str, Any], rows: str = "loads"
 ) -> None:
     """Write a decision: a table (.csv), the summary and the table (.json), or the whole Dataset with its draws (.nc).
 
@@ -158,7 +162,8 @@ def write_result(
     ----------
     path : Path
         Its suffix chooses.
-    result : Dataset
+    result : Dataset, optional
+        None of an answer that has no draws, which is no .nc file then.
     table : DataFrame
     summary : dict
     rows : str
@@ -169,14 +174,14 @@ def write_result(
     OutputError
         If it cannot be written; what stood there stays.
     """
-    check_format(path)
+    check_format(path, FORMATS if result is not None else PLAIN)
     suffix = path.suffix.lower()
     if suffix == ".csv":
         write_csv(table, path)
     elif suffix == ".json":
         text = json.dumps(summary | {rows: records(table)}, indent=1)
         write_atomically(path, lambda beside: beside.write_text(text + "\n", encoding="utf-8"))
-    else:
+    elif result is not None:
         # netCDF knows no lists of sentences, no tables in tables, and nothing that is not there.
         attrs = {n: _attribute(v) for n, v in result.attrs.items() if v is not None}
         content = netcdf_content(result.assign_attrs(attrs))

@@ -90,6 +90,11 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
     )
     measured = slice(first, after)
     window = (float(arrival[first]), float(arrival[after]))
+    if not window[1] > window[0]:
+        # Requests of one length that start together end together: a round of clients holds no time between them.
+        raise ConditionError(
+            f"{load.n_requests} requests of {load.clients} clients all begin at one time: measure more than twice as many as clients"
+        )
     in_window = (departure > window[0]) & (departure <= window[1])
     return SimulationResult(
         server=server,

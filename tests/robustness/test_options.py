@@ -32,6 +32,8 @@ COMMANDS = {
                             "output-tokens-std", "max-num-seqs", "experts", "skew", "verify-fixed-s", "label", "seed")),
     "fit": (["fit", "--family", "nosuch", "--output", "out.nc"], ("family", "draws", "tune", "chains", "cores", "seed",
                                                                   "target-accept", "moe", "models", "data")),
+    "update": (["update", "TRACE", "--data", "c.csv", "--output", "out.nc"], ("data", "output", "seed", "models")),
+    "check": (["check", "TRACE", "--loads", "1,8", "--longest", "2", "--draws", "100"], ("loads", "longest", "draws", "k", "seed")),
     "acceptance": (["acceptance", "--data", "c.csv", "--output", "out.nc"], ("data", "k", "ci", "draws", "tune", "chains", "seed")),
     "measure": (MEASURE, ("target", "shape", "clients", "max-clients", "rates", "repeats", "standard-error", "warm-up",
                           "point-requests", "point-seconds", "max-requests", "max-seconds", "timeout", "vocabulary", "extra-body",
