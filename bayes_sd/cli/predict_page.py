@@ -99,7 +99,9 @@ def _caveats(table: pd.DataFrame, explain: bool) -> list[str]:
         some: Sequence[str] = [str(r) for r in (counts.index if explain else counts.index[:MOST_REASONS])]
         more = f"; and {len(counts) - len(some)} other" if len(counts) > len(some) else ""
         many = (
-            f"{len(reasons)} with something assumed" if column == "assumed" else f"{len(reasons)} extrapolate"
+            f"{len(reasons)} with something assumed"
+            if column == "assumed"
+            else f"{len(reasons)} beyond what was measured"
         )
         words.append(f"{many}: {'; '.join(some)}{more}.")
     unstable = int((~table["stable"].astype(bool)).sum())
