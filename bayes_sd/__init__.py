@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from bayes_sd.cards.load import load_cards as load_cards
     from bayes_sd.check.compare import compare as compare
     from bayes_sd.condition.stated import conditions as conditions
+    from bayes_sd.decide.advise import Advice as Advice
+    from bayes_sd.decide.advise import Advisor as Advisor
     from bayes_sd.decide.bands import latency_bands as bands
     from bayes_sd.decide.bands import latency_bands as latency_bands
     from bayes_sd.decide.collapse import collapse as collapse
@@ -109,6 +111,8 @@ _PUBLIC = {
     "Monitor": "decide.monitor",
     "monitor": "decide.monitor",
     "Window": "decide.windows",
+    "Advisor": "decide.advise",
+    "Advice": "decide.advise",
     "compare": "check.compare",
     "next_runs": "learn.next_runs",
     "Sought": "learn.next_runs",
@@ -149,6 +153,8 @@ _PUBLIC = {
 """Public name to its module, and to the name it has there where that is another."""
 
 __all__ = [
+    "Advice",
+    "Advisor",
     "Alternative",
     "BayesSdError",
     "CardError",

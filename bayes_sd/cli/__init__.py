@@ -23,6 +23,7 @@ COMMANDS = {
     "ask": ("bayes_sd.cli.ask", "Answer a condition said in one line."),
     "bands": ("bayes_sd.cli.bands", "Latency over load: bands, measured points, collapse, stages."),
     "monitor": ("bayes_sd.cli.monitor", "Live numbers against the posterior: p-values, drift, alarms."),
+    "advise": ("bayes_sd.cli.advise", "Live metrics into the draft length for the coming minutes."),
     "report": ("bayes_sd.cli.report", "A report of a posterior as one HTML page."),
     "explore": ("bayes_sd.cli.explore", "An interactive page: sliders for load, lengths, k, acceptance."),
     "speedup": ("bayes_sd.cli.speedup", "Speedup of speculation over load, its break-even, and why."),

@@ -26,6 +26,8 @@ COMMANDS = {
     "plan": (["plan", "TRACE", "--slo", "p95<9s"], ("rate", "probability", "price", "slo")),
     "next": (["next", "TRACE", "--loads", "4", "--longest", "1"], ("budget", "restart", "candidates", "slo", "rate")),
     "monitor": (["monitor", "TRACE"], ("interval", "false-alarm-rate", "windows", "request-cv", "metrics", "figure")),
+    "advise": (["advise", "TRACE", "--longest", "1"], ("interval", "longest", "current", "forget", "margin", "sure", "metrics",
+                                                      "prometheus", "vllm", "sglang", "run", "stop-after")),
     "predict": (["predict", "TRACE", "--conditions", "c.csv", "--output", "out.csv"], ("ci", "seed", "models", "conditions")),
     "compare": (["compare", "TRACE", "TRACE"], ("draws",)),
     "simulate": (SIMULATE, ("concurrency", "rate", "n-requests", "k", "acceptance", "prompt-tokens", "output-tokens",

@@ -1,0 +1,222 @@
+"""What drifts in a running server: acceptance, arrival rate and step time, learned with a forgetting rate that is learned too.
+
+A posterior that is raised to a power γ < 1 between windows, and mixed on the log scale with the prior, remembers about 1/(1 − γ)
+windows (discounting: the counts of a beta or gamma law are then multiplied by γ). How fast a server drifts is not known, so that
+several γ are kept side by side, each weighted by how well it predicted the windows before; the weights are discounted too, so that a
+sudden change finds the quick ones at work (dynamic model averaging; Raftery, Kárný and Ettler 2010).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bayes_sd.errors import ConditionError
+from bayes_sd.latency.acceptance import committed_variance, survival_by_position
+from bayes_sd.model.term import sigmoid
+
+RATES = (0.2, 0.5, 0.8, 0.9, 0.97, 0.99)
+"""Forgetting rates γ that are kept side by side where none is stated: memories of 1.25 to 100 windows."""
+WEIGHTS_KEPT = 0.9
+"""Share of a model's log weight that is kept from window to window."""
+LEVELS = np.linspace(-5.0, 6.0, 221)
+"""Log odds of acceptance that are told apart."""
+REQUEST_LOG_ODDS_SD = 0.3
+"""How much acceptance differs from request to request [log odds], as in :mod:`bayes_sd.forecast.spread`."""
+LEAST_SD = 0.01
+"""Least standard error of a window's tokens per cycle: its requests are not the next window's."""
+UNLIKE_SHARE, UNLIKE_SD = 0.2, 1.5
+"""Weight and sd [log odds] of a workload that is unlike the one that the trace knows."""
+
+
+def checked_rates(forget: float | None) -> tuple[float, ...]:
+    """Give the forgetting rates to keep: the stated one, or all.
+
+    Raises
+    ------
+    ConditionError
+        If it is not between 0 and 1.
+    """
+    if forget is None:
+        return RATES
+    if not 0.0 < forget < 1.0:
+        raise ConditionError(f"a forgetting rate of {forget:g}: it must lie between 0 and 1")
+    return (float(forget),)
+
+
+class _Averaged:
+    """Weights of models by how well they predicted.
+
+    Parameters
+    ----------
+    rates : sequence of float
+    """
+
+    def __init__(self, rates: Sequence[float]) -> None:
+        self.rates = np.array(rates)
+        self.log_weight = np.full(len(rates), -np.log(len(rates)))
+
+    def learn(self, log_predictive: np.ndarray) -> None:
+        """Take in the log density that each model gave a window."""
+        weight = WEIGHTS_KEPT * self.log_weight + log_predictive
+        weight -= weight.max()
+        # None is ever lost for good: it may be the one that a later change needs.
+        weight = np.maximum(weight - np.log(np.exp(weight).sum()), -12.0)
+        self.log_weight = weight - np.log(np.exp(weight).sum())
+
+    @property
+    def weight(self) -> np.ndarray:
+        """Weights, which sum to 1."""
+        return np.exp(self.log_weight)
+
+    @property
+    def memory(self) -> float:
+        """Windows that are remembered, by the average forgetting rate."""
+        return float(1.0 / (1.0 - (self.weight * self.rates).sum()))
+
+
+class AcceptanceLevel:
+    """Log odds of acceptance at the reference draft length, over windows.
+
+    Parameters
+    ----------
+    mean, sd : float
+        What the trace says of the level.
+    profile : array, shape (position,)
+        Log odds by position relative to the level.
+    shift : array, shape (k + 1,)
+        How the level at each draft length differs from that of the reference.
+    forget : float, optional
+        γ; learned by default.
+    """
+
+    def __init__(
+        self, mean: float, sd: float, profile: np.ndarray, shift: np.ndarray, forget: float | None = None
+    ) -> None:
+        near = np.exp(-0.5 * ((LEVELS - mean) / max(sd, 0.1)) ** 2)
+        far = np.exp(-0.5 * ((LEVELS - mean) / UNLIKE_SD) ** 2)
+        prior = (1.0 - UNLIKE_SHARE) * near / near.sum() + UNLIKE_SHARE * far / far.sum()
+        self.models = _Averaged(checked_rates(forget))
+        self._log_prior = np.log(prior)
+        self._log = np.tile(self._log_prior, (len(self.models.rates), 1))
+        self._profile, self._shift = profile, shift
+
+    def see(self, committed: float, k: int, drafts: float, requests: float) -> None:
+        """Learn from a window.
+
+        Parameters
+        ----------
+        committed : float
+            Tokens per cycle.
+        k : int
+            Draft length at which it was seen, at least 1.
+        drafts, requests : float
+            How many cycles and requests it is a mean of.
+        """
+        self.pass_window()
+        alpha = sigmoid(LEVELS[:, None] + self._shift[k] + self._profile[:k])
+        expected = 1.0 + survival_by_position(alpha).sum(axis=1)
+        slope = np.gradient(expected, LEVELS)
+        variance = committed_variance(alpha) / max(drafts, 1.0)
+        variance = (
+            variance
+            + (REQUEST_LOG_ODDS_SD * slope) ** 2 / max(requests, 1.0)
+            + (LEAST_SD * (expected - 1.0)) ** 2
+            + 1e-6
+        )
+        log = -0.5 * (committed - expected) ** 2 / variance - 0.5 * np.log(variance)
+        joint = self._log + log
+        top = joint.max(axis=1, keepdims=True)
+        predictive = (np.log(np.exp(joint - top).sum(axis=1, keepdims=True)) + top)[:, 0]
+        self._log = joint - predictive[:, None]
+        self.models.learn(predictive)
+
+    def pass_window(self) -> None:
+        """Forget a window's worth: also where nothing was drafted."""
+        rates = self.models.rates[:, None]
+        self._log = rates * self._log + (1.0 - rates) * self._log_prior
+        self._log -= np.log(np.exp(self._log).sum(axis=1, keepdims=True))
+
+    def probability(self) -> np.ndarray:
+        """Give the probability of each of :data:`LEVELS` in the next window."""
+        rates = self.models.rates[:, None]
+        ahead = np.exp(rates * self._log + (1.0 - rates) * self._log_prior)
+        ahead /= ahead.sum(axis=1, keepdims=True)
+        return self.models.weight @ ahead
+
+    def quantiles(self, probabilities: np.ndarray) -> np.ndarray:
+        """Give quantiles of the level in the next window."""
+        return np.interp(probabilities, np.cumsum(self.probability()), LEVELS)
+
+
+class ArrivalRate:
+    """Requests a second, over windows: gamma laws whose counts are discounted.
+
+    Parameters
+    ----------
+    forget : float, optional
+        γ; learned by default.
+    """
+
+    def __init__(self, forget: float | None = None) -> None:
+        self.models = _Averaged(checked_rates(forget))
+        self._count = np.full(len(self.models.rates), 0.5)
+        self._seconds = np.full(len(self.models.rates), 1e-3)
+        self._seen = False
+
+    def see(self, requests: float, seconds: float) -> None:
+        """Learn from a window's requests.
+
+        Parameters
+        ----------
+        requests, seconds : float
+        """
+        from scipy.special import gammaln
+
+        # The discounted mean stays and its certainty falls; half a request keeps the law proper.
+        a, b = self.models.rates * self._count + 0.05, self.models.rates * self._seconds + 1e-4
+        share = seconds / (b + seconds)
+        log = gammaln(a + requests) - gammaln(a) + a * np.log1p(-share) + requests * np.log(share)
+        if self._seen:
+            self.models.learn(log)
+        self._count, self._seconds, self._seen = a + requests, b + seconds, True
+
+    def quantiles(self, probabilities: np.ndarray) -> np.ndarray:
+        """Give quantiles of the rate in the next window [requests/s]; of each model so many as it has weight.
+
+        Parameters
+        ----------
+        probabilities : array, shape (n,)
+            In rising order.
+        """
+        from scipy.special import gammaincinv
+
+        a, b = self.models.rates * self._count + 0.05, self.models.rates * self._seconds + 1e-4
+        edges = np.cumsum(self.models.weight)
+        model = np.minimum(
+            np.searchsorted(edges, np.random.default_rng(5).permutation(probabilities)), len(a) - 1
+        )
+        return gammaincinv(a[model], probabilities) / b[model]
+
+
+class StepOffset:
+    """How much slower steps are than each draw says [log], over windows: a random walk seen with noise.
+
+    Parameters
+    ----------
+    n_draws : int
+    """
+
+    DRIFT, FIRST = 0.01, 0.15
+
+    def __init__(self, n_draws: int) -> None:
+        self.mean = np.zeros(n_draws)
+        self._variance = self.FIRST**2
+
+    def see(self, residual: np.ndarray, sd: float) -> None:
+        """Learn from a window: observed over predicted [log], shape (draw,), and its standard error."""
+        self._variance += self.DRIFT**2
+        gain = self._variance / (self._variance + sd**2)
+        self.mean = self.mean + gain * (residual - self.mean)
+        self._variance *= 1.0 - gain
