@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from threadpoolctl import threadpool_limits
@@ -19,7 +18,9 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.next import TIME
 from bayes_sd.cli.numbers import PROBABILITY, Number
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.condition import base_condition
 from bayes_sd.decide.advice_export import adaptive_steps, advice_line, advice_record, prometheus_text
+from bayes_sd.decide.advise import Advice, Advisor
 from bayes_sd.decide.schedule import check_names, speculative_config, write_schedule
 from bayes_sd.decide.streams import Seen, from_rows, from_scrapes
 from bayes_sd.decide.windows import read_blocks
@@ -27,9 +28,6 @@ from bayes_sd.errors import ConditionError, DataError, OutputError, shown
 from bayes_sd.files import write_atomically
 from bayes_sd.measure.poll import is_address, metrics_address, poll
 from bayes_sd.measurements.readers.server_metrics import read_scrape
-
-if TYPE_CHECKING:
-    from bayes_sd.decide.advise import Advice, Advisor
 
 POLLED_EVERY_S = 10.0
 PATIENCE_S = 600.0
@@ -76,7 +74,7 @@ PATIENCE_S = 600.0
 @click.option(
     "--sure",
     type=Number(0, 1),
-    default=0.5,
+    default=0.0,
     show_default=True,
     help="Probability that it must be better with.",
 )
@@ -111,9 +109,6 @@ def advise(
     \b
     Example:  uv run bayes_sd advise traces/llama.nc --metrics http://127.0.0.1:8000 --interval 10s --prometheus advice.prom
     """
-    from bayes_sd.condition import base_condition
-    from bayes_sd.decide.advise import Advisor
-
     check_names(vllm)
     _check_files(prometheus, vllm, sglang)
     parts = _parts(command)

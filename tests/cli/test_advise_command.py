@@ -74,7 +74,7 @@ def test_a_restart_is_noted_and_advice_goes_on(call, small_trace, scrapes, tmp_p
     later = tmp_path / "later.prom"
     later.write_text(scrape(250) + "\n")
     code, out, err = call(
-        "advise", small_trace, *metrics([*scrapes[:2], low, later]), "--interval", "60s", "--longest", "3"
+        "advise", small_trace, *metrics([*scrapes[:2], low, later]), "--interval", "60s", "--longest", "5"
     )
     assert code == 0
     assert "counts are lower" in err and err.count("\n") == 1
