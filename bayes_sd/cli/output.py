@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-WRITTEN = ("output", "figure", "collapse_figure", "stages_figure", "profiles", "planned", "report")
+WRITTEN = (
+    "output",
+    "figure",
+    "collapse_figure",
+    "stages_figure",
+    "profiles",
+    "planned",
+    "report",
+    "prometheus",
+    "sglang",
+)
 """Parameters of commands that name a file to write."""
 
 _SUSPICIOUS = re.compile(r"[^\n\t -~\u00a0-\u1fff\u2010-\u2027\u2030-\u205f\u2070-\ufefe\uff00-\U0010ffff]")

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.decide.bands import thinned
 from bayes_sd.decide.forgetting import AcceptanceLevel, ArrivalRate, StepOffset
 from bayes_sd.decide.monitor import IDLE
 from bayes_sd.decide.schedule import batch_sizes, schedule
@@ -22,6 +21,7 @@ from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.curves import condition_work, service_curve
 from bayes_sd.forecast.grid import curve_points
 from bayes_sd.forecast.latency import running_cap
+from bayes_sd.forecast.mixture import thinned
 from bayes_sd.latency.acceptance import expected_committed_profile, extended_profile
 from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.queue import Protocol
