@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -81,24 +83,30 @@ def read_engine(text: object) -> EngineName:
     return EngineName(family, version, rest)
 
 
-def gpus_of(tp: object, pp: object, dp: object, engine: object) -> float:
+def gpus_of(record: Mapping[str, Any]) -> float:
     """Give the GPUs of a deployment that does not say how many it has.
 
     Parameters
     ----------
-    tp, pp, dp : number
-        Its sizes; None and NaN mean 1.
-    engine : str
-        Whose words they are: some count the data-parallel ranks in the tensor-parallel size.
+    record : mapping
+        Its ``prefill_gpus`` and ``decode_gpus`` where it has two pools, ``tp``, ``pp`` and ``dp``, where None and NaN mean 1, and
+        the ``engine`` whose words they are: some count the data-parallel ranks in the tensor-parallel size.
 
     Returns
     -------
     float
     """
-    sizes = [float(size) if isinstance(size, Real) and size == size else 1.0 for size in (tp, pp, dp)]
-    family = read_engine(engine).family.removeprefix("dynamo-").removeprefix("mori-")
+    pools = [_size(record.get(name), 0.0) for name in ("prefill_gpus", "decode_gpus")]
+    if all(pools):
+        return sum(pools)
+    sizes = [_size(record.get(name), 1.0) for name in ("tp", "pp", "dp")]
+    family = read_engine(record.get("engine")).family.removeprefix("dynamo-").removeprefix("mori-")
     within = family in DP_WITHIN_TP and sizes[0] % sizes[2] == 0
     return sizes[0] * sizes[1] * (1.0 if within else sizes[2])
+
+
+def _size(size: object, default: float) -> float:
+    return float(size) if isinstance(size, Real) and size == size else default
 
 
 def _version(lower: str, family: str | None) -> str | None:

@@ -38,9 +38,9 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
     given : DataFrame, mapping or sequence of mappings
         Conditions with the measurement table's column names. ``hardware``, ``verifier``, ``prompt_tokens``,
         ``output_tokens``, ``load_kind`` and ``load_value`` are needed; the rest takes its default where the column is
-        missing or blank, as in a file (:func:`bayes_sd.measurements.read_conditions`): tp 1, n_gpu what tp, pp and dp come to,
-        engine "unknown",
-        precision that of the published checkpoint, method none, k 0, arrivals Poisson, no caps. Rows that have a measured
+        missing or blank, as in a file (:func:`bayes_sd.measurements.read_conditions`): tp 1, n_gpu that
+        of both pools or what tp, pp and dp come to, engine "unknown", precision that of the published
+        checkpoint, method none, k 0, arrivals Poisson, no caps. Rows that have a measured
         latency (``latency_s``) are measurements, whose blank arrivals are even, as in a measurement table.
     load_needed : bool
         Whether the two columns of the load are needed; where they are not they default to one request a second.
@@ -83,10 +83,7 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
     result = frame.assign(**made)
     if "latency_s" not in frame:
         result["arrivals"] = _asked_arrivals(frame, result)
-    gpus = [
-        gpus_of(tp, pp, dp, engine)
-        for tp, pp, dp, engine in zip(result["tp"], result["pp"], result["dp"], result["engine"], strict=True)
-    ]
+    gpus = [gpus_of(record) for record in result.to_dict("records")]
     result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), gpus)
     _refuse_impossible(result)
     undrafted = (result["method"] == "none").to_numpy()

@@ -171,7 +171,11 @@ COLUMNS: tuple[Column, ...] = (
         fit="cell",
     ),
     _required(_text("hardware", "GPU, a name or alias of a hardware card", role="deployment", fit="cell")),
-    _count("n_gpu", "GPUs of the deployment (default: tp * pp)"),
+    _count(
+        "n_gpu",
+        "GPUs of the deployment (default: those of both pools, or else what tp, pp and dp come to)",
+        fit="cell",
+    ),
     _count("tp", "tensor-parallel size", default=1, role="deployment", fit="cell"),
     _count(
         "dp",

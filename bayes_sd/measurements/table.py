@@ -231,7 +231,7 @@ def _fill_defaults(path: Path, record: Record, asked: bool) -> None:
         if column.default is not None:
             record.setdefault(column.name, column.default)
     record.setdefault("source", path.stem)
-    record.setdefault("n_gpu", gpus_of(*(record.get(name) for name in ("tp", "pp", "dp", "engine"))))
+    record.setdefault("n_gpu", gpus_of(record))
     record.setdefault("is_moe", float("n_experts" in record))
     if record["method"] == "none":
         record.setdefault("k", 0.0)
