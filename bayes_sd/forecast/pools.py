@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.forecast.curves import condition_work, service_curve, take
-from bayes_sd.latency.pools import SHARES, two_pools
+from bayes_sd.latency.pools import two_pools
 from bayes_sd.latency.service import prefill_tokens
 from bayes_sd.latency.tails import LEVELS
-from bayes_sd.model.observed import queued_factor
+from bayes_sd.model.observed import pool_noise
 from bayes_sd.model.points import pool_numbers
 from bayes_sd.model.terms.cache import smooth_minimum
 
@@ -56,7 +56,7 @@ def pool_latency(
         (clients * ratio / ranks * read[:, None]),
     )
     latency, decoding = found.latency_s[:, 0], found.decode_s[:, 0]
-    noise = queued_factor((running / offered)[:, len(SHARES) - 1])
+    noise = np.broadcast_to(pool_noise({name: value[[i]] for name, value in rows.items()}), latency.shape)
     ttft = latency - decoding + step[:, 0]
     tails = ttft[:, None] + decoding[:, None] * _spread_factors(spread.work_log_sd(predicted, conditions, i))
     return latency, ttft, np.full_like(latency, clients[0]), noise, tails

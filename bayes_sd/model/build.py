@@ -88,7 +88,7 @@ def model_inputs(design: Design, spec: ModelSpec) -> Inputs:
     facts |= size_facts(design, points, facts, spec.routed)
     facts |= {f"n_{dim}": np.array(len(names)) for dim, names in coords.items()}
     facts["n_points"] = np.array(len(points.row))
-    facts |= coordinate_facts(design, spec, left_knots(design, points)[0])
+    facts |= coordinate_facts(design, spec, points, left_knots(design, points)[0])
     terms = active_terms(spec, coords)
     return Inputs(
         structure=(

@@ -12,20 +12,24 @@ import numpy as np
 
 from bayes_sd.latency.acceptance import counted_positions, extended_profile
 from bayes_sd.latency.kernel import KNOTS
+from bayes_sd.model.observed import QUEUED_NOISE, nominal_in_flight, pool_noise, queued
 from bayes_sd.model.spec import KINDS, PARTS
 from bayes_sd.model.term import Values
 from bayes_sd.model.terms import TERMS
 from bayes_sd.model.terms.acceptance import doublings
 from bayes_sd.model.terms.drafting import ideal_step_s
-from bayes_sd.model.terms.stages import active_coefficients
+from bayes_sd.model.terms.stages import active_coefficients, looseness
 
 if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
+    from bayes_sd.model.points import Points
     from bayes_sd.model.spec import ModelSpec
 
 FEW_ROWS = 6
 """Rows from which a deployment's total slope in load is what its rows inform (see the coordinates of the stage costs). Two or three
 rows of one length tell a total and nothing of its parts, where the prior rules."""
+GRAIN = 0.08
+"""Share of a latency that a cost makes up where rows begin to tell it, in units of a row's noise factor: a few times the noise."""
 
 
 def model_coords(design: Design) -> dict[str, list]:
@@ -59,13 +63,14 @@ def level_facts(design: Design, spec: ModelSpec) -> Values:
     return facts
 
 
-def coordinate_facts(design: Design, spec: ModelSpec, knots: np.ndarray) -> Values:
+def coordinate_facts(design: Design, spec: ModelSpec, points: Points, knots: np.ndarray) -> Values:
     """Collect what the coordinates of sampling need.
 
     Parameters
     ----------
     design : Design
     spec : ModelSpec
+    points : Points
     knots : int array, shape (point,)
         Left knot of each point among all stacks' knots.
 
@@ -75,17 +80,51 @@ def coordinate_facts(design: Design, spec: ModelSpec, knots: np.ndarray) -> Valu
     """
     rows, n = design.rows, len(design.levels.deployments)
     prompt, output, context = _typical(rows, n).T
+    summed = _summed(rows, n)
     centred = _informed_knots(knots, len(design.coords["stack"]))
-    return {
-        "typical_log_prompt": prompt,
-        "typical_log_output": output,
-        "typical_log_context": context,
-        "typical_log_attention": np.log(design.levels.roofline["attention_share"]) + prompt,
-        "summed": _summed(rows, n),
-        # Curves that no row sees are their priors, which are round as they are.
-        "kernel_centred": centred,
-        "n_centred": float(centred.sum()),
-    } | _pair_facts(design, spec)
+    return (
+        {
+            "typical_log_prompt": prompt,
+            "typical_log_output": output,
+            "typical_log_context": context,
+            "typical_log_attention": np.log(design.levels.roofline["attention_share"]) + prompt,
+            "summed": summed,
+            "loose": looseness(
+                model_coords(design)["coefficient"], design.levels.roofline["n_experts"], summed.astype(bool)
+            ),
+            # Curves that no row sees are their priors, which are round as they are.
+            "kernel_centred": centred,
+            "n_centred": float(centred.sum()),
+        }
+        | _grain_facts(design, points, summed)
+        | _pair_facts(design, spec)
+    )
+
+
+def _grain_facts(design: Design, points: Points, summed: np.ndarray) -> Values:
+    """Give the grain of each deployment's costs, and whether they are moved by it, shape (coefficient, deployment).
+
+    A cost's grain is a :data:`GRAIN` of a latency, over how often a request pays it, in the row where it counts most. Costs that are
+    moved as shares of a total have walls of another kind; those of a step are never small.
+    """
+    rows, active = design.rows, model_coords(design)["coefficient"]
+    running = np.maximum(nominal_in_flight(design, points)[points.running] / rows["ranks"], 1.0)
+    unsure = np.where(rows["pools"], pool_noise(rows), np.where(queued(design, points), QUEUED_NOISE, 1.0))
+    told_s = GRAIN * unsure * rows["latency_s"]
+    context = rows["prompt"] + 0.5 * rows["output"]
+    paid = {
+        "prefill_fixed": np.ones_like(running),
+        "prefill_token": rows["prompt"] * running,
+        "request": rows["output"] * running,
+        "kv": rows["output"] * context * running,
+    }
+    grain, moved = np.zeros((2, len(active), len(summed)))
+    for i, name in enumerate(active):
+        if name in paid:
+            grain[i] = np.inf
+            np.minimum.at(grain[i], rows["deployment"], np.log(told_s / paid[name]))
+            moved[i] = 1.0 if name == "prefill_fixed" else ~summed.astype(bool)
+    return {"log_grain": grain, "has_grain": moved}
 
 
 def _pair_facts(design: Design, spec: ModelSpec) -> Values:

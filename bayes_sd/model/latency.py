@@ -20,7 +20,7 @@ from bayes_sd.latency.service import (
     service_latency_s,
     step_s,
 )
-from bayes_sd.model.observed import POOLED_NOISE, amplified, queued_factor
+from bayes_sd.model.observed import amplified, queued_factor
 from bayes_sd.model.term import PerLevel, Quantities, Term, Values
 from bayes_sd.model.terms.cache import smooth_minimum
 
@@ -203,8 +203,7 @@ def pool_means(served: Served, in_flight: Any, f: Values, xp: ModuleType) -> tup
         f["pool_turns"] * read,
         xp,
     )
-    noise = POOLED_NOISE * queued_factor(1.0 / waiting[:, -1], xp)
-    return (xp.log(found.latency_s), noise), found.decode_s
+    return (xp.log(found.latency_s), f["pool_noise"]), found.decode_s
 
 
 def gather_index(

@@ -39,7 +39,7 @@ def nominal_in_flight(design: Design, points: Points) -> np.ndarray:
 def queued(design: Design, points: Points) -> np.ndarray:
     """Flag the closed-loop rows whose requests queue for the cache, shape (observation,)."""
     running = nominal_in_flight(design, points)[points.running]
-    return ~design.rows["open_loop"] & (running < design.rows["load"])
+    return ~design.rows["open_loop"] & ~design.rows["pools"] & (running < design.rows["load"])
 
 
 def noise_factor(design: Design) -> np.ndarray:
@@ -67,6 +67,23 @@ def queued_factor(share: Any, xp: ModuleType = np) -> Any:
     """
     waiting = xp.clip((1.0 - share) / QUEUED_SHARE, 0.0, 1.0)
     return 1.0 + (QUEUED_NOISE - 1.0) * waiting
+
+
+def pool_noise(rows: dict[str, np.ndarray]) -> np.ndarray:
+    """Noise of closed loops at two pools, in units of a sound row's, shape (row,).
+
+    Whether requests wait for the decode workers' caches is judged by their nominal sizes: judged by the model's own, which hardly any
+    row tells, a fit would have two answers, one with much waiting and much noise and one with neither.
+
+    Parameters
+    ----------
+    rows : dict of str to array, shape (row,)
+        Facts of rows with two pools.
+    """
+    lengths = (rows[name] for name in ("reserve", "cache_tokens", "own_prompt", "output"))
+    offered = np.minimum(np.maximum(rows["load"] / rows["decode_workers"], 1.0), rows["cap"])
+    running = np.minimum(NOMINAL_EFFICIENCY * nominal_held(*lengths), offered)
+    return POOLED_NOISE * queued_factor(running / offered)
 
 
 def amplified(elasticity: Any, xp: ModuleType = np) -> Any:

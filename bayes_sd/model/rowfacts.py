@@ -12,7 +12,7 @@ from bayes_sd.latency.coverage import further_tokens
 from bayes_sd.latency.kernel import KNOTS, knot_position
 from bayes_sd.latency.queue.renewal import dispersion
 from bayes_sd.latency.service import met_of
-from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, timed_rows
+from bayes_sd.model.observed import decode_share, noise_factor, nominal_in_flight, pool_noise, timed_rows
 from bayes_sd.model.points import pool_numbers
 from bayes_sd.model.stated import acceptance_logit, told_logit
 from bayes_sd.model.term import Values
@@ -164,6 +164,7 @@ def _pool_facts(rows: dict[str, np.ndarray], points: Points) -> Values:
         "pool_number": pool_numbers(clients),
         "pool_ratio": rows["prefill_ratio"][own],
         "pool_turns": clients * rows["prefill_ratio"][own] / ranks,
+        "pool_noise": pool_noise({name: value[own] for name, value in rows.items()}),
     }
 
 

@@ -8,6 +8,7 @@ format  what it added
 3       attention makes long prompts dearer; costs of load have a misfit
 4       the terms of the model, the cards and the columns that it was fitted with; acceptance by weights' format
 5       versions of engines in time, layouts beside tensor parallelism, kinds of memory, slopes by engine and stack
+6       misfits of load have heavy tails, and are kept in units of their scale
 ====== =====================================================================================
 """
 
@@ -38,6 +39,8 @@ NO_FORMAT_SD = 1e-9
 """Spread of the effect of formats on acceptance in a model that has none [log odds]."""
 NO_EFFECT = 1e-12
 """Spread of an effect in a model that has none."""
+NORMAL_TAILS = 1e12
+"""Degrees of freedom of Student's t that is a normal distribution."""
 NEW_IN_5 = ("memory", "version", "parallel", "tp_engine", "tp_stack")
 """Spreads of effects on stage costs that files have since then."""
 TERMS_BEFORE_4 = (
@@ -87,6 +90,8 @@ def brought_up(tree: xr.DataTree, about: dict[str, Any], path: str | Path) -> Co
         tree, about = _from_format_3(tree, about)
     if version < 5:
         tree, about = _from_format_4(tree, about)
+    if version < 6:
+        tree, about = _from_format_5(tree, about)
     unknown = set(about["spec"].get("terms") or ()) - {term.name for term in TERMS}
     if unknown:
         made = about.get("versions", {}).get("bayes_sd", "another")
@@ -195,3 +200,16 @@ def _from_format_4(tree: xr.DataTree, about: dict[str, Any]) -> Content:
         "levels": about["levels"] | {"deployments": deployments},
         "spec": spec | {"priors": priors},
     }
+
+
+def _from_format_5(tree: xr.DataTree, about: dict[str, Any]) -> Content:
+    """Bring a file of format 5 to format 6: normal misfits of load, in units of their scale."""
+    import xarray as xr
+
+    draws, spec = tree["posterior"].to_dataset(), about["spec"]
+    if "load_misfit" in draws:
+        draws["load_misfit_raw"] = draws["load_misfit"] / np.exp(draws["log_load_misfit_scale"])
+        tree = tree.copy()
+        tree["posterior"] = xr.DataTree(draws.drop_vars("load_misfit"))
+    misfit = spec["priors"]["misfit"] | {"load_tails": NORMAL_TAILS}
+    return tree, about | {"format_version": 6, "spec": spec | {"priors": spec["priors"] | {"misfit": misfit}}}

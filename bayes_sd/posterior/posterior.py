@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 KEPT_COLUMNS = {column.name: column for column in (*COLUMNS, *DERIVED) if column.name in OBSERVED}
 """Columns of the observations that a posterior keeps, by name."""
 KIND = FileKind(

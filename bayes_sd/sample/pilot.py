@@ -25,17 +25,15 @@ if TYPE_CHECKING:
 MOST_STEPS = 500
 PILOT_CHAINS, PILOT_TUNE, PILOT_DRAWS = 2, 120, 100
 SECOND_TUNE, SECOND_DRAWS = 100, 500
-CURVATURE_POINTS, CURVATURE_PARTS = 40, 8
-TOWARDS_MEAN = 0.7
-"""How far from the mean of the draws curvature is taken, in units of their own distances. Where curvature grows along a
-direction its average over the posterior is that of the narrow side; nearer to the mean it is that of the middle."""
+CURVATURE_POINTS, FINAL_POINTS, CURVATURE_PARTS = 40, 80, 8
+"""Draws over which curvature is averaged: first, and for the frame of the chains; and parts in which it is done."""
 
 
 def find_frame(target: Target, settings: SamplerSettings) -> Frame:
     """Find a frame for a fit.
 
-    The mode with spreads held gives a first curvature; a short run in its frame gives draws, and their average
-    curvature, taken nearer to their mean, the frame; a second run in that one tells the directions to stretch.
+    The mode with spreads held gives a first curvature; a short run in its frame gives draws, and their average curvature a second
+    frame; a longer run in that one gives the draws for the last, and tells the directions to stretch.
 
     Parameters
     ----------
@@ -58,20 +56,29 @@ def find_frame(target: Target, settings: SamplerSettings) -> Frame:
         thin=1,
     )
     _, drawn = run_chains(target, first, pilot)
-    draws = drawn.reshape(-1, drawn.shape[2])
-    points = draws[np.linspace(0, len(draws) - 1, CURVATURE_POINTS).astype(int)]
-    mean = draws.mean(axis=0)
-    points = mean + TOWARDS_MEAN * (points - mean)
     groups = independent_groups(pattern)
-    with ThreadPoolExecutor(settings.cores) as pool:
+    frame = _frame_of_draws(target, drawn, CURVATURE_POINTS, pattern, groups, settings.cores)
+    second = replace(pilot, tune=SECOND_TUNE, draws=SECOND_DRAWS, seed=settings.seed + 2)
+    _, drawn = run_chains(target, frame, second)
+    frame = _frame_of_draws(target, drawn, FINAL_POINTS, pattern, groups, settings.cores)
+    return stretched_frame(frame, drawn.reshape(-1, drawn.shape[2]))
+
+
+def _frame_of_draws(
+    target: Target, drawn: np.ndarray, n: int, pattern: np.ndarray, groups: list[np.ndarray], cores: int
+) -> Frame:
+    """Make a frame of the average curvature at `n` of the draws.
+
+    Over a posterior minus the mean Hessian is the mean square of the gradient, which is positive; at other points, also nearer to the
+    mean, it need not be, and directions cancel out that are stiff nearly everywhere.
+    """
+    draws = drawn.reshape(-1, drawn.shape[2])
+    points = draws[np.linspace(0, len(draws) - 1, n).astype(int)]
+    with ThreadPoolExecutor(cores) as pool:
         # As many parts on any machine: sums in another order are other numbers, and a fit must not depend on the cores.
         parts = np.array_split(points, CURVATURE_PARTS)
         sums = list(pool.map(lambda part: curvature(target, part, groups) * len(part), parts))
-    average = unravel(np.sum(sums, axis=0) / len(points), groups, pattern)
-    frame = curved_frame(mean, average)
-    second = replace(pilot, tune=SECOND_TUNE, draws=SECOND_DRAWS, seed=settings.seed + 2)
-    _, drawn = run_chains(target, frame, second)
-    return stretched_frame(frame, drawn.reshape(-1, drawn.shape[2]))
+    return curved_frame(draws.mean(axis=0), unravel(np.sum(sums, axis=0) / n, groups, pattern))
 
 
 def _frame_at_mode(target: Target) -> tuple[Frame, np.ndarray]:

@@ -1,9 +1,11 @@
 """What the formula gets wrong at lengths of a deployment: alike at all loads, and in all that grows with load.
 
-    log latency += misfit[shape],  every load-dependent cost *= exp(load_misfit[lengths])
+    log latency += misfit[shape],  every load-dependent cost *= exp(scale·heavy(raw[lengths])),  raw ~ Normal(0, 1)
 
 A shape is a deployment with drafter, draft length and rounded lengths; lengths are a deployment with rounded lengths, alike
-with and without speculation. Both scales are learned, so that unseen lengths get as wide as the formula is wrong.
+with and without speculation. Both scales are learned, so that unseen lengths get as wide as the formula is wrong. What load costs
+has heavy tails: most lengths are near the formula, and a few, of servers with something amiss, four scales away. With normal
+ones these few would decide how wide all others are.
 
 Coordinates. Rows tell a misfit about as well as its scale does, some better and some worse: it is moved half standardised.
 """
@@ -38,11 +40,24 @@ HALF = 0.5
 """Power of a scale by which its misfits are standardised."""
 
 
+def heavy(z: Any, bend: Any) -> Any:
+    """Turn a standard normal into about Student's t with ν degrees of freedom, bend = 1/(4ν), 0 for the normal itself.
+
+    The first term of the Cornish-Fisher expansion, t = z + (z³ + z)/(4ν) (Fisher and Cornish 1960, Technometrics 2, 209).
+    """
+    return z + bend * (z * z * z + z)
+
+
+def load_misfit(u: Values, f: Values, xp: ModuleType) -> Any:
+    """Log factor on what load costs at each pair of lengths, shape (..., lengths)."""
+    return xp.exp(u["log_load_misfit_scale"])[..., None] * heavy(u["load_misfit_raw"], f["load_misfit_bend"])
+
+
 class Misfit(Term):
     """Misfit of a shape and of its load."""
 
     name = "misfit"
-    moved = ("misfit", "load_misfit")
+    moved = ("misfit", "load_misfit_raw")
 
     def levels_of(self, labelled: Labelled) -> dict[str, str]:
         """Name the shape and the lengths of a row."""
@@ -53,11 +68,11 @@ class Misfit(Term):
         }
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
-        """Give the centres of misfits."""
+        """Give the centres of misfits, their numbers, and the bend of the heavy tails."""
         coords = design.coords
         return {
             "no_misfit": np.zeros(len(coords["shape"])),
-            "no_load_misfit": np.zeros(len(coords["lengths"])),
+            "load_misfit_bend": 0.25 / spec.priors["misfit"]["load_tails"],
             "n_of_misfit": float(len(coords["shape"])),
             "n_of_load_misfit": float(len(coords["lengths"])),
         }
@@ -84,19 +99,14 @@ class Misfit(Term):
                 (),
                 np.log(prior["load_scale_median"]),
                 prior["load_scale_log_sd"],
-                spread_of="load_misfit",
+                spread_of="load_misfit_raw",
             ),
-            Unknown(
-                "load_misfit",
-                ("lengths",),
-                centre=lambda u, f, xp: f["no_load_misfit"],
-                spread=lambda u, f, xp: xp.exp(u["log_load_misfit_scale"])[..., None],
-            ),
+            Unknown("load_misfit_raw", ("lengths",), 0.0, 1.0),
         ]
 
     def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
         """Give the factor on costs of load at each pair of lengths."""
-        return [PerLevel("lengths", ("load_off",), one_row(xp.exp(u["load_misfit"])))]
+        return [PerLevel("lengths", ("load_off",), one_row(xp.exp(load_misfit(u, f, xp))))]
 
     def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
         """Multiply what grows with load."""
@@ -104,14 +114,14 @@ class Misfit(Term):
 
     def to_natural(self, x: Values, f: Values, xp: ModuleType) -> Any:
         """Turn half standardised misfits into misfits."""
-        volume: Any = 0.0
-        for name in self.moved:
-            log_scale = x[f"log_{name}_scale"]
-            x[name] = loosened(x[name], 0.0, log_scale[..., None], HALF, xp)
-            volume = volume + HALF * log_scale * f[f"n_of_{name}"]
-        return volume
+        log_scale, log_load_scale = x["log_misfit_scale"], x["log_load_misfit_scale"]
+        x["misfit"] = loosened(x["misfit"], 0.0, log_scale[..., None], HALF, xp)
+        x["load_misfit_raw"] = loosened(x["load_misfit_raw"], 0.0, -log_load_scale[..., None], HALF, xp)
+        return HALF * (log_scale * f["n_of_misfit"] - log_load_scale * f["n_of_load_misfit"])
 
     def to_coordinates(self, u: Values, f: Values) -> None:
         """Invert :meth:`to_natural`."""
-        for name in self.moved:
-            u[name] = tightened(u[name], 0.0, u[f"log_{name}_scale"][..., None], HALF)
+        u["misfit"] = tightened(u["misfit"], 0.0, u["log_misfit_scale"][..., None], HALF)
+        u["load_misfit_raw"] = tightened(
+            u["load_misfit_raw"], 0.0, -u["log_load_misfit_scale"][..., None], HALF
+        )

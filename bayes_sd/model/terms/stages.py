@@ -11,8 +11,9 @@ size that was not measured is as uncertain as stacks are different.
 
 Coordinates. Rows of a deployment inform the total slope of latency in load at their typical request, not its summands: log
 costs of prefill, request and cache are moved as that total, decoding's share of it and the cache's share of decoding.
-Otherwise the posterior is a set of narrow bent ridges. A deployment of a few rows is left as it is: there the prior rules,
-which is straight in the summands. Costs that rows inform little are moved partly standardised (:data:`LOOSE`).
+Otherwise the posterior is a set of narrow bent ridges. A deployment of a few rows keeps its summands: there the prior rules,
+which is straight in them. Costs that rows inform little are moved partly standardised (:data:`LOOSE`), and those that may be too
+small to matter as logarithms below a grain and linearly above it (:func:`~bayes_sd.model.term.grained`).
 """
 
 from __future__ import annotations
@@ -31,12 +32,14 @@ from bayes_sd.model.term import (
     Unknown,
     Values,
     as_table,
+    grained,
     inverse_softplus,
     loosened,
     rows_of,
     sigmoid,
     softplus,
     tightened,
+    ungrained,
 )
 from bayes_sd.model.terms.prompts import overhead_tokens
 
@@ -56,6 +59,9 @@ AGELESS = ("allreduce_latency", "prefill_attention")
 LOOSE = {"prefill_fixed": 0.5}
 """Power of the deployments' spread by which a coefficient is standardised. Few rows tell the fixed cost of a prefill from the rest of
 a request; nothing tells a dense deployment's cost of experts, which is standardised fully."""
+LOOSE_IN_FEW_ROWS = {"prefill_token": 1.0, "request": 0.5, "kv": 1.0, "expert": 1.0}
+"""The same where a deployment has few rows, which tell the sum of its costs: those of prompts, cache and experts differ less
+between deployments than such rows tell."""
 ALLREDUCE, PREFILL_ATTENTION = PARTS.index("allreduce_latency"), PARTS.index("prefill_attention")
 TOKENS, ATTENTION = "tokens", "attention"
 """Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
@@ -159,7 +165,6 @@ class Stages(Term):
             "ideal": ideal_table(levels.roofline, levels.log2_tp),
             "log2_tp": levels.log2_tp.astype(float),
             "part_years": np.array([[n not in AGELESS] for n in PARTS]) * levels.age_years,
-            "loose": np.array([_looseness(c, levels.roofline["n_experts"]) for c in active]),
             "deployment_engine": levels.index("engine")[1],
             "deployment_stack": levels.index("stack")[1],
             "level_of": np.maximum(level_of, 0).ravel(),
@@ -230,17 +235,21 @@ class Stages(Term):
         }
         rows |= {name: xp.where(f["summed"], value, rows[name]) for name, value in new.items()}
         x["log_cost"] = as_table([rows[name] for name in active], xp)
-        loose_volume: Any = 0.0
+        further: Any = 0.0
         if "log_deployment_scale" in x:
             log_spread = x["log_deployment_scale"][..., :, None]
             x["log_cost"] = loosened(x["log_cost"], pooled_centre(x, f, xp), log_spread, f["loose"], xp)
-            loose_volume = xp.sum(log_spread * f["loose"], axis=(-2, -1))
+            further = xp.sum(log_spread * f["loose"], axis=(-2, -1))
+        cost, bend = grained(x["log_cost"], f["log_grain"], xp)
+        x["log_cost"] = xp.where(f["has_grain"], cost, x["log_cost"])
+        further = further + xp.sum(xp.where(f["has_grain"], bend, 0.0), axis=(-2, -1))
         volume = log_rate - log_cache - log_rest - softplus(-DECODING_SHARPNESS * share, xp) - log_share
-        return loose_volume + xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
+        return further + xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
 
     def to_coordinates(self, u: Values, f: Values) -> None:
         """Invert :meth:`to_natural`."""
-        active, cost = f["coefficients"], u["log_cost"].copy()
+        active = f["coefficients"]
+        cost = np.where(f["has_grain"], ungrained(u["log_cost"], f["log_grain"]), u["log_cost"])
         if "log_deployment_scale" in u:
             log_spread = u["log_deployment_scale"][..., :, None]
             cost = tightened(cost, pooled_centre(u, f, np), log_spread, f["loose"])
@@ -262,11 +271,15 @@ class Stages(Term):
         u["log_part"] = u["log_part"] + _launch() * softplus(u["log_part"][..., ALLREDUCE])[..., None]
 
 
-def _looseness(coefficient: str, n_experts: np.ndarray) -> np.ndarray:
-    """Give the power by which each deployment's cost is standardised, shape (deployment,)."""
-    if coefficient == "expert":
-        return (n_experts == 0).astype(float)
-    return np.full(len(n_experts), LOOSE.get(coefficient, 0.0))
+def looseness(active: Sequence[str], n_experts: np.ndarray, summed: np.ndarray) -> np.ndarray:
+    """Give the power by which each cost is standardised, shape (coefficient, deployment)."""
+    power = np.zeros((len(active), len(summed)))
+    for i, coefficient in enumerate(active):
+        few = LOOSE_IN_FEW_ROWS.get(coefficient, 0.0)
+        power[i] = LOOSE.get(coefficient, np.where(summed, 0.0, few))
+        if coefficient == "expert":
+            power[i] = np.where(n_experts == 0, 1.0, power[i])
+    return power
 
 
 def _tp_slopes(active: list[str], spec: ModelSpec) -> list[Unknown]:
