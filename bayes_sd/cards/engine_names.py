@@ -83,7 +83,7 @@ def read_engine(text: object) -> EngineName:
     return EngineName(family, version, rest)
 
 
-def gpus_of(record: Mapping[str, Any]) -> float:
+def gpus_of(record: Mapping[Any, Any]) -> float:
     """Give the GPUs of a deployment that does not say how many it has.
 
     Parameters

@@ -80,10 +80,14 @@ def pool_noise(rows: dict[str, np.ndarray]) -> np.ndarray:
     rows : dict of str to array, shape (row,)
         Facts of rows with two pools.
     """
+    return POOLED_NOISE * queued_factor(_share_held(rows))
+
+
+def _share_held(rows: dict[str, np.ndarray]) -> np.ndarray:
+    """Share of the requests of two pools that the decode workers' nominal caches hold if all decode, at most 1."""
     lengths = (rows[name] for name in ("reserve", "cache_tokens", "own_prompt", "output"))
     offered = np.minimum(np.maximum(rows["load"] / rows["decode_workers"], 1.0), rows["cap"])
-    running = np.minimum(NOMINAL_EFFICIENCY * nominal_held(*lengths), offered)
-    return POOLED_NOISE * queued_factor(running / offered)
+    return np.minimum(NOMINAL_EFFICIENCY * nominal_held(*lengths) / offered, 1.0)
 
 
 def amplified(elasticity: Any, xp: ModuleType = np) -> Any:
@@ -124,7 +128,9 @@ def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
     timed = np.isfinite(rows["ttft_s"]) & ~rows["pools"]
     ttft = np.flatnonzero(timed & ~queued(design, points) & usable)
     untimed = ~timed & (np.isnan(rows["ttft_s"]) | rows["pools"]) & np.isfinite(rows["tpot_s"])
-    share = np.flatnonzero(untimed & (rows["output"] > 2) & usable)
+    # Nor where they wait for the decode workers' caches, which is no decoding and yet neither reading nor in the first token's time.
+    waits = rows["pools"] & (_share_held(rows) < 1.0)
+    share = np.flatnonzero(untimed & (rows["output"] > 2) & usable & ~waits)
     return ttft, share
 
 

@@ -110,14 +110,14 @@ def test_synthetic_text_is_harder_to_draft_for(small_fit, conditions, cards):
 def before_format_3(posterior):
     """Take from a posterior what formats 3 and 4 added, and give what it then should predict as."""
     nothing = posterior.tree["posterior"].to_dataset()
-    nothing["load_misfit"] = 0.0 * nothing["load_misfit"]
+    nothing["load_misfit_raw"] = 0.0 * nothing["load_misfit_raw"]
     nothing["log_load_misfit_scale"] = 0.0 * nothing["log_load_misfit_scale"] - 50.0
     nothing["log_part"] = nothing["log_part"].where(nothing["part"] != "prefill_attention", -50.0)
     same, old = posterior.tree.copy(), posterior.tree.copy()
     terms = [name for name in posterior.about["spec"]["terms"] if name in TERMS_BEFORE_4]
     without = posterior.about | {"spec": posterior.about["spec"] | {"terms": terms}}
     same["posterior"] = xr.DataTree(nothing)
-    kept = nothing.drop_vars(["load_misfit", "log_load_misfit_scale", "lengths"])
+    kept = nothing.drop_vars(["load_misfit_raw", "log_load_misfit_scale", "lengths"])
     old["posterior"] = xr.DataTree(kept.sel(part=kept["part"] != "prefill_attention"))
     priors = posterior.about["spec"]["priors"]
     part = {name: value for name, value in priors["part"].items() if name != "prefill_attention"}
@@ -170,6 +170,9 @@ def test_a_file_of_format_4_still_predicts(small_fit, conditions, tmp_path):
         "log_further_token",
     ]
     kept = draws.drop_vars([name for name in new if name in draws])
+    raw = kept["load_misfit_raw"]
+    kept["load_misfit"] = np.exp(kept["log_load_misfit_scale"]) * (raw + (raw**3 + raw) / 16.0)
+    kept = kept.drop_vars("load_misfit_raw")
     hosts = [name.rpartition(" | ")[0] for name in small_fit.names("host")]
     tree = small_fit.tree.copy()
     tree["posterior"] = xr.DataTree(kept.assign_coords(host=hosts))
@@ -178,6 +181,7 @@ def test_a_file_of_format_4_still_predicts(small_fit, conditions, tmp_path):
         name: {n: v for n, v in value.items() if n not in NEW_IN_5} if isinstance(value, dict) else value
         for name, value in priors["spread"].items()
     }
+    del priors["misfit"]["load_tails"]
     terms = [name for name in about["spec"]["terms"] if name != "further"]
     before = about | {
         "format_version": 4,

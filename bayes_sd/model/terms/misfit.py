@@ -50,7 +50,8 @@ def heavy(z: Any, bend: Any) -> Any:
 
 def load_misfit(u: Values, f: Values, xp: ModuleType) -> Any:
     """Log factor on what load costs at each pair of lengths, shape (..., lengths)."""
-    return xp.exp(u["log_load_misfit_scale"])[..., None] * heavy(u["load_misfit_raw"], f["load_misfit_bend"])
+    scale = xp.exp(u["log_load_misfit_scale"])[..., None] * f["load_misfit_share"]
+    return scale * heavy(u["load_misfit_raw"], f["load_misfit_bend"])
 
 
 class Misfit(Term):
@@ -68,9 +69,16 @@ class Misfit(Term):
         }
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
-        """Give the centres of misfits, their numbers, and the bend of the heavy tails."""
-        coords = design.coords
+        """Give the centres of misfits, their numbers, and the bend of the heavy tails.
+
+        Lengths at two pools have no misfit of load: their rows have noise enough for it, and two rows could not tell which it is.
+        """
+        coords, rows = design.coords, design.rows
+        pooled = np.unique(rows["lengths"][rows["pools"]])
         return {
+            "load_misfit_share": np.isin(np.arange(len(coords["lengths"])), pooled, invert=True).astype(
+                float
+            ),
             "no_misfit": np.zeros(len(coords["shape"])),
             "load_misfit_bend": 0.25 / spec.priors["misfit"]["load_tails"],
             "n_of_misfit": float(len(coords["shape"])),

@@ -59,9 +59,9 @@ AGELESS = ("allreduce_latency", "prefill_attention")
 LOOSE = {"prefill_fixed": 0.5}
 """Power of the deployments' spread by which a coefficient is standardised. Few rows tell the fixed cost of a prefill from the rest of
 a request; nothing tells a dense deployment's cost of experts, which is standardised fully."""
-LOOSE_IN_FEW_ROWS = {"prefill_token": 1.0, "request": 0.5, "kv": 1.0, "expert": 1.0}
-"""The same where a deployment has few rows, which tell the sum of its costs: those of prompts, cache and experts differ less
-between deployments than such rows tell."""
+LOOSE_IN_FEW_ROWS = {"prefill_token": 1.0, "request": 0.5, "kv": 1.0}
+"""The same where a deployment has few rows, which tell the sum of its costs: those of prompts and cache differ less between
+deployments than such rows tell."""
 ALLREDUCE, PREFILL_ATTENTION = PARTS.index("allreduce_latency"), PARTS.index("prefill_attention")
 TOKENS, ATTENTION = "tokens", "attention"
 """Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
