@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from bayes_sd.sample.settings import SamplerSettings
     from bayes_sd.sample.target import Target
 
-THIN, THIN_LARGE = 2, 3
-"""Iterations per kept draw, and those of a posterior of many unknowns, whose hyperparameters move slowly."""
+THIN = 2
+"""Iterations per kept draw."""
+SLOWER = (MANY, 2 * MANY)
+"""Unknowns beyond each of which a kept draw takes one more: spreads of many levels move slowly."""
 
 
 def sample(
@@ -73,7 +75,7 @@ def sample(
         careful = bends or target.size > MANY
         settings = replace(settings, target_accept=TARGET_CAREFUL if careful else TARGET)
     if settings.thin is None:
-        settings = replace(settings, thin=THIN_LARGE if target.size > MANY else THIN)
+        settings = replace(settings, thin=THIN + sum(target.size > size for size in SLOWER))
     # Linear algebra on several threads adds up in another order, and the search for a mode goes another way then.
     with threadpool_limits(limits=1):
         if frame is None:

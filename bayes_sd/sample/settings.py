@@ -28,7 +28,7 @@ class SamplerSettings:
         Doublings of a trajectory at most.
     thin : int, optional
         Iterations per kept draw: neighbours are much alike, and half of them say nearly as much in half the file. By default 2,
-        and 3 where there are more than 1,000 unknowns.
+        3 where there are more than 1,000 unknowns, and 4 beyond 2,000.
     """
 
     draws: int = 1000
