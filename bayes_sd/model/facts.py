@@ -6,6 +6,7 @@ Here are the facts of levels (rooflines of deployments, profiles of cells, ...) 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ from bayes_sd.model.term import Values
 from bayes_sd.model.terms import TERMS
 from bayes_sd.model.terms.acceptance import doublings
 from bayes_sd.model.terms.drafting import ideal_step_s
-from bayes_sd.model.terms.stages import active_coefficients, looseness
+from bayes_sd.model.terms.stages import active_coefficients
 
 if TYPE_CHECKING:
     from bayes_sd.model.arranged import Design
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 FEW_ROWS = 6
 """Rows from which a deployment's total slope in load is what its rows inform (see the coordinates of the stage costs). Two or three
 rows of one length tell a total and nothing of its parts, where the prior rules."""
+LOOSE = {"prefill_fixed": 0.5}
+"""Power of the deployments' spread by which a coefficient is standardised. Few rows tell the fixed cost of a prefill from the rest of
+a request; nothing tells a dense deployment's cost of experts, which is standardised fully."""
+LOOSE_IN_FEW_ROWS = {"prefill_token": 1.0, "request": 0.5, "kv": 1.0}
+"""The same where a deployment has few rows, which tell the sum of its costs: those of prompts and cache differ less between
+deployments than such rows tell."""
 GRAIN = 0.08
 """Share of a latency that a cost makes up where rows begin to tell it, in units of a row's noise factor: a few times the noise."""
 
@@ -89,7 +96,7 @@ def coordinate_facts(design: Design, spec: ModelSpec, points: Points, knots: np.
             "typical_log_context": context,
             "typical_log_attention": np.log(design.levels.roofline["attention_share"]) + prompt,
             "summed": summed,
-            "loose": looseness(
+            "loose": _looseness(
                 model_coords(design)["coefficient"], design.levels.roofline["n_experts"], summed.astype(bool)
             ),
             # Curves that no row sees are their priors, which are round as they are.
@@ -99,6 +106,17 @@ def coordinate_facts(design: Design, spec: ModelSpec, points: Points, knots: np.
         | _grain_facts(design, points, summed)
         | _pair_facts(design, spec)
     )
+
+
+def _looseness(active: Sequence[str], n_experts: np.ndarray, summed: np.ndarray) -> np.ndarray:
+    """Give the power by which each cost is standardised, shape (coefficient, deployment)."""
+    power = np.zeros((len(active), len(summed)))
+    for i, coefficient in enumerate(active):
+        few = LOOSE_IN_FEW_ROWS.get(coefficient, 0.0)
+        power[i] = LOOSE.get(coefficient, np.where(summed, 0.0, few))
+        if coefficient == "expert":
+            power[i] = np.where(n_experts == 0, 1.0, power[i])
+    return power
 
 
 def _grain_facts(design: Design, points: Points, summed: np.ndarray) -> Values:

@@ -212,63 +212,6 @@ def logit(share: Any) -> Any:
     return np.log(share) - np.log1p(-np.asarray(share, dtype=float))
 
 
-def loosened(x: Any, centre: Any, log_spread: Any, power: Any, xp: ModuleType = np) -> Any:
-    """Turn a partly standardised coordinate into an unknown of a hierarchy.
-
-    Centred coordinates (power 0) sample well where rows inform an unknown more than its hierarchy does, standardised ones (1)
-    where rows say nothing; half-way (½) there is no narrow funnel for either.
-
-    Parameters
-    ----------
-    x, centre, log_spread : array
-        Coordinate, and the hierarchy's mean and log standard deviation.
-    power : float or array, in [0, 1]
-        The log volume of the change is `power` times `log_spread`, for each element.
-    xp : module
-        ``numpy`` or ``pytensor.tensor``.
-
-    Returns
-    -------
-    array
-    """
-    return power * centre + x * xp.exp(power * log_spread)
-
-
-def tightened(value: Any, centre: Any, log_spread: Any, power: Any) -> Any:
-    """Invert :func:`loosened`, numpy only."""
-    return (value - power * centre) * np.exp(-power * log_spread)
-
-
-def grained(x: Any, log_grain: Any, xp: ModuleType = np) -> tuple[Any, Any]:
-    """Turn a coordinate that is a log cost below a grain, and linear in the cost above it, into the log cost.
-
-    log c = log g + log softplus(x − log g). A cost that rows tell to about the grain has a wall above it: the density falls as
-    that of a sum of seconds does, which in the logarithm is steeper the higher the cost. Below the grain rows say nothing, and
-    the prior is normal in the logarithm.
-
-    Parameters
-    ----------
-    x : array
-    log_grain : array
-        Log of the grain g.
-    xp : module
-        ``numpy`` or ``pytensor.tensor``.
-
-    Returns
-    -------
-    log_cost, log_volume : array
-        The latter of each element.
-    """
-    above = x - log_grain
-    log_cost = xp.log(softplus(above, xp))
-    return log_grain + log_cost, -softplus(-above, xp) - log_cost
-
-
-def ungrained(log_cost: np.ndarray, log_grain: np.ndarray) -> np.ndarray:
-    """Invert :func:`grained`, numpy only."""
-    return log_grain + inverse_softplus(np.exp(log_cost - log_grain))
-
-
 def times(vectors: Any, matrix: Any, xp: ModuleType = np) -> Any:
     """Multiply vectors along the last axis by a small matrix, shape (out, in): from (..., in) to (..., out).
 

@@ -170,8 +170,7 @@ def test_a_file_of_format_4_still_predicts(small_fit, conditions, tmp_path):
         "log_further_token",
     ]
     kept = draws.drop_vars([name for name in new if name in draws])
-    raw = kept["load_misfit_raw"]
-    kept["load_misfit"] = np.exp(kept["log_load_misfit_scale"]) * (raw + (raw**3 + raw) / 16.0)
+    kept["load_misfit"] = np.exp(kept["log_load_misfit_scale"]) * kept["load_misfit_raw"]
     kept = kept.drop_vars("load_misfit_raw")
     hosts = [name.rpartition(" | ")[0] for name in small_fit.names("host")]
     tree = small_fit.tree.copy()
@@ -193,7 +192,8 @@ def test_a_file_of_format_4_still_predicts(small_fit, conditions, tmp_path):
     )
     assert old.about["format_version"] == FORMAT_VERSION
     plain = conditions.assign(method="none", drafter="", k=0.0, mean_accepted_len=np.nan, acceptance=np.nan)
-    assert np.allclose(predict(old, plain).latency_s, predict(small_fit, plain).latency_s, rtol=1e-9)
+    # Draws are kept in single precision: misfits of load in other units are others by some 1e-7 of themselves.
+    assert np.allclose(predict(old, plain).latency_s, predict(small_fit, plain).latency_s, rtol=1e-6)
     unseen = predict(old, conditions.assign(engine="vllm-0.9.0", tp=2, hardware="RTX-4090"))
     assert np.isfinite(unseen.latency_s).all()
 

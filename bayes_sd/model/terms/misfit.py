@@ -4,8 +4,8 @@
 
 A shape is a deployment with drafter, draft length and rounded lengths; lengths are a deployment with rounded lengths, alike
 with and without speculation. Both scales are learned, so that unseen lengths get as wide as the formula is wrong. What load costs
-has heavy tails: most lengths are near the formula, and a few, of servers with something amiss, four scales away. With normal
-ones these few would decide how wide all others are.
+may have heavy tails, where a family's priors say so: most lengths are near the formula, and a few, of servers with something amiss,
+four scales away. With normal ones these few would decide how wide all others are.
 
 Coordinates. Rows tell a misfit about as well as its scale does, some better and some worse: it is moved half standardised.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.model.coordinates import loosened, tightened
 from bayes_sd.model.names import lengths_name, shape_name
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.term import (
@@ -27,9 +28,7 @@ from bayes_sd.model.term import (
     Term,
     Unknown,
     Values,
-    loosened,
     one_row,
-    tightened,
 )
 
 if TYPE_CHECKING:

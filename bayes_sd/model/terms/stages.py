@@ -12,8 +12,9 @@ size that was not measured is as uncertain as stacks are different.
 Coordinates. Rows of a deployment inform the total slope of latency in load at their typical request, not its summands: log
 costs of prefill, request and cache are moved as that total, decoding's share of it and the cache's share of decoding.
 Otherwise the posterior is a set of narrow bent ridges. A deployment of a few rows keeps its summands: there the prior rules,
-which is straight in them. Costs that rows inform little are moved partly standardised (:data:`LOOSE`), and those that may be too
-small to matter as logarithms below a grain and linearly above it (:func:`~bayes_sd.model.term.grained`).
+which is straight in them. Costs that rows inform little are moved partly standardised
+(:func:`bayes_sd.model.facts.coordinate_facts`), and those that may be too
+small to matter as logarithms below a grain and linearly above it (:func:`~bayes_sd.model.coordinates.grained`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from bayes_sd.model.coordinates import (
+    cache_coordinate,
+    cache_share,
+    grained,
+    loosened,
+    tightened,
+    ungrained,
+)
 from bayes_sd.model.spec import COEFFICIENTS, KINDS, PARTS, ModelSpec
 from bayes_sd.model.term import (
     Coords,
@@ -32,14 +41,10 @@ from bayes_sd.model.term import (
     Unknown,
     Values,
     as_table,
-    grained,
     inverse_softplus,
-    loosened,
     rows_of,
     sigmoid,
     softplus,
-    tightened,
-    ungrained,
 )
 from bayes_sd.model.terms.prompts import overhead_tokens
 
@@ -52,16 +57,8 @@ NO_POOLING_LOG_SD = 1.5
 """Spread of a deployment round its roofline when nothing is shared: within a factor of 20."""
 DECODING_SHARPNESS = 8.0
 """One over the share of decoding below which its coordinate is a logarithm; above, it is linear in the share."""
-CACHE_SHARPNESS = 7.0
-"""One over the distance from 0 and 1 below which the coordinate of the cache's share is a logarithm."""
 AGELESS = ("allreduce_latency", "prefill_attention")
 """Parts without a slope of their own in time: the first is a share of the launches, which have one; the second a share of compute."""
-LOOSE = {"prefill_fixed": 0.5}
-"""Power of the deployments' spread by which a coefficient is standardised. Few rows tell the fixed cost of a prefill from the rest of
-a request; nothing tells a dense deployment's cost of experts, which is standardised fully."""
-LOOSE_IN_FEW_ROWS = {"prefill_token": 1.0, "request": 0.5, "kv": 1.0}
-"""The same where a deployment has few rows, which tell the sum of its costs: those of prompts and cache differ less between
-deployments than such rows tell."""
 ALLREDUCE, PREFILL_ATTENTION = PARTS.index("allreduce_latency"), PARTS.index("prefill_attention")
 TOKENS, ATTENTION = "tokens", "attention"
 """Sums of parts beside the coefficients: work of a token in a step, and attention's share in a prompt token's cost."""
@@ -271,17 +268,6 @@ class Stages(Term):
         u["log_part"] = u["log_part"] + _launch() * softplus(u["log_part"][..., ALLREDUCE])[..., None]
 
 
-def looseness(active: Sequence[str], n_experts: np.ndarray, summed: np.ndarray) -> np.ndarray:
-    """Give the power by which each cost is standardised, shape (coefficient, deployment)."""
-    power = np.zeros((len(active), len(summed)))
-    for i, coefficient in enumerate(active):
-        few = LOOSE_IN_FEW_ROWS.get(coefficient, 0.0)
-        power[i] = LOOSE.get(coefficient, np.where(summed, 0.0, few))
-        if coefficient == "expert":
-            power[i] = np.where(n_experts == 0, 1.0, power[i])
-    return power
-
-
 def _tp_slopes(active: list[str], spec: ModelSpec) -> list[Unknown]:
     """Declare how slopes in log2 of the tensor-parallel size differ by engine, and by stack."""
     spread = spec.priors["spread"]
@@ -352,25 +338,6 @@ def effect_means(coefficients: list[str], levels: list[str], spec: ModelSpec) ->
 def active_coefficients(sparse: bool) -> tuple[str, ...]:
     """List the coefficients of a family; no expert term where all verifiers are dense."""
     return tuple(c for c in COEFFICIENTS if sparse or c != "expert")
-
-
-def cache_share(u: Any, xp: ModuleType = np) -> tuple[Any, Any, Any]:
-    """Turn the coordinate of the cache's share s of decoding's slope into log s, log(1 − s) and log ds/du.
-
-    s = log((1 + e^{cu})/(1 + e^{c(u−1)}))/c: linear between 0 and 1, which is what rows inform, and a logarithm of s or of
-    1 − s beyond, so that shares stay inside.
-    """
-    c = CACHE_SHARPNESS
-    log_share = xp.log((softplus(c * u, xp) - softplus(c * (u - 1.0), xp)) / c)
-    log_rest = xp.log((softplus(c * (1.0 - u), xp) - softplus(-c * u, xp)) / c)
-    log_rate = np.log1p(-np.exp(-c)) - softplus(-c * u, xp) - softplus(c * (u - 1.0), xp)
-    return log_share, log_rest, log_rate
-
-
-def cache_coordinate(share: np.ndarray) -> np.ndarray:
-    """Invert the share of :func:`cache_share`."""
-    c = CACHE_SHARPNESS
-    return (np.log(np.expm1(c * share)) - np.log1p(-np.exp(c * (share - 1.0)))) / c
 
 
 def _launch() -> np.ndarray:
