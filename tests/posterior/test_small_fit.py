@@ -170,7 +170,8 @@ def test_a_file_of_format_4_still_predicts(small_fit, conditions, tmp_path):
         "log_further_token",
     ]
     kept = draws.drop_vars([name for name in new if name in draws])
-    kept["load_misfit"] = np.exp(kept["log_load_misfit_scale"]) * kept["load_misfit_raw"]
+    raw, tails = kept["load_misfit_raw"], about["spec"]["priors"]["misfit"]["load_tails"]
+    kept["load_misfit"] = np.exp(kept["log_load_misfit_scale"]) * (raw + 0.25 * (raw**3 + raw) / tails)
     kept = kept.drop_vars("load_misfit_raw")
     hosts = [name.rpartition(" | ")[0] for name in small_fit.names("host")]
     tree = small_fit.tree.copy()

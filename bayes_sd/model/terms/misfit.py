@@ -4,8 +4,8 @@
 
 A shape is a deployment with drafter, draft length and rounded lengths; lengths are a deployment with rounded lengths, alike
 with and without speculation. Both scales are learned, so that unseen lengths get as wide as the formula is wrong. What load costs
-may have heavy tails, where a family's priors say so: most lengths are near the formula, and a few, of servers with something amiss,
-four scales away. With normal ones these few would decide how wide all others are.
+has heavy tails, where a family's priors say nothing else: most lengths are near the formula, and a few, of servers with
+something amiss, four scales away. With normal ones these few would decide how wide all others are.
 
 Coordinates. Rows tell a misfit about as well as its scale does, some better and some worse: it is moved half standardised.
 """
