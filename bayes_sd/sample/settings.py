@@ -8,7 +8,7 @@ from typing import Any
 TARGET, TARGET_CAREFUL = 0.8, 0.9
 """Mean acceptance statistic that the step size is tuned to; the second with mixtures of experts, whose posterior bends more, and
 with many unknowns, of which some have a tail in which a chain with larger steps stays."""
-MANY = 1000
+MANY = 700
 """Unknowns that count as many."""
 
 
@@ -23,12 +23,12 @@ class SamplerSettings:
     seed : int
     target_accept : float, optional
         Mean acceptance statistic that the step size is tuned to; by default 0.8, and 0.9 with mixtures of experts or
-        more than 1,000 unknowns.
+        more than 700 unknowns.
     max_depth : int
         Doublings of a trajectory at most.
     thin : int, optional
         Iterations per kept draw: neighbours are much alike, and half of them say nearly as much in half the file. By default 2,
-        3 where there are more than 1,000 unknowns, and 4 beyond 2,000.
+        3 where there are more than 700 unknowns, and 4 beyond 1,400.
     """
 
     draws: int = 1000
