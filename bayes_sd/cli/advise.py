@@ -67,14 +67,14 @@ PATIENCE_S = 600.0
 @click.option(
     "--margin",
     type=Number(0, 1),
-    default=0.002,
+    default=0.005,
     show_default=True,
     help="Share of the speed that a switch must save.",
 )
 @click.option(
     "--sure",
     type=Number(0, 1),
-    default=0.0,
+    default=0.7,
     show_default=True,
     help="Probability that it must be better with.",
 )

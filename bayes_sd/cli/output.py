@@ -98,7 +98,7 @@ def refuse_output_over_input(parameters: Mapping[str, Any]) -> None:
                 found = os.stat(one)
             except OSError:
                 if name in WRITTEN and os.fspath(one) != "-":
-                    _check_folder(one)
+                    _check_folder(one, "--" + name.replace("_", "-"))
                 continue
             except ValueError:
                 continue
@@ -108,12 +108,12 @@ def refuse_output_over_input(parameters: Mapping[str, Any]) -> None:
             taken[place] = "written already" if name in WRITTEN else "read by this command"
 
 
-def _check_folder(path: str | os.PathLike[str]) -> None:
+def _check_folder(path: str | os.PathLike[str], option: str) -> None:
     """Refuse a file to be written whose folder is missing and cannot be made: one level of it is."""
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder) and not os.path.isdir(os.path.dirname(folder)):
         raise OutputError(
-            f"cannot write {os.fspath(path)}: no folder {folder}; make it first, or choose another file"
+            f"cannot write {os.fspath(path)}: no folder {folder}; make it first, or give another file to {option}"
         )
 
 

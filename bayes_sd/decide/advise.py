@@ -42,7 +42,7 @@ REFERENCE = 4
 """Draft length at which the level of acceptance is kept."""
 JITTER_SD = 0.02
 """What a window's latency differs from the law by, beside the luck of its requests [log]."""
-MARGIN, SURE = 0.002, 0.0
+MARGIN, SURE = 0.005, 0.7
 """Hysteresis: another draft length must save this share of the speed, and be the better one with this probability."""
 LENGTH_STEP = 0.05
 """Curves are computed anew when prompts or outputs have changed by this share."""
