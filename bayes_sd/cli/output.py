@@ -113,7 +113,7 @@ def _check_folder(path: str | os.PathLike[str], option: str) -> None:
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder) and not os.path.isdir(os.path.dirname(folder)):
         raise OutputError(
-            f"cannot write {os.fspath(path)}: no folder {folder}; make it first, or give another file to {option}"
+            f"cannot write {os.fspath(path)}: no folder {folder}; make it first, or choose another {option}"
         )
 
 
