@@ -20,7 +20,7 @@ from bayes_sd.cli.numbers import PROBABILITY, Number
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.condition import base_condition
 from bayes_sd.decide.advice_export import adaptive_steps, advice_line, advice_record, prometheus_text
-from bayes_sd.decide.advise import Advice, Advisor
+from bayes_sd.decide.advise import MARGIN, SURE, Advice, Advisor
 from bayes_sd.decide.schedule import check_names, speculative_config, write_schedule
 from bayes_sd.decide.streams import Seen, from_rows, from_scrapes
 from bayes_sd.decide.windows import read_blocks
@@ -67,14 +67,14 @@ PATIENCE_S = 600.0
 @click.option(
     "--margin",
     type=Number(0, 1),
-    default=0.005,
+    default=MARGIN,
     show_default=True,
     help="Share of the speed that a switch must save.",
 )
 @click.option(
     "--sure",
     type=Number(0, 1),
-    default=0.7,
+    default=SURE,
     show_default=True,
     help="Probability that it must be better with.",
 )

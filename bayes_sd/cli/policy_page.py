@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from bayes_sd.cli.decisions import HEADS, MORE, MOST_NOTES
-from bayes_sd.cli.forms import SHOWN, digits, interval, latency, load, percent, thinned, unit_of
+from bayes_sd.cli.forms import SHOWN, digits, gain, latency, load, percent, thinned, unit_of
+from bayes_sd.cli.output import gave
 from bayes_sd.cli.page import Page
 from bayes_sd.cli.setting import show_setting
 from bayes_sd.decide.policies import compare_policies
 from bayes_sd.decide.policy_words import policy_table, policy_words
-from bayes_sd.decide.tables import records, write_result
 from bayes_sd.plots.policies import plot_policies
 from bayes_sd.plots.style import save_figure
 
@@ -56,10 +55,7 @@ def run_policies(
     summary = {"chosen": words, **result.attrs}
     if figure is not None:
         save_figure(plot_policies(result), figure)
-    if output is not None:
-        write_result(output, result, table, summary)
-    if as_json:
-        click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
+    if gave(summary, table, "loads", output, as_json, result):
         return
     print_policies(result, table, words, base, explain)
     for path in filter(None, (output, figure)):
@@ -113,13 +109,12 @@ def print_policies(
 
 def _line(row: dict[Any, Any], scale: float) -> tuple[str, ...]:
     fixed = bool(row["best_fixed"])
-    low, middle, high = (100.0 * (row[f"gain_{end}"] - 1.0) for end in ("lower", "median", "upper"))
     return (
         load(row["load"]),
         row["policy"],
         latency(row, "latency", scale),
         digits(row["in_flight"]),
         percent(row["p_best"]),
-        "-" if fixed else interval(middle, low, high, "+.1f"),
+        "-" if fixed else gain(row),
         "-" if fixed else percent(row["p_faster"]),
     )

@@ -8,6 +8,7 @@ from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import gave
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.plots.style import check_figure_path, save_figure
 
@@ -39,11 +40,9 @@ def speedup(
     \b
     Example:  uv run bayes_sd speedup traces/llama.nc --workload humaneval --arrivals poisson
     """
-    import json
-
     from bayes_sd.cli.decisions import print_speedup
     from bayes_sd.decide.speedup import speedup as run
-    from bayes_sd.decide.tables import check_format, records, speedup_summary, speedup_table, write_result
+    from bayes_sd.decide.tables import check_format, speedup_summary, speedup_table
 
     check_format(output)
     if figure is not None:
@@ -58,10 +57,7 @@ def speedup(
         from bayes_sd.plots.speedup import plot_speedup
 
         save_figure(plot_speedup(result), figure)
-    if output is not None:
-        write_result(output, result, table, summary)
-    if as_json:
-        click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
+    if gave(summary, table, "loads", output, as_json, result):
         return
     print_speedup(result, table, summary, words, base, explain)
     if output is not None:

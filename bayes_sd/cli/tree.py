@@ -11,6 +11,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY, numbers
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import gave
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -55,11 +56,9 @@ def tree(
     \b
     Example:  uv run bayes_sd tree traces/llama.nc --workload humaneval --ranks 0.65,0.12,0.06 --figure trees.png
     """
-    import json
-
     from bayes_sd.cli.tree_page import print_trees
     from bayes_sd.decide.ranks import RankLaw
-    from bayes_sd.decide.tables import check_format, records, write_result
+    from bayes_sd.decide.tables import check_format
     from bayes_sd.decide.tree_words import tree_table, tree_words
     from bayes_sd.decide.trees import best_trees
 
@@ -84,10 +83,7 @@ def tree(
         from bayes_sd.plots.trees import plot_trees
 
         save_figure(plot_trees(result), figure)
-    if output is not None:
-        write_result(output, result, table, summary)
-    if as_json:
-        click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
+    if gave(summary, table, "loads", output, as_json, result):
         return
     print_trees(result, table, words, base, explain)
     for path in filter(None, (output, figure)):

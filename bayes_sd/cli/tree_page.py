@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bayes_sd.cli.decisions import HEADS, MORE, MOST_NOTES
-from bayes_sd.cli.forms import SHOWN, interval, latency, load, percent, thinned, unit_of
+from bayes_sd.cli.forms import SHOWN, gain, latency, load, percent, thinned, unit_of
 from bayes_sd.cli.page import Page
 from bayes_sd.cli.setting import show_setting
 
@@ -66,15 +66,12 @@ def _line(row: dict[Any, Any], scale: float) -> tuple[str, ...]:
     at = load(row["load"])
     if not row["choice"]:
         return (at, "-", "saturated", "", "", "")
-    gain = "-"
-    if row["choice"] != row["chain"]:
-        middle, low, high = (100.0 * (row[f"gain_{end}"] - 1.0) for end in ("median", "lower", "upper"))
-        gain = interval(middle, low, high, "+.1f")
+    chain = row["choice"] == row["chain"]
     return (
         at,
         row["choice"] if row["top_k"] <= 1 else f"{row['verify_tokens']:.0f} x {row['depth']:.0f}",
         latency(row, "latency", scale),
         percent(row["p_best"]),
-        gain,
-        percent(row["p_faster"]) if row["choice"] != row["chain"] else "-",
+        "-" if chain else gain(row),
+        "-" if chain else percent(row["p_faster"]),
     )

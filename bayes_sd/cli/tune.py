@@ -8,6 +8,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import gave
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -81,7 +82,7 @@ def tune(
         sweep_batch_sizes,
         write_schedule,
     )
-    from bayes_sd.decide.tables import check_format, records, tune_table, write_result
+    from bayes_sd.decide.tables import check_format, records, tune_table
     from bayes_sd.decide.tune import prepare_choices, tune_prepared
     from bayes_sd.decide.tune_words import schedule_words
 
@@ -119,12 +120,9 @@ def tune(
         from bayes_sd.plots.tune import plot_tune
 
         save_figure(plot_tune(result), figure)
-    if output is not None:
-        write_result(output, result, table, summary)
     if vllm is not None:
         write_schedule(vllm, config, rows)
-    if as_json:
-        click.echo(json.dumps(summary | {"loads": records(table)}, indent=1))
+    if gave(summary, table, "loads", output, as_json, result):
         return
     pasted = f"vLLM: --speculative-config '{json.dumps(config)}'"
     if not rows["k"].any():

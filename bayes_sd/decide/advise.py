@@ -22,9 +22,9 @@ from bayes_sd.forecast.curves import condition_work, service_curve
 from bayes_sd.forecast.grid import curve_points
 from bayes_sd.forecast.latency import running_cap
 from bayes_sd.forecast.mixture import thinned
+from bayes_sd.forecast.sweep import arrivals_of
 from bayes_sd.latency.acceptance import expected_committed_profile, extended_profile
 from bayes_sd.latency.between import straight_between
-from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.loads import mean_over_loads
 from bayes_sd.model.stated import acceptance_logit, method_profile
 
@@ -323,8 +323,10 @@ class Advisor:
         costs, conditions = self.prepared.costs, self.prepared.conditions
         n_max = running_cap(costs, conditions, 0)[:, None]
         curves = self._curves() @ straight_between(self._points, int(n_max.max()))
-        protocol: Protocol = "poisson" if conditions.poisson[0] else "even"
-        means = mean_over_loads(curves, protocol, np.maximum(rates, 1e-6), n_max, self._work_cv)
+        come = arrivals_of(self.prepared, None)
+        means = mean_over_loads(
+            curves, come.protocol, np.maximum(rates, 1e-6), n_max, self._work_cv, come.gap_scv
+        )
         return means.latency_s, means.limit_rps
 
     def table(self) -> pd.DataFrame:

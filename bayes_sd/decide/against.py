@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.decide.speedup import quantiles, ratio_of
+from bayes_sd.decide.speedup import band_levels, quantiles, ratio_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -47,11 +47,10 @@ def against(
         gain = ratio_of(latency[:, best, at], latency[:, chosen, at])
         faster = (latency[:, chosen, at] < latency[:, best, at]).mean(axis=0)
     none = judged["safe"].to_numpy() < 0
-    levels = [(1.0 - ci) / 2.0, 0.5, (1.0 + ci) / 2.0]
     return {
         "chosen": ("load", np.where(none, -1, chosen)),
         name: ("load", np.where(none, -1, best)),
-        "gain_band": (("quantile", "load"), quantiles(np.nan_to_num(gain, nan=1.0), levels)),
+        "gain_band": (("quantile", "load"), quantiles(np.nan_to_num(gain, nan=1.0), band_levels(ci))),
         "p_faster": ("load", np.where(none, np.nan, faster)),
     }
 

@@ -11,7 +11,7 @@ import numpy as np
 from bayes_sd.decide.against import against
 from bayes_sd.decide.caveats import caveats
 from bayes_sd.decide.schedule import schedule, sweep_batch_sizes
-from bayes_sd.decide.speedup import default_loads
+from bayes_sd.decide.speedup import check_band, default_loads
 from bayes_sd.decide.trees import DRAWS, first_acceptance
 from bayes_sd.decide.tune import judge, prepare_choices
 from bayes_sd.errors import ConditionError
@@ -127,8 +127,7 @@ def compare_policies(
         raise ConditionError(
             "policies are compared at a rate, since the number in flight follows from them: --load-axis rate"
         )
-    if not 0.0 < ci < 1.0:
-        raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
+    check_band(ci)
     thin = max(1, posterior.n_draws // DRAWS)
     prepared = prepare_choices(posterior, base, range(longest + 1), (), cards, seed, thin)
     tables = tables if tables is not None else {"by batch": best_table(prepared)}

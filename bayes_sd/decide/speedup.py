@@ -124,15 +124,14 @@ def speedup(
         raise ConditionError(
             "the condition does not speculate: give method, drafter and k (--method, --drafter, --k) of the speculation to judge"
         )
-    if not 0.0 < ci < 1.0:
-        raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
+    check_band(ci)
+    levels = band_levels(ci)
     prepared = prepare(posterior, base, [Alternative(0), Alternative(int(k))], cards, seed, thin)
     limits = stability_limits(prepared)
     if loads is None:
         loads = default_loads(prepared, limits, axis)
     shown = sweep(prepared, loads, axis, arrivals, ttft=False)
     search = sweep(prepared, _search_loads(prepared, limits, axis), axis, arrivals, ttft=False)
-    levels = [(1.0 - ci) / 2.0, 0.5, (1.0 + ci) / 2.0]
     result = shown[["committed"]].isel(alternative=1, drop=True)
     result["limit"] = (("sample", "alternative"), limits, {"units": "requests/s"})
     result = result.assign(_over_load(shown, levels)).assign(_break_even(search, levels))
@@ -214,6 +213,23 @@ def _over_load(shown: xr.Dataset, levels: list[float]) -> dict[str, Any]:
         ),
         "p_stable": (("alternative", "load"), shown["stable"].to_numpy().mean(axis=0)),
     }
+
+
+def check_band(ci: float) -> None:
+    """Refuse a probability of a band that is none.
+
+    Raises
+    ------
+    ConditionError
+        If it is not between 0 and 1.
+    """
+    if not 0.0 < ci < 1.0:
+        raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
+
+
+def band_levels(ci: float) -> list[float]:
+    """Give the levels of a band's lower end, median and upper end."""
+    return [(1.0 - ci) / 2.0, 0.5, (1.0 + ci) / 2.0]
 
 
 def quantiles(values: np.ndarray, levels: list[float]) -> np.ndarray:

@@ -10,11 +10,11 @@ import numpy as np
 from bayes_sd.decide.against import against
 from bayes_sd.decide.caveats import caveats
 from bayes_sd.decide.ranks import RankLaw
-from bayes_sd.decide.speedup import default_loads
-from bayes_sd.decide.tune import judge, prepare_choices
+from bayes_sd.decide.speedup import check_band
+from bayes_sd.decide.tune import judge, loads_to_compare, prepare_choices
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.alternatives import Alternative, Prepared, prepare
-from bayes_sd.forecast.sweep import LoadAxis, stability_limits, sweep
+from bayes_sd.forecast.sweep import LoadAxis, sweep
 from bayes_sd.latency.acceptance import extended_profile
 from bayes_sd.latency.trees import DraftTree, rank_acceptance, tree_committed, trees_of_depth
 from bayes_sd.model.stated import PROFILE_POSITIONS, acceptance_logit, method_profile
@@ -109,13 +109,10 @@ def best_trees(
         raise ConditionError(
             f"trees of {deepest} passes and {most_tokens} tokens: 1 to {PROFILE_POSITIONS} passes, and 2 to {LARGEST} tokens"
         )
-    if not 0.0 < ci < 1.0:
-        raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
+    check_band(ci)
     ranks = ranks or RankLaw()
     prepared, trees = prepare_trees(posterior, base, deepest, most_tokens, ranks, cards, seed)
-    if loads is None:
-        limits = np.ones((1, 1)) if axis == "in-flight" else stability_limits(prepared)
-        loads = default_loads(prepared, limits, axis, N_LOADS)
+    loads = loads_to_compare(prepared, loads, axis, N_LOADS)
     swept = sweep(prepared, loads, axis, arrivals, ttft=False)
     result = judge(swept, ci).assign_coords(alternative=[tree_name(t) for t in trees])
     result = _described(result, trees, prepared)

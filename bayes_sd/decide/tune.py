@@ -9,7 +9,7 @@ import numpy as np
 
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.decide.caveats import caveats
-from bayes_sd.decide.speedup import default_loads, quantiles
+from bayes_sd.decide.speedup import band_levels, check_band, default_loads, quantiles
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.sweep import Alternative, LoadAxis, Prepared, prepare, stability_limits, sweep
 
@@ -155,15 +155,19 @@ def tune_prepared(
     ConditionError
         As :func:`bayes_sd.forecast.sweep.sweep`.
     """
-    if not 0.0 < ci < 1.0:
-        raise ConditionError(f"a band of probability {ci:g}: it must lie between 0 and 1")
-    if loads is None:
-        limits = np.ones((1, 1)) if axis == "in-flight" else stability_limits(prepared)
-        loads = default_loads(prepared, limits, axis, N_LOADS)
-    swept = sweep(prepared, loads, axis, arrivals, ttft=False)
+    check_band(ci)
+    swept = sweep(prepared, loads_to_compare(prepared, loads, axis), axis, arrivals, ttft=False)
     result = judge(swept, ci)
     result.attrs["caveats"] = caveats(posterior, prepared, swept)
     return result
+
+
+def loads_to_compare(prepared: Prepared, loads: Any, axis: LoadAxis, n: int = N_LOADS) -> Any:
+    """Give the loads that were asked for, or else `n` up to where alternatives have no steady state, or the batch ends."""
+    if loads is not None:
+        return loads
+    limits = np.ones((1, 1)) if axis == "in-flight" else stability_limits(prepared)
+    return default_loads(prepared, limits, axis, n)
 
 
 def judge(swept: xr.Dataset, ci: float | None = 0.9) -> xr.Dataset:
@@ -240,6 +244,6 @@ def judge(swept: xr.Dataset, ci: float | None = 0.9) -> xr.Dataset:
     result = xr.Dataset(variables, coords=coords, attrs=swept.attrs)
     if ci is None:
         return result
-    levels = [(1.0 - ci) / 2.0, 0.5, (1.0 + ci) / 2.0]
+    levels = band_levels(ci)
     band = (("quantile", *over), quantiles(latency, levels), {"units": "s"})
     return result.assign_coords(quantile=levels).assign(latency_band=band).assign_attrs(ci=ci)

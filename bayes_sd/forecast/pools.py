@@ -56,7 +56,7 @@ def pool_latency(
         (clients * ratio / ranks * read[:, None]),
     )
     latency, decoding = found.latency_s[:, 0], found.decode_s[:, 0]
-    noise = np.broadcast_to(pool_noise({name: value[[i]] for name, value in rows.items()}), latency.shape)
+    noise = np.full_like(latency, pool_noise(rows)[i])
     ttft = latency - decoding + step[:, 0]
     tails = ttft[:, None] + decoding[:, None] * _spread_factors(spread.work_log_sd(predicted, conditions, i))
     return latency, ttft, np.full_like(latency, clients[0]), noise, tails

@@ -19,7 +19,7 @@ from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.loads import mean_over_loads
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.rowchecks import unanswerable
-from bayes_sd.measurements.schema import BY_NAME, GAMMA, gap_shape
+from bayes_sd.measurements.schema import BY_NAME, gap_shape, random_arrivals
 from bayes_sd.model.terms.cache import smooth_minimum
 
 if TYPE_CHECKING:
@@ -217,7 +217,8 @@ def arrivals_of(prepared: Prepared, arrivals: str | None) -> Arrivals:
         If no law covers them.
     """
     if arrivals is None:
-        arrivals = named_arrivals(prepared.conditions.poisson[0], prepared.conditions.gap_scv[0])
+        conditions = prepared.conditions
+        arrivals = random_arrivals(1.0 / conditions.gap_scv[0]) if conditions.poisson[0] else "even"
     try:
         name = str(parse_cell(arrivals.strip(), BY_NAME["arrivals"]))
     except CellError as error:
@@ -226,13 +227,6 @@ def arrivals_of(prepared: Prepared, arrivals: str | None) -> Arrivals:
     if wrong:
         raise ConditionError(": ".join(wrong))
     return Arrivals(name, "even" if name == "even" else "poisson", 1.0 / gap_shape(name))
-
-
-def named_arrivals(random: bool, gap_scv: float) -> str:
-    """Write arrivals as a table does."""
-    if not random:
-        return "even"
-    return "poisson" if gap_scv == 1.0 else f"{GAMMA} {1.0 / gap_scv:g}"
 
 
 def _open(prepared: Prepared, rates: np.ndarray, open_loop: Arrivals, ttft: bool) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from bayes_sd.cards.canonical import read_flag
 from bayes_sd.cards.engines import read_day
 from bayes_sd.errors import CardError, DataError
 from bayes_sd.loading import parse_json
-from bayes_sd.measurements.schema import GAMMA, LONGEST_DRAFT, Column
+from bayes_sd.measurements.schema import GAMMA, LONGEST_DRAFT, Column, random_arrivals
 
 LONGEST_TEXT = 10_000
 """Characters of a text cell."""
@@ -96,7 +96,7 @@ def _gamma(text: str, value: str) -> str:
         raise CellError(
             f"{text!r}: gaps of a gamma distribution have a shape (burstiness): write it behind, as 'gamma 0.7'"
         )
-    return "poisson" if shape == 1.0 else f"{GAMMA} {shape:g}"
+    return random_arrivals(shape)
 
 
 def _number(text: str, column: Column) -> float:

@@ -41,6 +41,17 @@ def gap_shape(arrivals: str) -> float:
     return float(arrivals.removeprefix(GAMMA)) if arrivals.startswith(GAMMA) else 1.0
 
 
+def random_arrivals(shape: float) -> str:
+    """Write random arrivals as a table does, by the shape of the gamma distribution of their gaps; inverse of :func:`gap_shape`.
+
+    Examples
+    --------
+    >>> random_arrivals(0.7), random_arrivals(1.0)
+    ('gamma 0.7', 'poisson')
+    """
+    return "poisson" if shape == 1.0 else f"{GAMMA} {shape:g}"
+
+
 def is_modelled(arrivals: str) -> bool:
     """Say whether a law of latency covers arrivals."""
     return LEAST_MODELLED <= gap_shape(arrivals) <= MOST_MODELLED

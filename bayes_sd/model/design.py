@@ -181,6 +181,7 @@ def cache_is_small(deployment: Deployment, cards: Cards) -> bool:
 def plain_columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     """Give the numeric columns of rows, NaN where something was not measured, shape (row,) each."""
     load = frame["load_value"].to_numpy(dtype=float)
+    arrivals = _arrivals(frame)
     return {
         "prompt": frame["prompt_tokens"].to_numpy(dtype=float),
         # A cached prefix is counted once for all that share it, so a request fills the cache with the rest.
@@ -194,8 +195,8 @@ def plain_columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:
         "committed": measured_committed(frame),
         "load": load,
         "open_loop": (frame["load_kind"] == "rate").to_numpy(),
-        "poisson": _arrivals(frame) != "even",
-        "gap_scv": np.array([1.0 / gap_shape(a) for a in _arrivals(frame)]),
+        "poisson": arrivals != "even",
+        "gap_scv": np.array([1.0 / gap_shape(a) for a in arrivals]),
         "latency_s": number_column(frame, "latency_s"),
         "ttft_s": number_column(frame, "mean_ttft_ms") / 1e3,
         "tpot_s": number_column(frame, "mean_tpot_ms") / 1e3,

@@ -86,6 +86,7 @@ def coordinate_facts(design: Design, spec: ModelSpec, points: Points, knots: np.
     dict of str to array
     """
     rows, n = design.rows, len(design.levels.deployments)
+    active = model_coords(design)["coefficient"]
     prompt, output, context = _typical(rows, n).T
     summed = _summed(rows, n)
     centred = _informed_knots(knots, len(design.coords["stack"]))
@@ -96,14 +97,12 @@ def coordinate_facts(design: Design, spec: ModelSpec, points: Points, knots: np.
             "typical_log_context": context,
             "typical_log_attention": np.log(design.levels.roofline["attention_share"]) + prompt,
             "summed": summed,
-            "loose": _looseness(
-                model_coords(design)["coefficient"], design.levels.roofline["n_experts"], summed.astype(bool)
-            ),
+            "loose": _looseness(active, design.levels.roofline["n_experts"], summed),
             # Curves that no row sees are their priors, which are round as they are.
             "kernel_centred": centred,
             "n_centred": float(centred.sum()),
         }
-        | _grain_facts(design, points, summed)
+        | _grain_facts(design, points, active, summed)
         | _pair_facts(design, spec)
     )
 
@@ -119,13 +118,13 @@ def _looseness(active: Sequence[str], n_experts: np.ndarray, summed: np.ndarray)
     return power
 
 
-def _grain_facts(design: Design, points: Points, summed: np.ndarray) -> Values:
+def _grain_facts(design: Design, points: Points, active: Sequence[str], summed: np.ndarray) -> Values:
     """Give the grain of each deployment's costs, and whether they are moved by it, shape (coefficient, deployment).
 
     A cost's grain is a :data:`GRAIN` of a latency, over how often a request pays it, in the row where it counts most. Costs that are
     moved as shares of a total have walls of another kind; those of a step are never small.
     """
-    rows, active = design.rows, model_coords(design)["coefficient"]
+    rows = design.rows
     running = np.maximum(nominal_in_flight(design, points)[points.running] / rows["ranks"], 1.0)
     unsure = np.where(rows["pools"], pool_noise(rows), np.where(queued(design, points), QUEUED_NOISE, 1.0))
     told_s = GRAIN * unsure * rows["latency_s"]
@@ -141,7 +140,7 @@ def _grain_facts(design: Design, points: Points, summed: np.ndarray) -> Values:
         if name in paid:
             grain[i] = np.inf
             np.minimum.at(grain[i], rows["deployment"], np.log(told_s / paid[name]))
-            moved[i] = 1.0 if name == "prefill_fixed" else ~summed.astype(bool)
+            moved[i] = 1.0 if name == "prefill_fixed" else ~summed
     return {"log_grain": grain, "has_grain": moved}
 
 

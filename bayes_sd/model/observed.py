@@ -78,7 +78,7 @@ def pool_noise(rows: dict[str, np.ndarray]) -> np.ndarray:
     Parameters
     ----------
     rows : dict of str to array, shape (row,)
-        Facts of rows with two pools.
+        Facts of rows; of those without two pools what is given means nothing.
     """
     return POOLED_NOISE * queued_factor(_share_held(rows))
 

@@ -164,7 +164,7 @@ def _pool_facts(rows: dict[str, np.ndarray], points: Points) -> Values:
         "pool_number": pool_numbers(clients),
         "pool_ratio": rows["prefill_ratio"][own],
         "pool_turns": clients * rows["prefill_ratio"][own] / ranks,
-        "pool_noise": pool_noise({name: value[own] for name, value in rows.items()}),
+        "pool_noise": pool_noise(rows)[own],
     }
 
 

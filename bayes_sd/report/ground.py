@@ -30,14 +30,13 @@ def fit_words(posterior: Posterior, fitted: xr.Dataset) -> list[str]:
     -------
     list of str
     """
-    gate, inside = posterior.about["gate"], fitted["inside"].to_numpy()
-    error = np.median(np.abs(fitted["measured"].to_numpy() / fitted["median"].to_numpy() - 1.0))
+    gate, (error, inside) = posterior.about["gate"], _held(fitted)
     verdict = (
         "The fit converged" if gate["passed"] else f"The fit did NOT converge ({'; '.join(gate['failures'])})"
     )
     return [
         f"{verdict}.",
-        f"It says half of its {len(inside)} rows to within {error:.1%}, and {inside.mean():.0%} of them lie in their "
+        f"It says half of its {len(inside)} rows to within {np.median(error):.1%}, and {inside.mean():.0%} of them lie in their "
         f"{fitted.attrs['ci']:.0%} interval.",
     ]
 
@@ -55,9 +54,7 @@ def fit_numbers(posterior: Posterior, fitted: xr.Dataset) -> list[Number]:
     -------
     list of Number
     """
-    gate = posterior.about["gate"]
-    error = np.abs(fitted["measured"].to_numpy() / fitted["median"].to_numpy() - 1.0)
-    inside = fitted["inside"].to_numpy()
+    gate, (error, inside) = posterior.about["gate"], _held(fitted)
     ci = fitted.attrs["ci"]
     return [
         Number(
@@ -85,6 +82,12 @@ def fit_numbers(posterior: Posterior, fitted: xr.Dataset) -> list[Number]:
             "These rows were fitted: it says little about configurations never seen.",
         ),
     ]
+
+
+def _held(fitted: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Give each fitted row's relative error of the median, and whether it lies in its interval."""
+    error = np.abs(fitted["measured"].to_numpy() / fitted["median"].to_numpy() - 1.0)
+    return error, fitted["inside"].to_numpy()
 
 
 def told_by_data(posterior: Posterior) -> pd.DataFrame:

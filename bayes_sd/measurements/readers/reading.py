@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bayes_sd.errors import DataError
 from bayes_sd.measurements.cells import LEAST_SHAPE, MOST_SHAPE
 from bayes_sd.measurements.readers.members import finite, positive
-from bayes_sd.measurements.schema import GAMMA
+from bayes_sd.measurements.schema import GAMMA, random_arrivals
 
 MS_PER_S = 1000.0
 UNIT_SLIP = 20.0
@@ -129,7 +129,7 @@ def put_gamma(cell: Reading, name: str, shape: float | None) -> None:
             f"gaps of a gamma distribution {said}: poisson if it is 1, even if it is large, or gamma SHAPE"
         )
         return
-    cell.put("arrivals", "poisson" if shape == 1.0 else f"{GAMMA} {shape:g}")
+    cell.put("arrivals", random_arrivals(shape))
     if shape < 1.0:
         cell.notes.append(
             f"{name} {shape:g} is burstier than Poisson (gaps of a gamma with shape {shape:g}), so neither even nor poisson is "
