@@ -221,7 +221,7 @@ def fitted_errors(posterior) -> pd.DataFrame:
     observed = posterior.observed
     prediction = predict(posterior, observed, seed=1, thin=THIN)
     truth = observed["latency_s"].to_numpy(dtype=float)
-    error = 100.0 * (np.median(prediction.latency_s, axis=0) / truth - 1.0)
+    error = 100.0 * (np.median(prediction.measured_s, axis=0) / truth - 1.0)
     low, high = np.quantile(
         prediction.measured_s, [(1 - CI) / 2, (1 + CI) / 2], axis=0, method="inverted_cdf"
     )

@@ -109,7 +109,9 @@ def _predict(posterior: Posterior, conditions: Conditions, cards: Cards, seed: i
     predicted = costs_for(posterior, conditions, cards, seed)
     spread = request_spread(posterior, conditions, seed)
     shape = (posterior.n_draws, len(conditions))
-    latency, ttft, flight, noise = (np.empty(shape) for _ in range(4))
+    latency, told, ttft, flight, noise = (np.empty(shape) for _ in range(5))
+    # What a new measurement of such a row would tell: the whole latency, or decoding alone.
+    decoding = conditions.design.rows["decoding"]
     tails = np.empty((*shape, len(LEVELS)))
     stable = np.ones(len(conditions))
     for i in range(len(conditions)):
@@ -120,12 +122,13 @@ def _predict(posterior: Posterior, conditions: Conditions, cards: Cards, seed: i
         latency[:, i], ttft[:, i], flight[:, i], noise[:, i], tails[:, i] = columns
         misfit = np.exp(predicted.misfit[:, i])
         latency[:, i] *= misfit
+        told[:, i] = latency[:, i] - misfit * ttft[:, i] if decoding[i] else latency[:, i]
         tails[:, i] *= misfit[:, None]
         stable[i] = np.isfinite(latency[:, i]).mean()
     rng = np.random.default_rng([seed, 11, first] if first else [seed, 11])
     error = rng.standard_t(posterior.spec.priors["noise"]["tails"], size=shape) * predicted.noise * noise
     chains = int(posterior.tree["posterior"].sizes["chain"])
-    return Prediction(conditions, latency, latency * np.exp(error), ttft, flight, stable, tails, chains)
+    return Prediction(conditions, latency, told * np.exp(error), ttft, flight, stable, tails, chains)
 
 
 def _closed_loop(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.latency.tails import LEVELS
+from bayes_sd.measurements.latency import LATENCY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,7 @@ def summarise(prediction: Prediction, ci: float = 0.9) -> pd.DataFrame:
         "ttft_median_s": np.quantile(prediction.ttft_s, 0.5, axis=0, method="inverted_cdf"),
         "in_flight_mean": np.array([np.nanmean(c) if np.isfinite(c).any() else np.nan for c in flight.T]),
     }
-    drop = [c for c in ("file", "row", "latency_s", "latency_statistic") if c in prediction.conditions.frame]
+    drop = [c for c in ("file", "row", *LATENCY) if c in prediction.conditions.frame]
     result = prediction.conditions.frame.drop(columns=drop).reset_index(drop=True)
     for name, values in columns.items():
         result[name] = np.where(stable, values, np.nan)

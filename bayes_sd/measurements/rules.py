@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bayes_sd.measurements.latency import THROUGHPUT, TOKENS, told_latency
 from bayes_sd.measurements.loads import Load, Verdict, judge
 from bayes_sd.measurements.schema import CONFIGURATION, POOLS, POOLS_NEEDED, is_modelled
 
@@ -16,13 +17,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOISE = "load_noise"
-"""Column that the rules add: noise of a row in units of that of a sound one, above 1 near a bound of the load check."""
+"""Column that the rules add: noise of a row in units of that of a sound one, above 1 near a bound of the load check and where lengths
+are not stated."""
+USUAL_TOKENS = {"prompt_tokens": 200.0, "output_tokens": 300.0}
+"""Lengths of a question of a public set, as a chat, and of its answer. Of rows that tell tokens per second only they hardly matter: a
+prompt of ten times as many is a few per cent of the time per token."""
+LENGTHS_NOISE = 3.0
+"""Noise of rows whose lengths are not stated, in units of that of others."""
 VERDICT = "load_was"
 LOAD_NUMBERS = ("latency_s", "achieved_rps", "n_requests", "duration_s", "client_cap", "max_num_seqs")
 CLOSED_IN_TRUTH = ("closed_in_truth", "open loop whose client was the limit: used as the closed loop it was")
 PRECISION_FROM_CARD = (
     "precision_from_card",
     "blank number format takes that of the published checkpoint, 16 bits where its card names none",
+)
+USUAL_LENGTHS = (
+    "usual_lengths",
+    "blank lengths of a closed loop that tells tokens per second only: a question's and an answer's, with more noise",
 )
 NEAR_A_BOUND = ("near_a_bound", "load near a bound of these rules: used with more noise")
 
@@ -119,8 +130,10 @@ def apply_rules(df: pd.DataFrame) -> tuple[pd.DataFrame, Report]:
         blank = frame[fill.column].isna()
         frame[fill.column] = frame[fill.column].fillna(fill.values(frame))
         filled.append((fill.name, fill.reason, int((blank & frame[fill.column].notna()).sum())))
+    unstated = _usual_lengths(frame)
+    filled.append((*USUAL_LENGTHS, int(unstated.sum())))
     verdicts = judge_rows(frame)
-    frame[NOISE] = [verdict.noise for verdict in verdicts]
+    frame[NOISE] = [v.noise * (LENGTHS_NOISE if u else 1.0) for v, u in zip(verdicts, unstated, strict=True)]
     frame[VERDICT] = [verdict.kind for verdict in verdicts]
     keep = frame["latency_s"].isna() | True
     excluded = []
@@ -128,10 +141,11 @@ def apply_rules(df: pd.DataFrame) -> tuple[pd.DataFrame, Report]:
         taken = rule.takes(frame) & keep
         excluded.append((rule.name, rule.reason, int(taken.sum())))
         keep &= ~taken
-    kept = _as_it_was(frame[keep], [v for v, used in zip(verdicts, keep, strict=True) if used])
+    used = [verdict for verdict, stays in zip(verdicts, keep, strict=True) if stays]
+    kept = _as_it_was(frame[keep], used)
     changed = (
         (*CLOSED_IN_TRUTH, int((kept[VERDICT] == "closed").sum())),
-        (*NEAR_A_BOUND, int((kept[NOISE] > 1.0).sum())),
+        (*NEAR_A_BOUND, sum(verdict.noise > 1.0 for verdict in used)),
     )
     kept = kept.drop(columns=VERDICT)
     kept.attrs = dict(df.attrs)
@@ -150,7 +164,10 @@ def judge_rows(df: pd.DataFrame) -> list[Verdict]:
     -------
     list of Verdict, one a row
     """
-    known = df[list(LOAD_NUMBERS)].astype(object).where(df[list(LOAD_NUMBERS)].notna(), None)
+    # A latency that is not measured by itself is no check of a rate.
+    derived = df["latency_statistic"].isin((TOKENS, THROUGHPUT))
+    numbers = df[list(LOAD_NUMBERS)].assign(achieved_rps=df["achieved_rps"].mask(derived))
+    known = numbers.astype(object).where(numbers.notna(), None)
     return [
         judge(
             Load(
@@ -180,6 +197,21 @@ def _workload_mean(df: pd.DataFrame) -> pd.Series:
     # Hardware belongs to the key: one source uses a workload's name for ten times longer prompts elsewhere.
     named = df["prompt_tokens"].where(df["workload"] != "")
     return named.groupby([df["source"], df["verifier"], df["hardware"], df["workload"]]).transform("mean")
+
+
+def _usual_lengths(frame: pd.DataFrame) -> pd.Series:
+    """Fill blank lengths of rows that tell tokens per second and no latency of requests, in place; flag these rows.
+
+    What is known of the workload from the same source stands by now.
+    """
+    columns = list(USUAL_TOKENS)
+    blank = frame[columns].isna().any(axis=1)
+    usual = frame.fillna(USUAL_TOKENS)
+    told = told_latency(usual)
+    unstated = blank & told["latency_statistic"].isin((TOKENS, THROUGHPUT))
+    frame.loc[unstated, columns] = usual.loc[unstated, columns]
+    frame.loc[unstated, list(told)] = told[unstated]
+    return unstated
 
 
 def _no_latency(df: pd.DataFrame) -> pd.Series:
@@ -242,6 +274,26 @@ def _acceptance_nowhere(df: pd.DataFrame) -> pd.Series:
     return speculates & df["source"].str.startswith("inferencex") & nowhere
 
 
+def _tokens_without_acceptance(df: pd.DataFrame) -> pd.Series:
+    """Speculating rows that tell only how many seconds a token takes, of cycles whose seconds and whose tokens are both unknown."""
+    stated = df[["acceptance", "mean_accepted_len", "n_drafts"]].notna().any(axis=1)
+    return (df["k"].fillna(0) > 0) & ~stated & df["latency_statistic"].isin((TOKENS, THROUGHPUT))
+
+
+def _step_alone(df: pd.DataFrame) -> pd.Series:
+    """Tokens per second at one load of a server that was not measured both with and without speculation there.
+
+    Such a row is a step's whole, or a cycle's. Where it is far from a roofline, the fixed cost may be the reason as well as the
+    requests', and what a fit says of the GPU's other servers is either.
+    """
+    usable = ~(_tokens_without_acceptance(df) | _draft_length_unknown(df))
+    of_server = df[usable].groupby(["source", "verifier", "hardware", "tp", "precision"], dropna=False)
+    loads = of_server["load_value"].transform("nunique").reindex(df.index, fill_value=0)
+    drafted = of_server["k"].transform("max").reindex(df.index, fill_value=0.0) > 0
+    plain = of_server["k"].transform("min").reindex(df.index, fill_value=1.0) == 0
+    return df["latency_statistic"].isin((TOKENS, THROUGHPUT)) & (loads < 2) & ~(drafted & plain)
+
+
 def _doubted(df: pd.DataFrame) -> pd.Series:
     return df["source"].isin(DOUBTED)
 
@@ -252,13 +304,21 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
         "rows of a server that contradicts all others of its kind, for reasons not stated",
         _doubted,
     ),
-    Exclusion("no_latency", "neither a mean nor a median end-to-end latency", _no_latency),
+    Exclusion("no_latency", "no end-to-end latency, nor what tells one", _no_latency),
     Exclusion("no_lengths", "prompt or output length not known", _no_lengths),
     Exclusion(
         "disaggregated", "prefill and decode on separate GPUs whose workers are not stated", _disaggregated
     ),
     Exclusion(
         "draft_length_unknown", "speculation with a draft length that is not known", _draft_length_unknown
+    ),
+    Exclusion(
+        "tokens_without_acceptance",
+        "speculation that states neither latency nor acceptance: tokens per second are the ratio of two unknowns",
+        _tokens_without_acceptance,
+    ),
+    Exclusion(
+        "step_alone", "tokens per second at one load, not both with and without speculation", _step_alone
     ),
     Exclusion(
         "acceptance_nowhere", "published speculation where no row states an acceptance", _acceptance_nowhere

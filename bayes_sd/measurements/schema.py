@@ -405,10 +405,22 @@ DERIVED: tuple[Column, ...] = (
     _result(
         "latency_s",
         "s",
-        "end-to-end latency that is fitted: the mean, or the median where no mean is given",
+        "latency that is fitted: the mean end-to-end one, or the median where no mean is given, else what other columns tell of it",
         fit="mean",
     ),
-    _text("latency_statistic", "which of the two: mean or median", condition="result", observed=True),
+    _text(
+        "latency_statistic",
+        "where the latency is from: mean, median, parts (first token and time per further one), tokens (the latter alone) or "
+        "throughput",
+        condition="result",
+        observed=True,
+    ),
+    _text(
+        "latency_part",
+        "what the latency is of: whole requests, or decoding alone where only the time per further token was measured",
+        condition="result",
+        fit="cell",
+    ),
     Column(
         "load_noise",
         "number",
@@ -457,5 +469,5 @@ CARRIED = tuple(
 """Columns that a condition takes over from the measured rows of its deployment, where it does not state them."""
 OF_ONE_DRAFT = ("draft_passes", "verify_tokens")
 """Columns that say how the tokens of one draft are made and checked: another draft length or drafter has its own."""
-LATENCIES = ("mean_e2e_s", "p50_e2e_s")
+LATENCIES = ("mean_e2e_s", "p50_e2e_s", "mean_tpot_ms", "p50_tpot_ms", "output_tok_per_s")
 """A measurement table needs one of these columns."""

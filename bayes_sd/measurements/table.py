@@ -13,6 +13,7 @@ from bayes_sd.cards.record import canonical
 from bayes_sd.errors import CardError, DataError
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.csvfile import read_rows
+from bayes_sd.measurements.latency import LATENCY, told_latency
 from bayes_sd.measurements.rowchecks import contradiction, unanswerable
 from bayes_sd.measurements.schema import BY_NAME, COLUMNS, LATENCIES, Column
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NUMERIC = ("number", "count", "flag")
-ADDED = ("latency_s", "latency_statistic", "precision_assumed")
+ADDED = (*LATENCY, "precision_assumed")
 """Columns that reading adds to a measurement table."""
 Record = dict[str, object]
 
@@ -39,7 +40,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     DataFrame
         One row a measurement, in file order: every column of the schema, of one dtype each (float64; int64
         for tp and n_gpu; bool for is_moe; str, "" where not known, blank precision among it), and ``latency_s``,
-        ``latency_statistic`` ("mean", else "median", else ""), ``file`` and ``row`` (line of the file).
+        ``latency_statistic``, ``latency_part`` (see :func:`bayes_sd.measurements.latency.told_latency`), ``file`` and ``row``
+        (line of the file).
         ``k`` is 0 without speculation, NaN where a draft length is not known.
 
     Raises
@@ -247,10 +249,8 @@ def _frame(path: Path, header: list[str], records: list[Record]) -> pd.DataFrame
         values = [record.get(column.name, blank) for record in records]
         data[column.name] = pd.Series(values, dtype=_dtype(column))
     frame = pd.DataFrame(data)
-    mean, median = frame["mean_e2e_s"], frame["p50_e2e_s"]
-    frame["latency_s"] = mean.fillna(median)
-    statistic = np.where(mean.notna(), "mean", np.where(median.notna(), "median", ""))
-    frame["latency_statistic"] = pd.Series(statistic, dtype="str")
+    told = told_latency(frame)
+    frame[list(LATENCY)] = told
     frame["precision_assumed"] = False
     frame["file"] = pd.Series([str(path)] * len(frame), dtype="str")
     frame["row"] = pd.Series([record["row"] for record in records], dtype="int64")

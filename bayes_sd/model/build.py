@@ -96,6 +96,7 @@ def model_inputs(design: Design, spec: ModelSpec) -> Inputs:
             tuple(coords["coefficient"]),
             "pooled" if spec.pooled else "not pooled",
             *(name for name in ("closed", "even", "poisson", "pools") if getattr(points, name)),
+            *(("decoding",) if design.rows["decoding"].any() else ()),
         ),
         terms=terms,
         unknowns=[unknown for term in terms for unknown in term.unknowns(spec, coords)],

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayes_sd.errors import ModelError
+from bayes_sd.measurements.latency import DECODING
 from bayes_sd.measurements.schema import gap_shape
 from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.model.deployments import (
@@ -198,6 +199,9 @@ def plain_columns(frame: pd.DataFrame) -> dict[str, np.ndarray]:
         "poisson": arrivals != "even",
         "gap_scv": np.array([1.0 / gap_shape(a) for a in arrivals]),
         "latency_s": number_column(frame, "latency_s"),
+        "decoding": (frame["latency_part"] == DECODING).to_numpy()
+        if "latency_part" in frame
+        else np.zeros(len(frame), dtype=bool),
         "ttft_s": number_column(frame, "mean_ttft_ms") / 1e3,
         "tpot_s": number_column(frame, "mean_tpot_ms") / 1e3,
         "passes": draft_passes(frame),

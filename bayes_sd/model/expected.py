@@ -50,7 +50,7 @@ def row_means(
     """
     means, decode_s = [], (served.whole_s - served.first_s)[f["share_point"]]
     if "closed" in structure:
-        means.append(closed_means(served.whole_s, in_flight, f, xp))
+        means.append(closed_means(served, in_flight, f, xp, "decoding" in structure))
     if "even" in structure:
         means.append(even_means(served.whole_s, f, xp))
     if "poisson" in structure:

@@ -179,9 +179,12 @@ def _summed(rows: dict[str, np.ndarray], n: int) -> np.ndarray:
 
     Those of two pools don't: there a prompt does not hold up decoding, whose slope is told by itself and the prefill's hardly.
     """
-    counts = np.bincount(rows["deployment"], minlength=n)
+    # Rows that differ only in how they draft tell one point of the slope, and those of a single load none of it.
+    where = np.stack([rows[name] for name in ("deployment", "load", "prompt", "output")], axis=1)
+    counts = np.bincount(np.unique(where, axis=0)[:, 0].astype(int), minlength=n)
+    loads = np.bincount(np.unique(where[:, :2], axis=0)[:, 0].astype(int), minlength=n)
     pooled = np.bincount(rows["deployment"], weights=rows["pools"], minlength=n)
-    return (counts >= FEW_ROWS) & (pooled == 0)
+    return (counts >= FEW_ROWS) & (loads > 1) & (pooled == 0)
 
 
 def _typical(rows: dict[str, np.ndarray], n: int) -> np.ndarray:

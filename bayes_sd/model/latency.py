@@ -139,12 +139,21 @@ Means = tuple[Any, Any]
 """Log mean latency and noise beside that of a sound row, shape (row,) each."""
 
 
-def closed_means(service_s: Any, in_flight: Any, f: Values, xp: ModuleType) -> Means:
-    """Compute the mean latency of closed loops, S(n)·N/n where n of N requests run."""
+def closed_means(
+    served: Served, in_flight: Any, f: Values, xp: ModuleType, some_decode: bool = False
+) -> Means:
+    """Compute the mean latency of closed loops, S(n)·N/n where n of N requests run.
+
+    With `some_decode`, rows that ``closed_decoding`` flags tell the time after the first token alone.
+    """
     n = f["n_closed"]
-    service, running = service_s[:n], in_flight[:n]
+    service, running = served.whole_s[:n], in_flight[:n]
     noise = queued_factor(running / f["closed_admitted"], xp)
-    return f["log_load"][:n] + xp.log(service / running), noise
+    latency = f["log_load"][:n] + xp.log(service / running)
+    if some_decode:
+        alone = xp.log(service - served.first_s[:n])
+        latency = xp.where(f["closed_decoding"], alone, latency)
+    return latency, noise
 
 
 def even_means(service_s: Any, f: Values, xp: ModuleType) -> Means:

@@ -127,7 +127,9 @@ def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
     # At two pools the first token waits for the prefill pool, of which the share of decoding tells.
     timed = np.isfinite(rows["ttft_s"]) & ~rows["pools"]
     ttft = np.flatnonzero(timed & ~queued(design, points) & usable)
-    untimed = ~timed & (np.isnan(rows["ttft_s"]) | rows["pools"]) & np.isfinite(rows["tpot_s"])
+    untimed = (
+        ~timed & ~rows["decoding"] & (np.isnan(rows["ttft_s"]) | rows["pools"]) & np.isfinite(rows["tpot_s"])
+    )
     # Nor where they wait for the decode workers' caches, which is no decoding and yet neither reading nor in the first token's time.
     waits = rows["pools"] & (_share_held(rows) < 1.0)
     share = np.flatnonzero(untimed & (rows["output"] > 2) & usable & ~waits)

@@ -129,6 +129,7 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
         "log_load": np.log(rows["load"]),
         "n_closed": np.array(points.closed),
         "closed_admitted": np.minimum(rows["load"], rows["cap"])[: points.closed],
+        "closed_decoding": rows["decoding"][: points.closed],
         **_even_facts(points),
         **_pool_facts(rows, points),
         "ttft_point": running[ttft],

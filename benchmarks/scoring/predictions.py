@@ -48,15 +48,15 @@ def row_records(posterior: Any, test: pd.DataFrame, cards: Any, seed: int) -> pd
     Returns
     -------
     DataFrame
-        Index of `test`; ``median_s`` of the mean latency; ``lower_LEVEL, upper_LEVEL`` [s] of a new measurement and its
-        ``pit`` (share of predictions at or below what was measured), ``crps``.
+        Index of `test`; ``median_s`` of what the row tells of its latency; ``lower_LEVEL, upper_LEVEL`` [s] of a new
+        measurement and its ``pit`` (share of predictions at or below what was measured), ``crps``.
     """
     from bayes_sd.forecast import predict
 
     measured = test["latency_s"].to_numpy(dtype=float)
     drawn = predict(posterior, blind(test), cards, seed=seed)
     columns: dict[str, np.ndarray] = {
-        "median_s": np.quantile(drawn.latency_s, 0.5, axis=0, method="inverted_cdf"),
+        "median_s": np.quantile(drawn.measured_s, 0.5, axis=0, method="inverted_cdf"),
         "pit": np.mean(drawn.measured_s <= measured, axis=0),
         "crps": crps_log(drawn.measured_s, measured),
     }

@@ -23,12 +23,27 @@ def rows_of_two_pools(cards):
     return pd.concat([frame[pooled].iloc[::9], frame[~pooled].iloc[::60]], ignore_index=True)
 
 
-@pytest.fixture(params=["every protocol", "two pools"])
+def rows_of_tokens(llama):
+    """Closed loops of which every other row tells the time after the first token alone."""
+    closed = llama[llama["load_kind"] != "rate"].iloc[::40].copy()
+    closed["latency_part"] = ["decoding" if i % 2 else "whole" for i in range(len(closed))]
+    return closed.reset_index(drop=True)
+
+
+@pytest.fixture(params=["every protocol", "two pools", "tokens"])
 def case(request, llama, cards):
-    frame = rows_of_every_protocol(llama) if request.param == "every protocol" else rows_of_two_pools(cards)
+    frame = {
+        "every protocol": lambda: rows_of_every_protocol(llama),
+        "two pools": lambda: rows_of_two_pools(cards),
+        "tokens": lambda: rows_of_tokens(llama),
+    }[request.param]()
     design = build_design(frame, cards)
     inputs = model_inputs(design, ModelSpec(family="llama"))
-    expected = {"every protocol": {"closed", "even", "poisson"}, "two pools": {"closed", "pools"}}
+    expected = {
+        "every protocol": {"closed", "even", "poisson"},
+        "two pools": {"closed", "pools"},
+        "tokens": {"closed", "decoding"},
+    }
     assert expected[request.param] <= set(inputs.structure)
     return inputs, design
 
