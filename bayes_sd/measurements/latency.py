@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MEAN, MEDIAN, PARTS, TOKENS, THROUGHPUT = "mean", "median", "parts", "tokens", "throughput"
+PER_TOKEN = (TOKENS, THROUGHPUT)
+"""Statistics of rows whose requests' own latencies were not published."""
 WHOLE, DECODING = "whole", "decoding"
 LATENCY = ("latency_s", "latency_statistic", "latency_part")
 """Columns that say which latency a row tells."""

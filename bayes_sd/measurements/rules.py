@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bayes_sd.measurements.latency import THROUGHPUT, TOKENS, told_latency
+from bayes_sd.measurements.latency import LATENCY, PER_TOKEN, told_latency
 from bayes_sd.measurements.loads import Load, Verdict, judge
 from bayes_sd.measurements.schema import CONFIGURATION, POOLS, POOLS_NEEDED, is_modelled
 
@@ -165,7 +165,7 @@ def judge_rows(df: pd.DataFrame) -> list[Verdict]:
     list of Verdict, one a row
     """
     # A latency that is not measured by itself is no check of a rate.
-    derived = df["latency_statistic"].isin((TOKENS, THROUGHPUT))
+    derived = df["latency_statistic"].isin(PER_TOKEN)
     numbers = df[list(LOAD_NUMBERS)].assign(achieved_rps=df["achieved_rps"].mask(derived))
     known = numbers.astype(object).where(numbers.notna(), None)
     return [
@@ -206,12 +206,12 @@ def _usual_lengths(frame: pd.DataFrame) -> pd.Series:
     """
     columns = list(USUAL_TOKENS)
     blank = frame[columns].isna().any(axis=1)
-    usual = frame.fillna(USUAL_TOKENS)
-    told = told_latency(usual)
-    unstated = blank & told["latency_statistic"].isin((TOKENS, THROUGHPUT))
-    frame.loc[unstated, columns] = usual.loc[unstated, columns]
-    frame.loc[unstated, list(told)] = told[unstated]
-    return unstated
+    usual = frame[blank].fillna(USUAL_TOKENS)
+    usual[list(LATENCY)] = told_latency(usual)
+    usual = usual[usual["latency_statistic"].isin(PER_TOKEN)]
+    changed = [*columns, *LATENCY]
+    frame.loc[usual.index, changed] = usual[changed]
+    return blank & frame.index.isin(usual.index)
 
 
 def _no_latency(df: pd.DataFrame) -> pd.Series:
@@ -268,16 +268,18 @@ one page far slower than another of the same make. data/SOURCES.md has the figur
 
 def _acceptance_nowhere(df: pd.DataFrame) -> pd.Series:
     """Published speculating rows where no row at all states an acceptance: of a user's own table a fit says so instead."""
-    speculates = df["k"].fillna(0) > 0
-    stated = df[["acceptance", "mean_accepted_len", "n_drafts"]].notna().any(axis=1)
+    speculates, stated = df["k"].fillna(0) > 0, _states_acceptance(df)
     nowhere = not (speculates & stated & df["latency_s"].notna() & ~_doubted(df)).any()
     return speculates & df["source"].str.startswith("inferencex") & nowhere
 
 
 def _tokens_without_acceptance(df: pd.DataFrame) -> pd.Series:
     """Speculating rows that tell only how many seconds a token takes, of cycles whose seconds and whose tokens are both unknown."""
-    stated = df[["acceptance", "mean_accepted_len", "n_drafts"]].notna().any(axis=1)
-    return (df["k"].fillna(0) > 0) & ~stated & df["latency_statistic"].isin((TOKENS, THROUGHPUT))
+    return (df["k"].fillna(0) > 0) & ~_states_acceptance(df) & df["latency_statistic"].isin(PER_TOKEN)
+
+
+def _states_acceptance(df: pd.DataFrame) -> pd.Series:
+    return df[["acceptance", "mean_accepted_len", "n_drafts"]].notna().any(axis=1)
 
 
 def _step_alone(df: pd.DataFrame) -> pd.Series:
@@ -291,7 +293,7 @@ def _step_alone(df: pd.DataFrame) -> pd.Series:
     loads = of_server["load_value"].transform("nunique").reindex(df.index, fill_value=0)
     drafted = of_server["k"].transform("max").reindex(df.index, fill_value=0.0) > 0
     plain = of_server["k"].transform("min").reindex(df.index, fill_value=1.0) == 0
-    return df["latency_statistic"].isin((TOKENS, THROUGHPUT)) & (loads < 2) & ~(drafted & plain)
+    return df["latency_statistic"].isin(PER_TOKEN) & (loads < 2) & ~(drafted & plain)
 
 
 def _doubted(df: pd.DataFrame) -> pd.Series:

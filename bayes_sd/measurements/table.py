@@ -249,8 +249,7 @@ def _frame(path: Path, header: list[str], records: list[Record]) -> pd.DataFrame
         values = [record.get(column.name, blank) for record in records]
         data[column.name] = pd.Series(values, dtype=_dtype(column))
     frame = pd.DataFrame(data)
-    told = told_latency(frame)
-    frame[list(LATENCY)] = told
+    frame[list(LATENCY)] = told_latency(frame)
     frame["precision_assumed"] = False
     frame["file"] = pd.Series([str(path)] * len(frame), dtype="str")
     frame["row"] = pd.Series([record["row"] for record in records], dtype="int64")
