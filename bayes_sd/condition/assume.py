@@ -15,6 +15,7 @@ import numpy as np
 from bayes_sd.condition import defaults
 from bayes_sd.condition.frame import as_table
 from bayes_sd.errors import CardError
+from bayes_sd.model.ages import day_of_label
 from bayes_sd.model.deployments import UNKNOWN, engine_base
 
 if TYPE_CHECKING:
@@ -262,9 +263,13 @@ def _precision(row: pd.Series, known: _Known) -> dict[str, Filling]:
 def _engine(
     row: pd.Series, known: _Known, found: dict[str, Filling], rng: np.random.Generator
 ) -> dict[str, Filling]:
-    """Take the engines, or versions of the engine, that this verifier, GPU and formats were measured with."""
+    """Take the engines, or versions of the engine, that this verifier, GPU and formats were measured with.
+
+    An engine of a stated day is that day's version: nothing is open, whichever versions were measured.
+    """
     said = "" if _text(row, "engine") == UNKNOWN else _text(row, "engine")
-    if _text(row, "engine_options") or (said and said != engine_base(said)):
+    dated = bool(_text(row, "run_date"))
+    if _text(row, "engine_options") or (said and (dated or said != engine_base(said))):
         return {}
     verifier = known.verifier(row.get("verifier"))
     formats = found["precision"].choices[0] if "precision" in found else _text(row, "precision")
@@ -273,18 +278,23 @@ def _engine(
         gpu = known.cards.hardware(_text(row, "hardware")).name
     except CardError:
         return {}  # told where the condition is resolved
-    labels = dict.fromkeys(
-        d.engine
+    measured = {
+        d.engine: day_of_label(d.engine, d.age)
         for d in known.posterior.levels.deployments
         if (d.verifier, d.hardware, d.precision) == (verifier, gpu, formats)
-        and not set("+(") & set(d.engine)  # options, or the day of a run
+        and " +" not in d.engine
         and said in ("", d.engine_base)
-    )
-    if not labels:
+    }
+    if not measured:
         return {} if said else {"engine": Filling([UNKNOWN], "any (drawn as one that was never measured)")}
-    if list(labels) == [said]:
+    if list(measured) == [said]:
         return {}
-    return {"engine": Filling(_each(list(labels), rng), f"{_listed(list(labels))} (as measured)")}
+    labels = _each(list(measured), rng)
+    names = [label.partition(" (")[0] for label in labels]
+    filled = {"engine": Filling(names, f"{_listed(list(measured))} (as measured)")}
+    if any(measured.values()) and not dated:
+        filled["run_date"] = Filling([measured[label] for label in labels], "")
+    return filled
 
 
 def _same(rows: pd.DataFrame, **wanted: str) -> pd.DataFrame:

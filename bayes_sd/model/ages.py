@@ -6,7 +6,7 @@ The version's day of release counts; where no version is stated the day of the r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -94,6 +94,13 @@ def unversioned_quarter(row: pd.Series, engine: str) -> str:
     if day is None or read_engine(engine).version or (day - REFERENCE).days < LABELLED_AFTER_DAYS:
         return ""
     return quarter(day)
+
+
+def day_of_label(engine: str, age: Age) -> str:
+    """Give the day by which an engine's label tells its quarter, ``2026-02-11`` of ``trtllm (2026-Q1)``; "" for other labels."""
+    if not engine.endswith(f"({age.version})"):
+        return ""
+    return (REFERENCE + timedelta(days=round(age.years * DAYS_A_YEAR))).isoformat()
 
 
 @lru_cache(maxsize=1)

@@ -127,3 +127,11 @@ def test_names_that_differ_in_a_number_are_not_mistyped():
 def test_the_summary_says_it(small_fit):
     table = summarise(predict(small_fit, [MEASURED, MEASURED | LENGTHS]))
     assert "prompt_tokens" in table["assumed"].iloc[0] and table["assumed"].iloc[1] == ""
+
+
+def test_an_engine_of_a_stated_day_is_that_days_version_not_another_that_was_measured(small_fit, cards):
+    row = MEASURED | LENGTHS | {"engine": "vllm", "run_date": "2025-10-24"}
+    assert assume([row], small_fit, cards).words == [""]
+    dated, words = only(small_fit, engine="vllm", run_date="2025-10-24")
+    assert words == "" and dated.conditions.extrapolates[0] == "engine version"
+    assert log_sd(dated) > log_sd(only(small_fit)[0])
