@@ -6,7 +6,9 @@ import pytest
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
+from bayes_sd.model.spec import read_priors
 from bayes_sd.model.stated import draft_passes, verify_tokens
+from bayes_sd.model.terms.prompts import overhead_unit
 
 
 @pytest.fixture
@@ -46,3 +48,26 @@ def test_an_unseen_engine_has_an_overhead_as_uncertain_as_engines_are_different(
     overhead = costs_for(small_fit, resolve(both, small_fit, cards), cards).costs.prefill_overhead_tokens
     known, unseen = np.std(overhead, axis=0)
     assert unseen > known
+
+
+def test_a_prefill_of_a_mixture_costs_as_many_tokens_as_its_experts_take_to_read():
+    """Of two models with the same dense part one reads 10 ms of experts besides, of which half are counted."""
+    priors = read_priors()
+    dense = {name: np.array([value]) for name, value in {
+        "weights_s": 5e-3, "launches": 40.0, "experts_s": 0.0, "compute_token_s": 1e-5, "link_token_s": 0.0,
+    }.items()}  # fmt: skip
+    mixture = dense | {"experts_s": np.array([1e-2])}
+    one_gpu = np.zeros(1)
+    part = priors["part"]
+    token_s = part["prefill_compute"]["median"] * 1e-5
+    more = (overhead_unit(mixture, one_gpu, priors) - overhead_unit(dense, one_gpu, priors)) * token_s
+    share = priors["prompts"]["overhead_share"]
+    assert more == pytest.approx(share * 0.5 * part["experts"]["median"] * 1e-2)
+    assert overhead_unit(dense, one_gpu, priors) * token_s == pytest.approx(
+        share * (part["weights"]["median"] * 5e-3 + part["launch"]["median"] * 40)
+    )
+
+
+def test_a_posterior_of_an_earlier_version_keeps_its_overhead_in_tokens():
+    priors = {"prompts": {"overhead_unit_tokens": 150.0}}
+    assert overhead_unit({}, np.zeros(2), priors).tolist() == [150.0, 150.0]

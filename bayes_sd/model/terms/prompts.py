@@ -1,13 +1,14 @@
 """How a prompt's cost grows with its length: an overhead for each prefill, and how well attention runs.
 
-    prefill of p tokens = t_pre·(p + overhead[stack])·(1 + a·exp(attention[stack])·p)
-    overhead[stack] = unit·softplus(level + engine + stack)
+    prefill of p tokens = t_pre·(p + overhead[deployment])·(1 + a·exp(attention[stack])·p)
+    overhead = unit[deployment]·softplus(level + engine[deployment] + stack[deployment])
 
-An engine that puts a request's prompt into a step pays launches and another read of weights, as if the prompt were some hundred
-tokens longer; how much is a matter of its scheduler. So prompts eight times as long cost less than eight times as much where
-the overhead is large, and more where attention's kernels are slow. Rows of one prompt length say nothing of either, and predictions
-for other lengths are wide. Latency is linear in an overhead that is a good part of a prompt, and says nothing of a small one: so is
-the softplus of what has a normal prior.
+An engine that puts a request's prompt into a step pays launches and another read of weights, as if the prompt were longer; how much
+of them is a matter of its scheduler. The unit is a share of what a step costs before its first token, in tokens of prefill: some
+hundred where weights are dense, a thousand where many experts are read and few of them work for a token. So prompts eight times as
+long cost less than eight times as much where the overhead is large, and more where attention's kernels are slow. Rows of one prompt
+length say nothing of either, and predictions for other lengths are wide. Latency is linear in an overhead that is a good part of a
+prompt, and says nothing of a small one: so is the softplus of what has a normal prior.
 """
 
 from __future__ import annotations
@@ -40,12 +41,13 @@ class Prompts(Term):
     name = "prompts"
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
-        """Give the engine of each stack, and the overhead's unit [tokens]."""
-        _, stack = design.levels.index("stack")
-        _, engine = design.levels.index("engine")
-        first = [int(np.flatnonzero(stack == i)[0]) for i in range(len(design.coords["stack"]))]
-        unit = float(spec.priors["prompts"]["overhead_unit_tokens"])
-        return {"stack_engine": engine[first], "overhead_unit": unit}
+        """Give the engine and stack of each deployment, and its overhead's unit [tokens]."""
+        levels = design.levels
+        return {
+            "deployment_engine": levels.index("engine")[1],
+            "deployment_stack": levels.index("stack")[1],
+            "overhead_unit": overhead_unit(levels.roofline, levels.log2_tp, spec.priors),
+        }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare the overhead, before the softplus, and the effect on attention."""
@@ -58,9 +60,11 @@ class Prompts(Term):
         ]
 
     def per_level(self, u: Values, f: Values, xp: ModuleType) -> list[PerLevel]:
-        """Give each stack's overhead [tokens] and factor on attention."""
-        rows = [one_row(overhead_tokens(u, f, xp)), one_row(xp.exp(u["attention_stack"]))]
-        return [PerLevel("stack", ("overhead", "attention_factor"), as_table(rows, xp))]
+        """Give each deployment's overhead [tokens], and each stack's factor on attention."""
+        return [
+            PerLevel("deployment", ("overhead",), as_table([one_row(overhead_tokens(u, f, xp))], xp)),
+            PerLevel("stack", ("attention_factor",), as_table([one_row(xp.exp(u["attention_stack"]))], xp)),
+        ]
 
     def contribute(self, q: Quantities, u: Values, f: Values, xp: ModuleType) -> None:
         """Lengthen prompts by the overhead, and change what attention costs."""
@@ -69,6 +73,34 @@ class Prompts(Term):
 
 
 def overhead_tokens(u: Values, f: Values, xp: ModuleType) -> Any:
-    """Tokens by which a stack's prefills are as if longer, shape (..., stack)."""
-    level = u["overhead_level"][..., None] + u["overhead_engine"][..., f["stack_engine"]]
-    return f["overhead_unit"] * softplus(level + u["overhead_stack"], xp)
+    """Tokens by which a deployment's prefills are as if longer, shape (..., deployment)."""
+    level = u["overhead_level"][..., None] + u["overhead_engine"][..., f["deployment_engine"]]
+    return f["overhead_unit"] * softplus(level + u["overhead_stack"][..., f["deployment_stack"]], xp)
+
+
+def overhead_unit(roofline: dict[str, np.ndarray], log2_tp: np.ndarray, priors: dict[str, Any]) -> np.ndarray:
+    """Compute a share of a step's cost before its first token, in tokens of prefill, at the parts' prior medians.
+
+    Experts count half: under load decoding has read most of them.
+
+    Parameters
+    ----------
+    roofline : dict of str to array, shape (deployment,)
+    log2_tp : array, shape (deployment,)
+    priors : dict
+        With ``prompts.overhead_share``; posteriors of earlier versions state ``overhead_unit_tokens`` instead, the same for all.
+
+    Returns
+    -------
+    array, shape (deployment,)
+        [tokens]
+    """
+    own = priors["prompts"]
+    if "overhead_unit_tokens" in own:
+        return np.full(len(log2_tp), float(own["overhead_unit_tokens"]))
+    part = {name: values["median"] for name, values in priors["part"].items()}
+    launch = part["launch"] * (1.0 + part["allreduce_latency"] * (log2_tp > 0))
+    step = part["weights"] * roofline["weights_s"] + launch * roofline["launches"]
+    step = step + 0.5 * part["experts"] * roofline["experts_s"]
+    token = part["prefill_compute"] * roofline["compute_token_s"] + part["link"] * roofline["link_token_s"]
+    return own["overhead_share"] * step / token

@@ -287,8 +287,7 @@ def _typical_prompt(u: Values, f: Values, xp: ModuleType) -> tuple[Any, Any]:
     log_prompt = f["typical_log_prompt"]
     log_attention = u["log_part"][..., PREFILL_ATTENTION, None] + f["typical_log_attention"]
     if "overhead_level" in u:
-        overhead = overhead_tokens(u, f, xp)[..., f["deployment_stack"]]
-        log_prompt = xp.log(xp.exp(log_prompt) + overhead)
+        log_prompt = xp.log(xp.exp(log_prompt) + overhead_tokens(u, f, xp))
         log_attention = log_attention + u["attention_stack"][..., f["deployment_stack"]]
     return log_prompt[..., None, :], log_attention[..., None, :]
 
