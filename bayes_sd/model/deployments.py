@@ -30,6 +30,8 @@ CACHES_ALL_LAYERS = ("trtllm",)
 """Engines that keep the whole context of layers which attend to a window only, if not told otherwise. In TensorRT-LLM
 ``max_attention_window`` of its KvCacheConfig is unset by default; vLLM's hybrid cache manager frees what a window left."""
 ROOFLINE_FIELDS = tuple(f.name for f in fields(Roofline))
+OF_A_STEP = ("weights_s", "launches", "experts_s", "compute_token_s", "link_token_s")
+"""Fields of a roofline that say what a step costs before its first token, and what a token of a prompt adds."""
 
 
 @dataclass(frozen=True)
@@ -235,20 +237,22 @@ def rooflines(rows: pd.DataFrame, deployments: list[Deployment], cards: Cards) -
     Returns
     -------
     dict of str to array, shape (deployment,)
-        The fields of :class:`~bayes_sd.latency.roofline.Roofline`, the cache as the engine uses it, and ``n_experts``,
-        ``top_k_experts`` (0 if dense).
+        The fields of :class:`~bayes_sd.latency.roofline.Roofline`, the cache as the engine uses it, ``n_experts``,
+        ``top_k_experts`` (0 if dense), and the :data:`OF_A_STEP` fields with ``read_`` before them, of what reads prompts: a
+        prefill worker where there are two pools, else the deployment itself.
     """
-    columns: dict[str, list[float]] = {name: [] for name in (*ROOFLINE_FIELDS, "n_experts", "top_k_experts")}
+    named = (*ROOFLINE_FIELDS, "n_experts", "top_k_experts", *(f"read_{name}" for name in OF_A_STEP))
+    columns: dict[str, list[float]] = {name: [] for name in named}
     for (_, row), deployment in zip(rows.iterrows(), deployments, strict=True):
         verifier = cards.verifier_from_row(row)
-        ideal = roofline(
-            verifier,
-            cards.hardware(deployment.hardware),
-            cards.precision(deployment.precision),
-            deployment.spread,
-        )
+        hardware, precision = cards.hardware(deployment.hardware), cards.precision(deployment.precision)
+        ideal = roofline(verifier, hardware, precision, deployment.spread)
         for name in ROOFLINE_FIELDS:
             columns[name].append(float(getattr(ideal, name)))
+        pools = pools_of(row, verifier.is_moe)
+        reading = ideal if pools is None else roofline(verifier, hardware, precision, pools.prefill)
+        for name in OF_A_STEP:
+            columns[f"read_{name}"].append(float(getattr(reading, name)))
         if deployment.engine_base in CACHES_ALL_LAYERS:
             columns["cache_tokens"][-1] *= verifier.full_attention_layers / verifier.layers
         columns["n_experts"].append(float(verifier.n_experts or 0))

@@ -1,11 +1,13 @@
 """What drafters and prompts cost beside the plain case: passes, wider verification, prompts found in a cache, prefill's overhead."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bayes_sd.forecast.conditions import resolve
 from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.latency import predict
+from bayes_sd.model.deployments import deployment_of, rooflines
 from bayes_sd.model.spec import read_priors
 from bayes_sd.model.stated import draft_passes, verify_tokens
 from bayes_sd.model.terms.prompts import overhead_unit
@@ -54,20 +56,34 @@ def test_a_prefill_of_a_mixture_costs_as_many_tokens_as_its_experts_take_to_read
     """Of two models with the same dense part one reads 10 ms of experts besides, of which half are counted."""
     priors = read_priors()
     dense = {name: np.array([value]) for name, value in {
-        "weights_s": 5e-3, "launches": 40.0, "experts_s": 0.0, "compute_token_s": 1e-5, "link_token_s": 0.0,
+        "read_weights_s": 5e-3, "read_launches": 40.0, "read_experts_s": 0.0,
+        "read_compute_token_s": 1e-5, "read_link_token_s": 0.0,
     }.items()}  # fmt: skip
-    mixture = dense | {"experts_s": np.array([1e-2])}
-    one_gpu = np.zeros(1)
-    part = priors["part"]
+    mixture = dense | {"read_experts_s": np.array([1e-2])}
+    part, share = priors["part"], priors["prompts"]["overhead_share"]
     token_s = part["prefill_compute"]["median"] * 1e-5
-    more = (overhead_unit(mixture, one_gpu, priors) - overhead_unit(dense, one_gpu, priors)) * token_s
-    share = priors["prompts"]["overhead_share"]
+    step_s = part["weights"]["median"] * 5e-3 + part["launch"]["median"] * 40
+    assert overhead_unit(dense, priors) * token_s == pytest.approx(share * step_s)
+    more = (overhead_unit(mixture, priors) - overhead_unit(dense, priors)) * token_s
     assert more == pytest.approx(share * 0.5 * part["experts"]["median"] * 1e-2)
-    assert overhead_unit(dense, one_gpu, priors) * token_s == pytest.approx(
-        share * (part["weights"]["median"] * 5e-3 + part["launch"]["median"] * 40)
+
+
+def test_a_prefill_pool_pays_the_overhead_of_its_own_layout(cards):
+    """Deployed is a decode worker of 16 data-parallel ranks; its prompts are read by a tensor-parallel group of 8."""
+    row = pd.Series({
+        "verifier": "DeepSeek-R1-0528", "hardware": "MI355X", "precision": "fp8", "engine": "sglang", "tp": 8, "k": 0,
+        "prefill_gpus": 8, "prefill_workers": 1, "prefill_tp": 8, "decode_gpus": 16, "decode_workers": 1,
+        "decode_tp": 8, "decode_dp": 16, "decode_ep": 8,
+    })  # fmt: skip
+    alone = row.drop([name for name in row.index if name.startswith(("prefill", "decode"))])
+    pools, plain = (
+        rooflines(pd.DataFrame([one]), [deployment_of(one, cards)], cards) for one in (row, alone)
     )
+    priors = read_priors()
+    assert overhead_unit(pools, priors) == pytest.approx(overhead_unit(plain, priors))
+    assert pools["compute_token_s"] > 2 * plain["compute_token_s"]
 
 
 def test_a_posterior_of_an_earlier_version_keeps_its_overhead_in_tokens():
     priors = {"prompts": {"overhead_unit_tokens": 150.0}}
-    assert overhead_unit({}, np.zeros(2), priors).tolist() == [150.0, 150.0]
+    assert overhead_unit({"launches": np.ones(2)}, priors).tolist() == [150.0, 150.0]

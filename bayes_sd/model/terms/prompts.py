@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.model.deployments import OF_A_STEP
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.term import (
     Coords,
@@ -46,7 +47,7 @@ class Prompts(Term):
         return {
             "deployment_engine": levels.index("engine")[1],
             "deployment_stack": levels.index("stack")[1],
-            "overhead_unit": overhead_unit(levels.roofline, levels.log2_tp, spec.priors),
+            "overhead_unit": overhead_unit(levels.roofline, spec.priors),
         }
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
@@ -78,7 +79,7 @@ def overhead_tokens(u: Values, f: Values, xp: ModuleType) -> Any:
     return f["overhead_unit"] * softplus(level + u["overhead_stack"][..., f["deployment_stack"]], xp)
 
 
-def overhead_unit(roofline: dict[str, np.ndarray], log2_tp: np.ndarray, priors: dict[str, Any]) -> np.ndarray:
+def overhead_unit(roofline: dict[str, np.ndarray], priors: dict[str, Any]) -> np.ndarray:
     """Compute a share of a step's cost before its first token, in tokens of prefill, at the parts' prior medians.
 
     Experts count half: under load decoding has read most of them.
@@ -86,7 +87,7 @@ def overhead_unit(roofline: dict[str, np.ndarray], log2_tp: np.ndarray, priors: 
     Parameters
     ----------
     roofline : dict of str to array, shape (deployment,)
-    log2_tp : array, shape (deployment,)
+        From :func:`bayes_sd.model.deployments.rooflines`.
     priors : dict
         With ``prompts.overhead_share``; posteriors of earlier versions state ``overhead_unit_tokens`` instead, the same for all.
 
@@ -97,10 +98,10 @@ def overhead_unit(roofline: dict[str, np.ndarray], log2_tp: np.ndarray, priors: 
     """
     own = priors["prompts"]
     if "overhead_unit_tokens" in own:
-        return np.full(len(log2_tp), float(own["overhead_unit_tokens"]))
+        return np.full(len(roofline["launches"]), float(own["overhead_unit_tokens"]))
     part = {name: values["median"] for name, values in priors["part"].items()}
-    launch = part["launch"] * (1.0 + part["allreduce_latency"] * (log2_tp > 0))
-    step = part["weights"] * roofline["weights_s"] + launch * roofline["launches"]
-    step = step + 0.5 * part["experts"] * roofline["experts_s"]
-    token = part["prefill_compute"] * roofline["compute_token_s"] + part["link"] * roofline["link_token_s"]
+    ideal = {name: roofline[f"read_{name}"] for name in OF_A_STEP}
+    step = part["weights"] * ideal["weights_s"] + part["launch"] * ideal["launches"]
+    step = step + 0.5 * part["experts"] * ideal["experts_s"]
+    token = part["prefill_compute"] * ideal["compute_token_s"] + part["link"] * ideal["link_token_s"]
     return own["overhead_share"] * step / token
