@@ -8,6 +8,7 @@ import numpy as np
 
 from bayes_sd.errors import TraceError
 from bayes_sd.model.build import model_inputs
+from bayes_sd.model.design import build_design
 from bayes_sd.model.likelihood import row_log_density, rows_of_terms
 
 if TYPE_CHECKING:
@@ -73,8 +74,6 @@ def fitted_design(posterior: Posterior, cards: Cards, name: str = "posterior") -
     TraceError
         If the cards differ from those of the fit.
     """
-    from bayes_sd.model.design import build_design
-
     design = build_design(posterior.observed, cards)
     stored, built = posterior.levels, design.levels
     same = [d.key for d in stored.deployments] == [d.key for d in built.deployments] and all(
