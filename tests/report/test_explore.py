@@ -115,7 +115,9 @@ def test_sliders_say_what_the_package_says(page, window, controls, columns):
             np.testing.assert_allclose(row["speedup"], quantiles(ratio, [0.05, 0.5, 0.95]), rtol=4e-3)
         # Probabilities may differ by the draws that are all but tied.
         assert row["best"][0] == pytest.approx(float(judged["p_best"][i, 0]), abs=0.03)
-        assert row["lost"][0] == pytest.approx(float(judged["relative_regret"][i, 0]), abs=3e-3)
+        # What is given away likewise: a draw may reach saturation at this load or a little to either side.
+        aside = [float(judge(swept.isel(load=[at]), None)["relative_regret"][i, 0]) for at in range(3)]
+        assert min(aside) - 3e-3 <= row["lost"][0] <= max(aside) + 3e-3
 
 
 @pytest.mark.parametrize(
