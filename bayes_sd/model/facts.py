@@ -97,7 +97,6 @@ def coordinate_facts(design: Design, spec: ModelSpec, points: Points, knots: np.
             "typical_log_context": context,
             "typical_log_attention": np.log(design.levels.roofline["attention_share"]) + prompt,
             "summed": summed,
-            "prefill_of_pool": _prefill_of_pool(rows, active, summed),
             "loose": _looseness(active, design.levels.roofline["n_experts"], summed),
             # Curves that no row sees are their priors, which are round as they are.
             "kernel_centred": centred,
@@ -106,13 +105,6 @@ def coordinate_facts(design: Design, spec: ModelSpec, points: Points, knots: np.
         | _grain_facts(design, points, active, summed)
         | _pair_facts(design, spec)
     )
-
-
-def _prefill_of_pool(rows: Values, active: Sequence[str], summed: np.ndarray) -> np.ndarray:
-    """Flag the prefill of deployments with a pool for it and few rows, shape (coefficient, deployment)."""
-    flag = np.zeros((len(active), len(summed)))
-    flag[active.index("prefill_token"), rows["deployment"][rows["pools"].astype(bool)]] = 1.0
-    return flag * (1.0 - summed)
 
 
 def _looseness(active: Sequence[str], n_experts: np.ndarray, summed: np.ndarray) -> np.ndarray:

@@ -238,7 +238,7 @@ class Stages(Term):
             x["log_cost"] = loosened(x["log_cost"], pooled_centre(x, f, xp), log_spread, f["loose"], xp)
             further = xp.sum(log_spread * f["loose"], axis=(-2, -1))
         cost, bend = grained(x["log_cost"], f["log_grain"], xp)
-        x["log_cost"] = xp.where(f["has_grain"], cost, x["log_cost"]) - _pool_overhead(x, f, xp)
+        x["log_cost"] = xp.where(f["has_grain"], cost, x["log_cost"])
         further = further + xp.sum(xp.where(f["has_grain"], bend, 0.0), axis=(-2, -1))
         volume = log_rate - log_cache - log_rest - softplus(-DECODING_SHARPNESS * share, xp) - log_share
         return further + xp.sum(xp.where(f["summed"], volume, 0.0), axis=(-2, -1))
@@ -246,8 +246,7 @@ class Stages(Term):
     def to_coordinates(self, u: Values, f: Values) -> None:
         """Invert :meth:`to_natural`."""
         active = f["coefficients"]
-        cost = u["log_cost"] + _pool_overhead(u, f, np)
-        cost = np.where(f["has_grain"], ungrained(cost, f["log_grain"]), cost)
+        cost = np.where(f["has_grain"], ungrained(u["log_cost"], f["log_grain"]), u["log_cost"])
         if "log_deployment_scale" in u:
             log_spread = u["log_deployment_scale"][..., :, None]
             cost = tightened(cost, pooled_centre(u, f, np), log_spread, f["loose"])
@@ -291,15 +290,6 @@ def _typical_prompt(u: Values, f: Values, xp: ModuleType) -> tuple[Any, Any]:
         log_prompt = xp.log(xp.exp(log_prompt) + overhead_tokens(u, f, xp))
         log_attention = log_attention + u["attention_stack"][..., f["deployment_stack"]]
     return log_prompt[..., None, :], log_attention[..., None, :]
-
-
-def _pool_overhead(u: Values, f: Values, xp: ModuleType) -> Any:
-    """How much dearer overhead makes a prompt of a prefill pool, log, shape (..., coefficient, deployment).
-
-    A row of such a pool near its capacity tells what a prompt costs, its overhead included.
-    """
-    log_prompt = _typical_prompt(u, f, xp)[0]
-    return f["prefill_of_pool"] * (log_prompt - f["typical_log_prompt"])
 
 
 def pooled_centre(u: Values, f: Values, xp: ModuleType) -> Any:
