@@ -15,7 +15,7 @@ import numpy as np
 from bayes_sd.condition import defaults
 from bayes_sd.condition.frame import as_table
 from bayes_sd.errors import CardError
-from bayes_sd.model.ages import day_of_label
+from bayes_sd.model.ages import without_quarter
 from bayes_sd.model.deployments import UNKNOWN, engine_base
 
 if TYPE_CHECKING:
@@ -278,22 +278,20 @@ def _engine(
         gpu = known.cards.hardware(_text(row, "hardware")).name
     except CardError:
         return {}  # told where the condition is resolved
-    measured = {
-        d.engine: day_of_label(d.engine, d.age)
+    named = {
+        d.engine: without_quarter(d.engine, d.age)
         for d in known.posterior.levels.deployments
-        if (d.verifier, d.hardware, d.precision) == (verifier, gpu, formats)
-        and " +" not in d.engine
-        and said in ("", d.engine_base)
+        if (d.verifier, d.hardware, d.precision) == (verifier, gpu, formats) and said in ("", d.engine_base)
     }
+    measured = {label: own for label, own in named.items() if not set("+(") & set(own[0])}  # no options
     if not measured:
         return {} if said else {"engine": Filling([UNKNOWN], "any (drawn as one that was never measured)")}
     if list(measured) == [said]:
         return {}
-    labels = _each(list(measured), rng)
-    names = [label.partition(" (")[0] for label in labels]
-    filled = {"engine": Filling(names, f"{_listed(list(measured))} (as measured)")}
-    if any(measured.values()) and not dated:
-        filled["run_date"] = Filling([measured[label] for label in labels], "")
+    names, days = zip(*_each(list(measured.values()), rng), strict=True)
+    filled = {"engine": Filling(list(names), f"{_listed(list(measured))} (as measured)")}
+    if any(days) and not dated:
+        filled["run_date"] = Filling(list(days), "")
     return filled
 
 

@@ -96,11 +96,14 @@ def unversioned_quarter(row: pd.Series, engine: str) -> str:
     return quarter(day)
 
 
-def day_of_label(engine: str, age: Age) -> str:
-    """Give the day by which an engine's label tells its quarter, ``2026-02-11`` of ``trtllm (2026-Q1)``; "" for other labels."""
-    if not engine.endswith(f"({age.version})"):
-        return ""
-    return (REFERENCE + timedelta(days=round(age.years * DAYS_A_YEAR))).isoformat()
+def without_quarter(engine: str, age: Age) -> tuple[str, str]:
+    """Take the quarter off an engine's label: ``trtllm (2026-Q1)`` is ``trtllm`` and a day in it; "" for the day of other labels."""
+    label = f" ({age.version})"
+    if not engine.endswith(label):
+        return engine, ""
+    return engine.removesuffix(label), (
+        REFERENCE + timedelta(days=round(age.years * DAYS_A_YEAR))
+    ).isoformat()
 
 
 @lru_cache(maxsize=1)
