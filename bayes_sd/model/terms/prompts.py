@@ -42,13 +42,8 @@ class Prompts(Term):
     name = "prompts"
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
-        """Give the engine and stack of each deployment, and its overhead's unit [tokens]."""
-        levels = design.levels
-        return {
-            "deployment_engine": levels.index("engine")[1],
-            "deployment_stack": levels.index("stack")[1],
-            "overhead_unit": overhead_unit(levels.roofline, spec.priors),
-        }
+        """Give the unit of each deployment's overhead [tokens]; its engine and stack are facts of the stages."""
+        return {"overhead_unit": overhead_unit(design.levels.roofline, spec.priors)}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare the overhead, before the softplus, and the effect on attention."""
