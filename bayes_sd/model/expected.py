@@ -95,7 +95,7 @@ def expected_values(
     found = {
         "latency": (log_latency, noise, f["log_latency"]),
         "ttft": (log_first, first_sd[..., f["ttft_source"]], f["log_ttft"]),
-        "decode_share": (share, share_sd[..., f["share_source"]], f["measured_share"]),
+        "decode_share": (share, share_sd[..., f["share_source"]] * f["share_noise"], f["measured_share"]),
     }
     if "acceptance_cell" in u:
         level = cell_level(u, f["seen_cell"], f["seen_doublings"])

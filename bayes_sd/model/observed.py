@@ -19,8 +19,9 @@ QUEUED_NOISE = 4.0
 QUEUED_SHARE = 0.1
 """Share of the requests that wait for the cache from which on a row has all of that noise."""
 POOLED_NOISE = 4.0
-"""Noise of rows of two pools, in units of the others': the law of two stations is within 8 % of a simulated network. Taken at one or
-two per cent, a deployment's few rows would bend its costs to what the law leaves out."""
+"""Noise of rows of two pools, of their latency and of their share of decoding, in units of the others': the law of two stations is
+within 8 % of a simulated network. Taken at one or two per cent, a deployment's few rows would bend its costs to what the law leaves
+out; and a share told to a hundredth, beside a latency told to a twentieth, leaves one narrow way for either pool to be the limit."""
 MOST_AMPLIFIED = 3.0
 """Noise near an open loop's saturation, at most, in units of that at low load."""
 NOMINAL_EFFICIENCY = 0.9

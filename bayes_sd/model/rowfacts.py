@@ -139,6 +139,7 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
         "share_point": running[share[~rows["pools"][share]]],
         "share_pool": share[rows["pools"][share]] - (len(rows["load"]) - points.pools),
         "share_source": rows["source"][share],
+        "share_noise": np.where(rows["pools"], pool_noise(rows), 1.0)[share],
         "measured_share": decode_share(design)[share],
         **_poisson_facts(points),
         "poisson_log_rate": np.log(rows["load"][rows["open_loop"] & rows["poisson"]]),
