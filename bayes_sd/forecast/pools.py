@@ -41,15 +41,16 @@ def pool_latency(
     rows = conditions.design.rows
     clients, workers = conditions.load[[i]], rows["decode_workers"][i]
     number = pool_numbers(clients)
-    offered = np.minimum(np.maximum(number / workers, 1.0), conditions.cap[i])
-    running = smooth_minimum(predicted.cache_requests[:, [i]], offered)
+    each = np.maximum(number / workers, 1.0)
+    running = smooth_minimum(predicted.cache_requests[:, [i]], np.minimum(each, conditions.cap[i]))
     work, costs = condition_work(predicted, conditions, i), take(predicted.costs, i)
     _, step = service_curve(predicted, conditions, i, running)
-    decode = work.cycles * step * (offered / running)
+    decode = work.cycles * step
     read = (prefill_tokens(costs, work) * costs.prefill_token_s)[:, 0]
     ratio, ranks = rows["prefill_ratio"][i], rows["prefill_ranks"][i]
     found = two_pools(
         decode[:, None, :],
+        (each / running)[:, None, :],
         number,
         clients,
         (costs.prefill_fixed_s[:, 0] + ratio * read)[:, None],

@@ -25,14 +25,20 @@ ROUNDS = 4
 
 
 class TwoPools(NamedTuple):
-    """Mean latency and seconds of decoding, shape (..., row)."""
+    """Mean latency, and seconds of decoding without waiting for it, shape (..., row)."""
 
     latency_s: Any
     decode_s: Any
 
 
 def two_pools(
-    decode_s: Any, number: Any, clients: Any, alone_s: Any, saturated_s: Any, xp: ModuleType = np
+    decode_s: Any,
+    waiting: Any,
+    number: Any,
+    clients: Any,
+    alone_s: Any,
+    saturated_s: Any,
+    xp: ModuleType = np,
 ) -> TwoPools:
     """Compute the mean latency of closed loops at two pools.
 
@@ -40,6 +46,8 @@ def two_pools(
     ----------
     decode_s : array, shape (..., row, share)
         D(b), seconds of decoding with :data:`SHARES` of the clients in the decode pool.
+    waiting : array, shape (..., row, share)
+        Requests in the decode pool there over those that run, 1 where all do: the others wait for their turn, before their first token.
     number : array, shape (row, share)
         These numbers of requests, between which decoding is taken as straight.
     clients : array, shape (row,)
@@ -56,16 +64,17 @@ def two_pools(
     TwoPools
     """
     steps = number[:, 1:] - number[:, :-1]
-    slopes = (decode_s[..., 1:] - decode_s[..., :-1]) / steps
+    stay_s = decode_s * waiting
 
-    def decoding(flight: Any) -> Any:
+    def between(curve_s: Any, flight: Any) -> Any:
         within = xp.clip(flight[..., None] - number[:, :-1], 0.0, steps)
-        return decode_s[..., 0] + xp.sum(within * slopes, axis=-1)
+        return curve_s[..., 0] + xp.sum(within * (curve_s[..., 1:] - curve_s[..., :-1]) / steps, axis=-1)
 
-    def latency(decode: Any) -> Any:
-        return ((alone_s + decode) ** ROUNDING + saturated_s**ROUNDING) ** (1.0 / ROUNDING)
+    def latency(stay: Any) -> Any:
+        return ((alone_s + stay) ** ROUNDING + saturated_s**ROUNDING) ** (1.0 / ROUNDING)
 
-    decode = decode_s[..., -1]
-    for _ in range(ROUNDS):
-        decode = decoding(clients * decode / latency(decode))
-    return TwoPools(latency(decode), decode)
+    stay = stay_s[..., -1]
+    for _ in range(ROUNDS - 1):
+        stay = between(stay_s, clients * stay / latency(stay))
+    flight = clients * stay / latency(stay)
+    return TwoPools(latency(between(stay_s, flight)), between(decode_s, flight))

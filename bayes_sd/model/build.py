@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.errors import ModelError
-from bayes_sd.model.expected import expected_values, row_means
+from bayes_sd.model.expected import expected_values, row_means, tails_of
 from bayes_sd.model.facts import coordinate_facts, level_facts, model_coords
 from bayes_sd.model.latency import Served, contribute, gather_index, per_level, put_under_load, service
 from bayes_sd.model.points import place_points
@@ -179,7 +179,7 @@ def assemble(inputs: Inputs) -> Built:
         served = Served(*(_of_length(s, f["n_points"]) for s in service(q, u, f, pt)))
         rows = row_means(inputs.structure, served, q.in_flight, f, pt)
         for name, (mean, scale, measured) in expected_values(rows, served.first_s, u, f, pt).items():
-            pm.StudentT(name, nu=f["tails"], mu=mean, sigma=scale, observed=measured)
+            pm.StudentT(name, nu=tails_of(name, f), mu=mean, sigma=scale, observed=measured)
     return Built(model, inputs, f, layout, (served.whole_s, served.first_s))
 
 

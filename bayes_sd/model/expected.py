@@ -63,6 +63,13 @@ def row_means(
     return RowMeans(log_latency, noise, decode_s)
 
 
+def tails_of(name: str, f: Values) -> Any:
+    """Degrees of freedom of an observed variable's Student-t, a number or of shape (value,)."""
+    if name != "decode_share":
+        return f["tails"]
+    return f["tails"] + f["share_pooled"] * (f["pool_share_tails"] - f["tails"])
+
+
 def expected_values(
     rows: RowMeans, first_s: Any, u: Values, f: Values, xp: ModuleType
 ) -> dict[str, tuple[Any, Any, Any]]:

@@ -201,11 +201,12 @@ def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
 def pool_means(served: Served, in_flight: Any, f: Values, xp: ModuleType) -> tuple[Means, Any]:
     """Compute the mean latency of closed loops at two pools, with their noise, and their seconds of decoding, shape (row,)."""
     at = f["pool_point"]
-    # Where a decode worker's cache holds fewer than it is given, the others wait.
-    waiting = f["offered"][at] / in_flight[at]
+    # Where a decode worker runs fewer than it is given, the others wait.
+    waiting = f["pool_each"] / in_flight[at]
     read, fixed = served.read_s[at[:, -1]], served.fixed_s[at[:, -1]]
     found = two_pools(
-        served.decode_s[at] * waiting,
+        served.decode_s[at],
+        waiting,
         f["pool_number"],
         f["pool_clients"],
         fixed + f["pool_ratio"] * read,

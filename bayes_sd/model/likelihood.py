@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.model.expected import RowMeans, expected_values, row_means
+from bayes_sd.model.expected import RowMeans, expected_values, row_means, tails_of
 from bayes_sd.model.latency import Served, contribute, put_under_load, service
 from bayes_sd.model.observed import timed_rows
 from bayes_sd.model.points import place_points
@@ -113,9 +113,8 @@ def facts_of(inputs: Inputs) -> Values:
 
 def _terms(inputs: Inputs, u: Values) -> Values:
     """Log density of each observed value, by the observed variable's name, shape (draw, value)."""
-    tails = inputs.arrays["tails"]
     return {
-        name: _student(measured - mean, scale, tails)
+        name: _student(measured - mean, scale, tails_of(name, inputs.arrays))
         for name, (mean, scale, measured) in expected(inputs, u).items()
     }
 

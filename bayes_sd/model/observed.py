@@ -131,9 +131,7 @@ def timed_rows(design: Design, points: Points) -> tuple[np.ndarray, np.ndarray]:
     untimed = (
         ~timed & ~rows["decoding"] & (np.isnan(rows["ttft_s"]) | rows["pools"]) & np.isfinite(rows["tpot_s"])
     )
-    # Nor where they wait for the decode workers' caches, which is no decoding and yet neither reading nor in the first token's time.
-    waits = rows["pools"] & (_share_held(rows) < 1.0)
-    share = np.flatnonzero(untimed & (rows["output"] > 2) & usable & ~waits)
+    share = np.flatnonzero(untimed & (rows["output"] > 2) & usable)
     return ttft, share
 
 

@@ -60,6 +60,7 @@ def point_facts(design: Design, points: Points) -> Values:
     closed = ~rows["open_loop"][row]
     lengths = (rows[n][row] for n in ("reserve", "cache_tokens", "own_prompt", "output"))
     unknown = np.isnan(rows["committed"])
+    each = np.where(rows["pools"], rows["load"] / rows["decode_workers"], 1.0)
     position = np.where(unknown, np.cumsum(unknown) - 1, unknown.sum() + np.arange(len(unknown)))
     return {
         "prompt": rows["prompt"][row],
@@ -74,6 +75,8 @@ def point_facts(design: Design, points: Points) -> Values:
         "offered": np.where(closed, np.minimum(rows["cap"][row], points.in_flight), points.in_flight),
         "limited": closed,
         "knot_weight": left_knots(design, points)[1],
+        "clients_each": each[row],
+        "admits": rows["admission"][row] >= 0,
         "stated": np.nan_to_num(rows["committed"], nan=1.0),
         "point_committed": position[row],
     }
@@ -140,6 +143,7 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
         "share_pool": share[rows["pools"][share]] - (len(rows["load"]) - points.pools),
         "share_source": rows["source"][share],
         "share_noise": np.where(rows["pools"], pool_noise(rows), 1.0)[share],
+        "share_pooled": rows["pools"][share].astype(float),
         "measured_share": decode_share(design)[share],
         **_poisson_facts(points),
         "poisson_log_rate": np.log(rows["load"][rows["open_loop"] & rows["poisson"]]),
@@ -164,6 +168,7 @@ def _pool_facts(rows: dict[str, np.ndarray], points: Points) -> Values:
         "pool_point": points.pool_points,
         "pool_clients": clients,
         "pool_number": pool_numbers(clients),
+        "pool_each": points.in_flight[points.pool_points],
         "pool_ratio": rows["prefill_ratio"][own],
         "pool_turns": clients * rows["prefill_ratio"][own] / ranks,
         "pool_noise": pool_noise(rows)[own],

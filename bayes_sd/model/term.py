@@ -48,6 +48,8 @@ class Unknown:
     unseen : callable, optional
         How a level that was not fitted is drawn where it is not from the prior: from the draws of all fitted levels, their
         names, the level's name and a generator to draws, shape (draw,).
+    alike : callable
+        From the name of a level that was not fitted to the name that decides its draws: levels of one such name share them.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Unknown:
     spread: Callable[[Values, Values, ModuleType], Any] | None = None
     spread_of: str = ""
     unseen: Callable[[np.ndarray, list[str], str, np.random.Generator], np.ndarray] | None = None
+    alike: Callable[[str], str] = str
 
     @property
     def plain(self) -> bool:

@@ -124,7 +124,8 @@ def _normals(unknown: Unknown, coords: Coords, normals: StandardNormals) -> np.n
     if axis is None:
         return normals.normal(unknown.name, shape=unknown.shape(coords))
     inner = tuple(len(coords[d]) for i, d in enumerate(unknown.dims) if i != axis)
-    each = [normals.normal(unknown.name, str(level), shape=inner) for level in coords[unknown.dims[axis]]]
+    names = [unknown.alike(str(level)) for level in coords[unknown.dims[axis]]]
+    each = [normals.normal(unknown.name, name, shape=inner) for name in names]
     return np.stack(each, axis=axis + 1)
 
 

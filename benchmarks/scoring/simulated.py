@@ -9,6 +9,7 @@ import numpy as np
 
 from bayes_sd.latency.acceptance import expected_committed_profile
 from bayes_sd.model.build import model_inputs
+from bayes_sd.model.expected import tails_of
 from bayes_sd.model.likelihood import expected, facts_of, rows_of_terms
 from bayes_sd.model.unseen import StandardNormals, draw_unknowns
 
@@ -72,7 +73,7 @@ def simulate(
         None if some open loop has no steady state under this truth: rules leave such rows out of a table, so that a table with
         them all comes from another truth.
     """
-    tails, n = float(spec.priors["noise"]["tails"]), len(design.frame)
+    n, facts = len(design.frame), model_inputs(design, spec).arrays
     new = np.ones(n, dtype=bool) if new is None else new
 
     def measured(name: str, values: np.ndarray) -> Design:
@@ -82,7 +83,8 @@ def simulate(
         """Value of each row, NaN where the row has none."""
         values = np.full(n, np.nan)
         mean, scale, _ = found[name]
-        values[rows_of_terms(design)[name]] = mean[0] + scale[0] * rng.standard_t(tails, size=mean.shape[1])
+        error = rng.standard_t(tails_of(name, facts), size=mean.shape[1])
+        values[rows_of_terms(design)[name]] = mean[0] + scale[0] * error
         return values
 
     first = expected(model_inputs(design, spec), truth)

@@ -19,6 +19,7 @@ def law(clients, ranks):
     number = clients[:, None] * SHARES
     return two_pools(
         decode(number),
+        np.ones_like(number),
         number,
         clients,
         np.full(len(clients), FIXED_S + READ_S),

@@ -3,6 +3,7 @@
 from bayes_sd.model.spec import ModelSpec
 from bayes_sd.model.term import Coords, Term
 from bayes_sd.model.terms.acceptance import Acceptance
+from bayes_sd.model.terms.admission import Admission
 from bayes_sd.model.terms.cache import Cache
 from bayes_sd.model.terms.cycle import Cycle
 from bayes_sd.model.terms.drafting import Drafting
@@ -24,6 +25,7 @@ TERMS: tuple[Term, ...] = (
     Drafting(),
     Further(),
     Cache(),
+    Admission(),
     Experts(),
     Kernel(),
     Overlap(),

@@ -1,6 +1,7 @@
 """Noise of measurements: of mean latency by source and hardware, of times to first and per further token by source.
 
-All are Student-t on the log scale (the share of decoding on its own scale), with the degrees of freedom of the priors.
+All are Student-t on the log scale (the share of decoding on its own scale), with the degrees of freedom of the priors. The share of
+decoding at two pools has more of them: it tells which pool is the limit, and heavy tails would let a fit pass over that as a bad run.
 """
 
 from __future__ import annotations
@@ -47,8 +48,10 @@ class Error(Term):
         return {"noise": f"{labelled.row.get('source', '')} | {labelled.deployment.hardware}"}
 
     def facts(self, design: Design, spec: ModelSpec) -> Values:
-        """Give the degrees of freedom."""
-        return {"tails": float(spec.priors["noise"]["tails"])}
+        """Give the degrees of freedom, and those of the share of decoding at two pools."""
+        prior = spec.priors["noise"]
+        # Posteriors of earlier versions state one number for all.
+        return {name: float(prior.get(name, prior["tails"])) for name in ("tails", "pool_share_tails")}
 
     def unknowns(self, spec: ModelSpec, coords: Coords) -> list[Unknown]:
         """Declare log noise scales."""
