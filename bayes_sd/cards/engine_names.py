@@ -46,7 +46,7 @@ ENGINES: dict[str, str] = {
     r"mlc[-_ ]?llm": "mlc-llm",
 }
 AROUND = ("dynamo", "mori")
-"""Layers round an engine (disaggregated serving, its transport) that make another engine of it."""
+"""Layers round an engine (disaggregated serving, its transport), part of its family's name."""
 DP_WITHIN_TP = ("sglang", "trtllm")
 """Engines whose tensor-parallel size counts the data-parallel ranks of attention (SGLang: ``--tp 8 --dp 8`` are 8 GPUs)."""
 VERSION = r"\d+\.\d+(?:\.\d+)*(?:[.-]?(?:rc|post|dev|alpha|beta|a|b)\.?\d+)*"

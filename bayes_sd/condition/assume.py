@@ -16,7 +16,7 @@ from bayes_sd.condition import defaults
 from bayes_sd.condition.frame import as_table
 from bayes_sd.errors import CardError
 from bayes_sd.model.ages import without_quarter
-from bayes_sd.model.deployments import UNKNOWN, engine_base
+from bayes_sd.model.deployments import UNKNOWN, engine_family
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -269,7 +269,7 @@ def _engine(
     """
     said = "" if _text(row, "engine") == UNKNOWN else _text(row, "engine")
     dated = bool(_text(row, "run_date"))
-    if _text(row, "engine_options") or (said and (dated or said != engine_base(said))):
+    if _text(row, "engine_options") or (said and (dated or said != engine_family(said))):
         return {}
     verifier = known.verifier(row.get("verifier"))
     formats = found["precision"].choices[0] if "precision" in found else _text(row, "precision")
@@ -281,7 +281,7 @@ def _engine(
     named = {
         d.engine: without_quarter(d.engine, d.age)
         for d in known.posterior.levels.deployments
-        if (d.verifier, d.hardware, d.precision) == (verifier, gpu, formats) and said in ("", d.engine_base)
+        if (d.verifier, d.hardware, d.precision) == (verifier, gpu, formats) and said in ("", engine_family(d.engine))
     }
     measured = {label: own for label, own in named.items() if not set("+(") & set(own[0])}  # no options
     if not measured:

@@ -13,7 +13,7 @@ from bayes_sd.condition.defaults import OUTPUT_TOKENS, PROMPT_TOKENS, WORKLOAD
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.schema import CARRIED, of_role
-from bayes_sd.model.deployments import Deployment, engine_base, engine_label
+from bayes_sd.model.deployments import Deployment, engine_family, engine_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -268,7 +268,7 @@ def _agreeing(posterior: Posterior, cards: Cards, given: dict[str, Any]) -> list
             same = cards.precision(wanted["precision"], deployment.verifier).name == deployment.precision
         if same and "engine" in wanted:
             stated = wanted["engine"]
-            same = stated == deployment.engine or stated == engine_base(deployment.engine)
+            same = stated in (deployment.engine, engine_family(deployment.engine))
         if same:
             keys.append(deployment.key)
     return keys

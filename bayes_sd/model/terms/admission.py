@@ -2,11 +2,11 @@
 
     held ← held ⊖ max(1, admitted[run]·N/W)
 
-with N clients, W decode workers and ⊖ a rounded minimum. Whoever sets up two pools chooses the decode workers' largest batch for a load,
-and sends a little more than that so that none runs dry: of 192 clients of four workers 129 decode at a time, which is 4·32, and the
-others wait for their first token. What is not admitted waits, as for the cache. Each run was set up by itself, so each has a share of its
-own; the share of decoding in a request's latency tells it, or else it widens what latency says. Rows that state their engine's limit
-have none.
+with N clients, W decode workers and ⊖ a rounded minimum. TensorRT-LLM's workers have a largest batch that whoever sets up two pools
+chooses for a load, and sends a little more than that so that none runs dry: of 192 clients of four workers 129 decode at a time, which is
+4·32, and the others wait for their first token. SGLang's run what their cache holds. Each run was set up by itself, so each has a share of
+its own; the share of decoding in a request's latency tells it, or else it widens what latency says. Rows that state their engine's
+limit have none.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ from bayes_sd.model.term import (
 from bayes_sd.model.terms.cache import SHARPNESS, smooth_minimum
 
 
+SETS_BATCH = ("trtllm",)
+"""Engines whose largest batch is always chosen: ``max_batch_size`` of TensorRT-LLM's build and server. Others' is unset, or far above
+what a decode worker is sent. Where any pool could be the limit and any batch, one row could not tell which it was."""
+
+
 class Admission(Term):
     """Share of the clients that decode workers admit, run by run."""
 
@@ -41,11 +46,11 @@ class Admission(Term):
 
     def levels_of(self, labelled: Labelled) -> dict[str, str]:
         """Name the run of a row at two pools: deployment, lengths and clients."""
-        row = labelled.row
-        if not (labelled.deployment.disaggregated and has_pools(row)) or pd.notna(row.get("max_num_seqs")):
+        row, deployment = labelled.row, labelled.deployment
+        pools = deployment.disaggregated and has_pools(row)
+        if not pools or deployment.engine_base not in SETS_BATCH or pd.notna(row.get("max_num_seqs")):
             return {"admission": ""}
-        run = f"{lengths_name(row, labelled.deployment)}{SEPARATOR}{float(row['load_value']):g} clients"
-        return {"admission": run}
+        return {"admission": f"{lengths_name(row, deployment)}{SEPARATOR}{float(row['load_value']):g} clients"}
 
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row has two pools; posteriors of earlier versions have no such prior."""
