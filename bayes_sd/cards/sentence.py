@@ -11,6 +11,7 @@ from typing import get_args
 
 from bayes_sd.cards.base import Method
 from bayes_sd.cards.canonical import split_count, split_format
+from bayes_sd.cards.choices import read_method
 from bayes_sd.cards.engine_names import AROUND, DP_WITHIN_TP, ENGINES, read_engine
 from bayes_sd.cards.load import OWN_LAYERS, Cards
 from bayes_sd.cards.names import suggest
@@ -195,14 +196,13 @@ def _model(name: str, found: Columns, cards: Cards) -> Columns | None:
 def _drafting(name: str) -> Columns | None:
     """Read a method, with its draft length where that is written to it: ``mtp3``, ``mtp-3``, ``ngram=4``."""
     plain = re.sub(r"[\s-]+", "_", name.casefold())
-    if re.fullmatch(r"eagle_?3", plain):
-        return {"method": "eagle3"}
-    if plain in ("prompt_lookup", "n_gram"):
-        return {"method": "ngram"}
-    if plain in get_args(Method):
-        return {"method": plain}
-    if plain in ("nextn", "native_mtp", "native_nextn"):
-        return {"method": "mtp"}
+    meant = {"eagle_3": "eagle3", "n_gram": "ngram"}.get(plain, plain)
+    # A lone word for "none", or for a draft model, is not enough of a line.
+    own = r"native_(mtp|nextn)|prompt_lookup(_decoding)?|suffix_decoding"
+    own += "" if " " in name else r"|\w*(mtp|nextn)"
+    meant = read_method(plain) if re.fullmatch(own, plain) else meant
+    if meant in get_args(Method):
+        return {"method": meant}
     tied = re.fullmatch(r"(mtp|nextn|ngram|eagle_?3|medusa|dflash|dspark|suffix)[_=:x]*(\d{1,2})", plain)
     if tied is None or " " in name:
         return None
