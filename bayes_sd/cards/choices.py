@@ -6,7 +6,7 @@ import re
 
 METHODS: dict[str, str] = {
     # What engines call the layers for further tokens of a checkpoint, whichever it is: deepseek_mtp, qwen3_next_mtp.
-    r"(native)?(nextn|mtp)|\w+mtp": "mtp",
+    r"(native)?(nextn|mtp)|\w+mtp|eagle\(mtp\)|(mtp|nextn)\(eagle\)": "mtp",
     r"no|non|off|false|disabled?|without|baselines?|vanilla|autoregressive|ar|nospec\w*|nosd|nonspec\w*|[-–—]": "none",
     r"standalone|draft|drafter|draftmodels?|smallmodel": "draft_model",
     r"promptlookup(decoding)?|lookup|pld": "ngram",
