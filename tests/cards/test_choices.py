@@ -11,9 +11,10 @@ from bayes_sd.measurements.schema import BY_NAME
 @pytest.mark.parametrize(
     ("text", "method"),
     [
-        ("NEXTN", "mtp"), ("deepseek_mtp", "mtp"), ("qwen3_next_mtp", "mtp"), ("Native MTP", "mtp"), ("EAGLE (MTP)", "mtp"), ("off", "none"), ("-", "none"),
+        ("NEXTN", "mtp"), ("deepseek_mtp", "mtp"), ("qwen3_next_mtp", "mtp"), ("Native MTP", "mtp"), ("off", "none"), ("-", "none"),
         ("No", "none"), ("baseline", "none"), ("no-spec", "none"), ("STANDALONE", "draft_model"), ("Draft Model", "draft_model"),
-        ("prompt lookup", "ngram"), ("Suffix Decoding", "suffix"), ("EAGLE-3", "eagle3"), ("my_tree_method", "my_tree_method"),
+        ("prompt lookup", "ngram"), ("EAGLE (MTP)", "mtp"), ("Suffix Decoding", "suffix"), ("EAGLE-3", "eagle3"),
+        ("my_tree_method", "my_tree_method"),
     ],
 )  # fmt: skip
 def test_methods_in_tables_and_options(text, method):
