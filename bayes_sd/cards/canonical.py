@@ -16,7 +16,7 @@ _FOUR, _EIGHT = "(int-?4|4-?bit)", "(int-?8|8-?bit)"
 _LLAMACPP = r"i?q[1-8]-(?:k-[sml]|k|0|1|xs|xxs|s|m|nl)"
 FORMATS: dict[str, str] = {
     r"(quark-|modelopt-|ptpc-|fbgemm-)?(fp8|f8|float8)"
-    r"(-(dynamic|block|block-?wise|static|kv|e4m3(fn)?|e5m2|per-tensor|per-channel|tensor|w8a8))*|w8a8-fp8|e4m3(fn)?|e5m2": "fp8",
+    r"(-(dynamic|block|block-?wise|static|kv|e4m3(fn)?|e5m2|per-?tensor|per-?channel|tensor|w8a8))*|w8a8-fp8|e4m3(fn)?|e5m2": "fp8",
     r"(modelopt-)?(nvfp4(a16)?(-v\d)?|fp4(-v\d)?|nvfp4-qat)": "fp4",
     r"(quark-)?mxfp4(-moe)?": "mxfp4",
     rf"gptq-({_EIGHT}|w8a16)|w8a16|8-?bit|(bnb|bitsandbytes)-{_EIGHT}|llm-int8|(int8|fp8)-(w8a16|weight-only)|experts-int8": "w8a16",
@@ -49,7 +49,9 @@ HARDWARE_FILLERS = {
 }  # fmt: skip
 """Words in a GPU's name that tell it from no other."""
 COUNT_BEFORE = re.compile(r"(?P<n>\d{1,4})\s*[x×*]\s*(?P<name>\D.*)", re.I)
-COUNT_AFTER = re.compile(r"(?P<name>.*[^x×*\s])(?:\s*[×*]|\s+x)\s*(?P<n>\d{1,4})", re.I)
+COUNT_AFTER = re.compile(r"(?P<name>.*[^×*\s])(?:\s*[×*]|\s+x)\s*(?P<n>\d{1,4})", re.I)
+COUNT_TIGHT = re.compile(r"(?P<name>.*[^×*\s])x(?P<n>[1-9]\d?)", re.I)
+"""``b200x8``; of at most two digits, since names of GPUs end in ``X 1550`` and ``TX3060``."""
 MOST_GPUS = 1024
 TRUE, FALSE = {"1", "1.0", "true", "yes", "y", "t"}, {"0", "0.0", "false", "no", "n", "f"}
 
@@ -159,7 +161,7 @@ def hardware_spellings(name: str) -> tuple[str, ...]:
 
 
 def split_count(name: str) -> tuple[str, int | None]:
-    """Take the number of GPUs off hardware: ``8xH100``, ``2 x RTX 4090`` and ``H200 x4``.
+    """Take the number of GPUs off hardware: ``8xH100``, ``2 x RTX 4090``, ``H200 x4`` and ``b200x8``.
 
     Parameters
     ----------
@@ -172,7 +174,9 @@ def split_count(name: str) -> tuple[str, int | None]:
     gpus : int or None
         None where the name says none.
     """
-    found = COUNT_BEFORE.fullmatch(name.strip()) or COUNT_AFTER.fullmatch(name.strip())
+    found = next(
+        (m for rule in (COUNT_BEFORE, COUNT_AFTER, COUNT_TIGHT) if (m := rule.fullmatch(name.strip()))), None
+    )
     if found is None or not 1 <= int(found["n"]) <= MOST_GPUS:
         return name, None
     return found["name"].strip(), int(found["n"])

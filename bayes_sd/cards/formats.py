@@ -14,8 +14,8 @@ SILENT = {
     "dense", "mixed", "-", "cache",
 }  # fmt: skip
 """Words that leave the format what it is."""
-OPEN = ("auto", "native", "as published", "default")
-"""Words for "as the checkpoint is published"."""
+OPEN = ("auto", "native", "as published", "default", "unknown", "unstated", "not stated", "n/a", "na", "-")
+"""Words for "as the checkpoint is published", or for nothing at all, which is taken to mean that."""
 NAMES = {"medium": "m", "small": "s", "large": "l"}
 MIXED = re.compile(r"[\s/+()\[\]&,;]")
 """What a format's own name never has."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bayes_sd.cards.canonical import split_count, split_format
+from bayes_sd.cards.choices import BLANKS
 from bayes_sd.cards.engine_names import read_engine
 from bayes_sd.cards.formats import MIXED, OPEN, PLAIN, read_formats
 from bayes_sd.cards.options import read_options
@@ -36,6 +37,10 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         If hardware is stated by numbers that are out of range.
     """
     values, words = dict(record), []
+    drafter = _text(values.get("drafter"))
+    if drafter.casefold() in BLANKS:
+        values["drafter"] = ""
+        words.append(f"drafter {drafter!r} is none")
     formats = _text(values.get("precision"))
     mixed = MIXED.search(formats) and not PLAIN.fullmatch(formats)
     read = read_formats(formats) if mixed or formats.casefold() in OPEN else formats

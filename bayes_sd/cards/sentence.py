@@ -6,68 +6,51 @@ Every word is either understood or refused: nothing is guessed. What stays open 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, get_args
+from collections.abc import Callable, Sequence
+from typing import get_args
 
 from bayes_sd.cards.base import Method
 from bayes_sd.cards.canonical import split_count, split_format
-from bayes_sd.cards.engine_names import AROUND, ENGINES, read_engine
-from bayes_sd.cards.load import Cards
+from bayes_sd.cards.choices import read_method
+from bayes_sd.cards.engine_names import AROUND, DP_WITHIN_TP, ENGINES, read_engine
+from bayes_sd.cards.load import OWN_LAYERS, Cards
+from bayes_sd.cards.names import suggest
+from bayes_sd.cards.nearest import suggest_verifier
+from bayes_sd.cards.sentence_words import Columns, take
 from bayes_sd.errors import CardError
 
-NUMBER = r"(\d+(?:\.\d+)?)"
-COUNT = rf"{NUMBER}\s*(k)?"
-KILO = 1024
-"""What ``1k`` tokens are: benchmarks that say so mean it."""
-Columns = dict[str, Any]
-PATTERNS: tuple[tuple[str, Callable[[re.Match[str]], Columns]], ...] = (
-    (
-        rf"{COUNT}\s*/\s*{COUNT}(?!\w|/)",
-        lambda m: {"prompt_tokens": _count(m, 1), "output_tokens": _count(m, 3)},
-    ),
-    (rf"{COUNT}\s*(?:tokens?\s*)?(?:in|input|prompt)\b", lambda m: {"prompt_tokens": _count(m, 1)}),
-    (rf"{COUNT}\s*(?:tokens?\s*)?(?:out|output)\b", lambda m: {"output_tokens": _count(m, 1)}),
-    (
-        rf"{NUMBER}\s*(?:req(?:uests?)?\s*(?:/|per)\s*s(?:ec(?:ond)?)?|rps|qps)\b",
-        lambda m: {"load_kind": "rate", "load_value": float(m[1])},
-    ),
-    (
-        rf"(?:concurrency|{NUMBER}\s*(?:clients?|users?|concurrent|in\s+flight))\s*=?\s*{NUMBER}?",
-        lambda m: {"load_kind": "concurrency", "load_value": float(m[1] or m[2] or "nan")},
-    ),
-    (r"\bk\s*=\s*(\d+)", lambda m: {"k": float(m[1])}),
-    (r"\btp\s*=?\s*(\d+)", lambda m: {"tp": float(m[1])}),
-    (
-        rf"\b(?:acceptance|alpha)\s*=?\s*{NUMBER}\s*(%)?",
-        lambda m: {"acceptance": float(m[1]) / (100 if m[2] else 1)},
-    ),
-    (rf"\bE\s*=\s*{NUMBER}", lambda m: {"mean_accepted_len": float(m[1])}),
-    (r"\bworkload\s*=?\s*([\w.-]+)", lambda m: {"workload": m[1]}),
-    (r"\bpoisson\b", lambda _: {"arrivals": "poisson"}),
-    (r"\b(?:evenly spaced|even arrivals)\b", lambda _: {"arrivals": "even"}),
+FILLERS = frozenset(
+    re.findall(
+        r"\S+",
+        "on at with using and a an the for in served by of to is are per from node gpus gpu tokens via under serving serve "
+        "running run what how fast latency speed speedup does do will would i we get be please draft drafter speculator speculative "
+        "speculation decoding decode spec method model config --speculative-config --speculative_config --model inference load "
+        "traffic server requests request dataset benchmark rate worth it should use faster than help helps @ | - + = :",
+    )
 )
-"""What a part of the line means, in the order in which they are looked for."""
-FILLERS = {
-    "on",
-    "at",
-    "with",
-    "using",
-    "and",
-    "a",
-    "an",
-    "the",
-    "for",
-    "in",
-    "served",
-    "by",
-    "of",
-    "gpus",
-    "gpu",
-    "tokens",
+"""Words that change nothing."""
+NUMBERS = {"one": 1, "two": 2, "four": 4, "eight": 8, "sixteen": 16}
+DATASETS = {
+    name.replace("-", ""): name
+    for name in (
+        "mt-bench",
+        "humaneval",
+        "gsm8k",
+        "sharegpt",
+        "mbpp",
+        "alpaca",
+        "spec-bench",
+        "livecodebench",
+        "math500",
+        "aime",
+    )
 }
+"""Prompts known by name, by that name without dashes."""
 LONGEST = 7
 """Words that one name may have: "NVIDIA RTX PRO 6000 Blackwell Server Edition"."""
 ROUND = "|".join(AROUND)
+MOST_DRAFTED = 64
+"""A bare number behind a method is its draft length up to here."""
 
 
 def read_sentence(text: str, cards: Cards) -> Columns:
@@ -92,16 +75,13 @@ def read_sentence(text: str, cards: Cards) -> Columns:
         Naming a word that means nothing, or a column that is said twice.
     """
     found: Columns = {}
-    # The longest patterns stand first; what each takes is cut out, so that no number is read twice.
-    left = text
-    for pattern, meaning in PATTERNS:
-        while (match := re.search(pattern, left, re.I)) is not None:
-            _put(found, meaning(match), text)
-            left = f"{left[: match.start()]} , {left[match.end() :]}"
-    for run in re.split(r"[,;]", left):
+    # Launch commands and JSON: their quotes and brackets say nothing.
+    left = take(re.sub(r"[{}\"'`]", " ", text), lambda said: _put(found, said, text))
+    for run in re.split(r"[,;]|\s\|\s", re.sub(r"\(\s*,?\s*\)", " , ", left)):
         _names(run.split(), found, text, cards)
     if found.get("load_value") != found.get("load_value"):
         raise CardError(f"{text!r}: concurrency has no number: write '16 clients'")
+    _settle(found, text, cards)
     return found
 
 
@@ -113,10 +93,6 @@ def restate(columns: Columns) -> str:
     )
 
 
-def _count(match: re.Match[str], group: int) -> float:
-    return float(match[group]) * (KILO if match[group + 1] else 1)
-
-
 def _put(found: Columns, said: Columns, text: str) -> None:
     for name, value in said.items():
         if name in found and found[name] != value:
@@ -126,44 +102,160 @@ def _put(found: Columns, said: Columns, text: str) -> None:
 
 def _names(words: list[str], found: Columns, text: str, cards: Cards) -> None:
     """Read the names in a run of words: at each place the longest that means something."""
-    at = 0
+    at, before = 0, ""
     while at < len(words):
         for length in range(min(LONGEST, len(words) - at), 0, -1):
             said = _meaning(" ".join(words[at : at + length]), found, cards)
             if said is not None:
                 _put(found, said, text)
-                at += length
+                before, at = ("method" if "method" in said else ""), at + length
                 break
         else:
-            if words[at].casefold() not in FILLERS:
-                raise CardError(
-                    f"{text!r}: {words[at]!r} is not understood: it names no verifier, drafter, GPU, engine, method or format "
-                    "that is known (`cards` lists them)"
-                )
-            at += 1
+            _word(words, at, before, found, text, cards)
+            before, at = "", at + 1
+
+
+def _word(words: Sequence[str], at: int, before: str, found: Columns, text: str, cards: Cards) -> None:
+    """Read a word that is no name by itself: a filler, a draft length behind its method, or a name in punctuation."""
+    word = words[at]
+    if word.casefold() in FILLERS:
+        return
+    if word.isdecimal() and before == "method" and 0 < int(word) <= MOST_DRAFTED:
+        _put(found, {"k": float(word)}, text)
+        return
+    bare = re.sub(
+        r"^[(\[-]+|[)\]?!.:-]+$",
+        "",
+        re.sub(r"^(?:method|model|draft_model|drafter|gpu|engine|hardware)[=:]", "", word, flags=re.I),
+    )
+    if bare and bare != word:
+        _names([bare], found, text, cards)
+        return
+    if re.fullmatch(r"[()\[\]?!.:;/&+|=@-]+", word):
+        return
+    if cards.has("verifier", word):
+        raise CardError(
+            f"{text!r}: {word!r} is a second model, and no drafter is known by that name: keep one verifier"
+        )
+    raise CardError(
+        f"{text!r}: {word!r} is not understood: it names no verifier, drafter, GPU, engine, method or format "
+        f"that is known, nor does a word beside it say what it is{_near(word, cards)} (`cards` lists names)"
+    )
+
+
+def _near(word: str, cards: Cards) -> str:
+    """Offer the nearest names, where there are near ones."""
+    if not re.search(r"[a-z]", word, re.I) or len(word) < 3:
+        return ""
+    sized = re.search(r"\d+(?:\.\d+)?b\b", word, re.I) is not None
+    near = (
+        suggest_verifier(word, cards.by_section["verifier"])
+        if sized
+        else suggest(word, cards.names("hardware"))
+    )
+    return f": {near}" if near.startswith("did you mean") else ""
 
 
 def _meaning(name: str, found: Columns, cards: Cards) -> Columns | None:
-    method = name.casefold().replace("-", "_")
-    if method in get_args(Method):
-        return {"method": method}
-    if cards.has("verifier", name) and "verifier" not in found:
-        base, weights = split_format(name)
-        return {"verifier": base} | ({"precision": weights} if weights else {})
-    if cards.has("drafter", name):
-        return {"drafter": name} | ({} if "method" in found else {"method": cards.drafter(name).method})
-    gpu, count = split_count(name)
-    if _is(cards.hardware, gpu):
-        return {"hardware": gpu} | ({"tp": float(count)} if count else {})
+    drafting = _drafting(name)
+    if drafting is not None:
+        return drafting
+    model = _model(name, found, cards)
+    if model is not None:
+        return model
+    gpu = _gpu(name, cards)
+    if gpu is not None:
+        return gpu
     image = " " not in name and ":" in name and any(re.search(pattern, name, re.I) for pattern in ENGINES)
     if image or any(
         re.fullmatch(rf"(?:(?:{ROUND})-)?(?:{pattern})(?:[-:= ]*v?\d[\w.+-]*)?", name, re.I)
         for pattern in ENGINES
     ):
         return {"engine": read_engine(name).label}
+    dataset = DATASETS.get(re.sub(r"[\s_-]", "", name.casefold()))
+    if dataset is not None:
+        return {"workload": dataset}
     if " " not in name and _is(cards.precision, name):
         return {"precision": name}
     return None
+
+
+def _model(name: str, found: Columns, cards: Cards) -> Columns | None:
+    """Read a verifier, or after one a drafter; ``70b llama 3.3`` is ``llama 3.3 70b``."""
+    if " " in name and "/" in name:  # what stands before an organisation is another word
+        return None
+    name = re.sub(r"^(\d+(?:\.\d+)?b) (.+)", r"\2 \1", name, flags=re.I)
+    if cards.has("verifier", name) and "verifier" not in found:
+        base, weights = split_format(name)
+        return {"verifier": base} | ({"precision": weights} if weights else {})
+    if cards.has("drafter", name):
+        return {"drafter": name} | ({} if "method" in found else {"method": cards.drafter(name).method})
+    return None
+
+
+def _drafting(name: str) -> Columns | None:
+    """Read a method, with its draft length where that is written to it: ``mtp3``, ``mtp-3``, ``ngram=4``."""
+    plain = re.sub(r"[\s-]+", "_", name.casefold())
+    meant = {"eagle_3": "eagle3", "n_gram": "ngram"}.get(plain, plain)
+    # A lone word for "none", or for a draft model, is not enough of a line.
+    own = r"native_(mtp|nextn)|prompt_lookup(_decoding)?|suffix_decoding"
+    own += "" if " " in name else r"|\w*(mtp|nextn)"
+    meant = read_method(plain) if re.fullmatch(own, plain) else meant
+    if meant in get_args(Method):
+        return {"method": meant}
+    tied = re.fullmatch(r"(mtp|nextn|ngram|eagle_?3|medusa|dflash|dspark|suffix)[_=:x]*(\d{1,2})", plain)
+    if tied is None or " " in name:
+        return None
+    method = {"nextn": "mtp", "eagle_3": "eagle3"}.get(tied[1], tied[1])
+    return {"method": method, "k": float(tied[2])}
+
+
+def _gpu(name: str, cards: Cards) -> Columns | None:
+    """Read a GPU and how many: ``8xH100``, ``H100 x8``, ``b200x8``, ``4 h100s``, ``one H100``."""
+    first, _, rest = name.partition(" ")
+    gpu, many = split_count(name)
+    digits = re.fullmatch(r"x?(\d{1,4})", first, re.I)
+    number = NUMBERS.get(first.casefold(), int(digits[1]) if digits else 0)
+    if many is None and rest and number and re.match(r"[a-z]", rest, re.I):
+        gpu, many = rest, number
+    if re.fullmatch(r"gpus?", gpu, re.I) and many:
+        return {"n_gpu": float(many)}
+    for spelled in dict.fromkeys((gpu, re.sub(r"s$", "", gpu, flags=re.I))):
+        if _is(cards.hardware, spelled):
+            return {"hardware": spelled} | ({"n_gpu": float(many)} if many else {})
+    return None
+
+
+def _settle(found: Columns, text: str, cards: Cards) -> None:
+    """Put together what several words said: the layout, the formats, whose drafter it is."""
+    gpus = found.pop("n_gpu", None)
+    sizes = {name: found[name] for name in ("tp", "dp", "pp") if name in found}
+    if gpus is not None:
+        ways = sizes.get("dp", 1.0) * sizes.get("pp", 1.0)
+        if "tp" not in sizes:
+            within = read_engine(found.get("engine")).family in DP_WITHIN_TP and "dp" in sizes
+            tp = gpus / (sizes.get("pp", 1.0) if within else ways)
+            if tp % 1 or tp < 1:
+                raise CardError(f"{text!r} says {gpus:g} GPUs, which {ways:g} ways do not divide: state tp")
+            found["tp"] = tp
+        elif gpus not in (sizes["tp"] * ways, sizes["tp"] * sizes.get("pp", 1.0)):
+            raise CardError(
+                f"{text!r} says tp twice: {gpus:g} GPUs and tp={sizes['tp']:g}: state dp for replicas"
+            )
+    cache = found.pop("kv", None)
+    if found.get("k") == 0:
+        _put(found, {"method": "none"}, text)
+    if cache is not None:
+        weights = str(found.get("precision") or "").removeprefix("w:") or cards.stated_or_native(
+            None, str(found.get("verifier", ""))
+        )
+        found["precision"] = f"w:{weights} kv:{cache}"
+        cards.precision(found["precision"])
+    drafter = found.get("drafter")
+    if drafter is not None and "verifier" not in found and str(drafter).casefold() not in OWN_LAYERS:
+        whom = cards.drafter(drafter).verifiers
+        if len(whom) == 1:
+            found["verifier"] = whom[0]
 
 
 def _is(lookup: Callable[[str], object], name: str) -> bool:

@@ -54,6 +54,9 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, output, 
     columns = read_sentence(" ".join(question), cards)
     understood = restate(columns)
     kind, load = _load(columns)
+    plain = columns.get("method") == "none"
+    if plain:  # what it is compared with is chosen like anything that is left open
+        columns = {name: said for name, said in columns.items() if name not in ("method", "k")}
     drafter = columns.pop("drafter", None)
     asked = Question(columns, drafters=() if drafter is None else (drafter,))
     base, words = asked_condition(posterior, cards, asked, kind, load, best=False)
@@ -64,6 +67,8 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, output, 
         again = replace(asked, columns=columns | {"k": k})
         base, _ = asked_condition(posterior, cards, again, kind, load, best=False)
         words.append(f"Draft length: k = {k}, which loses least at this load.")
+    if plain:
+        words.append("You ask without speculation: the drafting that it is compared with is chosen for you.")
     result = speedup(posterior, base, (load,), axis, ci=ci, cards=cards, seed=seed)
     table, summary = speedup_table(result), speedup_summary(result)
     said = {"understood": columns, "assumed": words, **summary, "loads": records(table)}

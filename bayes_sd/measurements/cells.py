@@ -8,6 +8,7 @@ import re
 from itertools import pairwise
 
 from bayes_sd.cards.canonical import read_flag
+from bayes_sd.cards.choices import read_load_kind, read_method
 from bayes_sd.cards.engines import read_day
 from bayes_sd.errors import CardError, DataError
 from bayes_sd.loading import parse_json
@@ -75,13 +76,14 @@ def parse_cell(text: str, column: Column) -> object:
 
 def _choice(text: str, column: Column) -> str:
     if column.name in OPEN_CHOICES:
+        text = read_method(text)
         value = "_".join(text.casefold().replace("-", "_").split())
         if value not in column.choices and not (NAME.fullmatch(value) and value not in WORDS):
             raise CellError(f"{text!r} is not one of {', '.join(column.choices)}, nor a name of another one")
         # EAGLE-3 and draft-model are written in as many ways: only letters and digits tell a method.
         bare = {name.replace("_", ""): name for name in column.choices}
         return bare.get(value.replace("_", ""), value)
-    value = text.casefold()
+    value = (read_load_kind(text) if column.name == "load_kind" else text).casefold()
     if column.name == "arrivals" and value.startswith(GAMMA):
         return _gamma(text, value)
     if value not in column.choices:

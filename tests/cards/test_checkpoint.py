@@ -281,7 +281,7 @@ def test_a_config_that_cannot_be_counted(change, says):
     ("change", "says"),
     [
         ({"num_experts_per_tok": 200}, "200 experts a token of 128"),
-        ({"num_experts_per_tok": None}, "no field 'top_k'"),
+        ({"num_experts_per_tok": None}, "no field 'top_k_experts'"),
         ({"moe_intermediate_size": None, "intermediate_size": None}, "moe_intermediate_size"),
     ],
 )
@@ -356,7 +356,7 @@ def test_as_transformers_5_writes_them():
 
 def test_a_synonym_or_the_fields_own_name_may_be_given():
     bare = {k: v for k, v in MIXTURE.items() if k != "num_experts_per_tok"}
-    for name in ("top_k", "num_experts_per_tok"):
+    for name in ("top_k_experts", "num_experts_per_tok"):
         made = derive(config_of(bare, "config.json", {name: 8}), "M")
         assert made.card.active_params_b == count(MIXTURE).card.active_params_b
 

@@ -1,5 +1,8 @@
 """A condition in one line."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from bayes_sd.cards import load_cards
@@ -86,3 +89,23 @@ def test_what_means_nothing_is_refused(cards, text, says):
     with pytest.raises(CardError, match=says) as caught:
         read_sentence(text, cards)
     assert "\n" not in str(caught.value)
+
+
+# Lines as engineers write them, with what each says, looked over one by one; or the words by which it is asked back.
+WRITTEN = json.loads((Path(__file__).parent / "sentences.json").read_text())
+
+
+def test_most_lines_are_understood():
+    assert len(WRITTEN) >= 120
+    assert sum("says" in line for line in WRITTEN) >= 0.65 * len(WRITTEN)
+
+
+@pytest.mark.parametrize("line", WRITTEN, ids=lambda line: line["text"])
+def test_lines_as_engineers_write_them(cards, line):
+    if "refused" in line:
+        with pytest.raises(CardError) as caught:
+            read_sentence(line["text"], cards)
+        assert line["refused"] in str(caught.value)
+        assert "\n" not in str(caught.value)
+    else:
+        assert read_sentence(line["text"], cards) == line["says"]

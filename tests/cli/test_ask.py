@@ -64,3 +64,13 @@ def test_a_gpu_that_cannot_hold_the_model_is_said_with_the_bytes(call, small_tra
     )
     assert code == 2 and err.count("\n") == 1
     assert "141" in err and "GB of weights" in err and "use at least 2" in err
+
+
+@pytest.mark.parametrize("words", ["no spec", "k=0", "spec off"])
+def test_a_question_without_speculation_is_compared_with_drafting(call, small_trace, words):
+    question = f"Llama-3.1-8B fp16 on A100 vllm-0.24.0 {words} at 2 req/s, isl 200 osl 150"
+    code, out, err = call("ask", small_trace, question, "--json")
+    assert code == 0, err
+    said = json.loads(out)
+    assert any("without speculation" in one for one in said["assumed"])
+    assert {row["k"] for row in said["draft_lengths"]} == set(range(9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bayes_sd.cards.checkpoint.blocks import blocks_of
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.layers import COMPRESSED, FULL, WINDOW
 from bayes_sd.cards.checkpoint.parts import ATTENTION, SMALL, Tensor, matrices
@@ -34,6 +35,9 @@ def head_dim(config: Config) -> int:
 def kv_heads(config: Config) -> int:
     """Give the cached heads of a layer."""
     heads = config.whole("num_attention_heads")
+    blocks = [block.cached_heads for block in blocks_of(config) if block.cached_heads]
+    if blocks:  # a card has one number: the mean of its layers
+        return max(round(sum(blocks) / len(blocks)), 1)
     one = config.flag("multi_query") and not config.flag("new_decoder_architecture")  # Falcon
     cached = 1 if one else config.whole("num_key_value_heads", heads)
     if cached < 1 or heads % cached:
@@ -60,6 +64,9 @@ def grouped(config: Config, name: str, attention: str, layer: int) -> list[Tenso
     """List the weights of attention with grouped queries."""
     hidden, heads = config.whole("hidden_size"), config.whole("num_attention_heads")
     width, cached, same = head_dim(config), kv_heads(config), False
+    blocks = blocks_of(config)
+    if blocks:
+        cached = blocks[layer].cached_heads
     if attention == FULL:
         width = global_head_dim(config)
     elif attention == WINDOW:

@@ -28,6 +28,7 @@ from bayes_sd.cards.checkpoint.layers import (
     mlp_kinds,
     pattern_of,
 )
+from bayes_sd.cards.checkpoint.mixed import mixed
 from bayes_sd.cards.checkpoint.parts import EMBEDDING, EXPERTS, HEAD, LOOKUP, Tensor, parts_of
 from bayes_sd.cards.checkpoint.tensors import count_tensors, tied
 from bayes_sd.cards.drafter import Drafter
@@ -170,7 +171,7 @@ def _compressed_cache(config: Config, attention: list[str]) -> dict[str, Any]:
 
 
 def _experts(config: Config, parts: dict[str, int], total: int, shares_embedding: bool) -> dict[str, Any]:
-    experts, top_k = config.whole("n_experts"), config.whole("top_k")
+    experts, top_k = config.whole("n_experts"), config.whole("top_k_experts")
     if not 1 <= top_k <= experts:
         raise CardError(
             f"{config.where}: {top_k} experts a token of {experts}: the counts contradict each other"
@@ -191,6 +192,9 @@ def _experts(config: Config, parts: dict[str, int], total: int, shares_embedding
 def _kept(config: Config, tensors: list[Tensor]) -> dict[str, Any]:
     stated, native = kept(config, tensors), native_format(config)
     embeddings = sum(t.parameters for t in tensors if t.part in (EMBEDDING, HEAD))
+    several = None if experts_narrower(config) else mixed(config, tensors)
+    if several is not None:
+        native, stated = several
     if native is None:
         return {"kept_16bit_params_b": _billions(stated)}
     if experts_narrower(config):

@@ -28,13 +28,13 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "intermediate_size": ("intermediate_size", "ffn_hidden_size", "n_inner", "ffn_dim"),
     "vocab_size": ("vocab_size", "padded_vocab_size", "n_vocab"),
     "n_experts": ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
-    "top_k": (
+    # Never "top_k", which is a setting of sampling that some configs repeat.
+    "top_k_experts": (
         "num_experts_per_tok",
         "num_experts_per_token",
         "moe_k",
         "moe_topk",
         "moe_top_k",
-        "top_k_experts",
     ),
     "moe_latent_size": ("moe_latent_size", "routed_expert_hidden_size"),
     "moe_intermediate_size": ("moe_intermediate_size", "expert_ffn_hidden_size"),
@@ -51,7 +51,10 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "ssm_state_size": ("ssm_state_size", "mamba_d_state"),
     "conv_kernel": ("conv_kernel", "mamba_d_conv"),
     "mtp_layers": ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"),
+    "index_n_heads": ("sparse_attention_config.sparse_num_index_heads",),
+    "index_head_dim": ("sparse_attention_config.sparse_index_dim",),
 }
+"""Other names of a field; with a dot, of one inside an object."""
 NEVER_ZERO = (
     "hidden_size",
     "vocab_size",
@@ -199,13 +202,19 @@ class Config:
     def _raw(self, name: str) -> Any:
         for source in (self.values, self.outer):
             for spelling in (name, *SYNONYMS.get(name, ())):
-                if source.get(spelling) is not None:
-                    return source[spelling]
+                outer, dot, inner = spelling.partition(".")
+                found = source.get(outer)
+                if dot:
+                    found = found.get(inner) if isinstance(found, dict) else None
+                if found is not None:
+                    return found
         return None
 
 
 def read_config(path: str | Path, given: Mapping[str, Any] | None = None) -> Config:
     """Read a ``config.json``, or the folder of a checkpoint that holds one.
+
+    The formats that NVIDIA's ModelOpt wrote into ``hf_quant_config.json`` beside it are taken too.
 
     Parameters
     ----------
@@ -225,7 +234,19 @@ def read_config(path: str | Path, given: Mapping[str, Any] | None = None) -> Con
     """
     file = Path(path)
     file = file / "config.json" if os.path.isdir(file) else file
-    return config_of(read_json(file), str(file), given)
+    content = read_json(file)
+    beside = file.with_name("hf_quant_config.json")
+    if "quantization_config" not in json_keys(content) and file.name == "config.json" and beside.is_file():
+        stated = read_json(beside).get("quantization")
+        if isinstance(stated, dict):
+            content = {**content, "quantization_config": {"quant_method": "modelopt", **stated}}
+    return config_of(content, str(file), given)
+
+
+def json_keys(content: Mapping[str, Any]) -> set[str]:
+    """Give the names of all fields, those of the language model's part included."""
+    parts = [content[name] for name in PARTS if isinstance(content.get(name), dict)]
+    return set(content).union(*(json_keys(part) for part in parts))
 
 
 def read_json(file: Path) -> dict[str, Any]:

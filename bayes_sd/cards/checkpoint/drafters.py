@@ -75,7 +75,7 @@ def _model(config: Config) -> Counted:
     routed = parts.get(EXPERTS, 0)
     used = float(total - (0 if tied(config) else parts[EMBEDDING]))
     if routed:
-        used -= routed * (1 - config.whole("top_k") / config.whole("n_experts"))
+        used -= routed * (1 - config.whole("top_k_experts") / config.whole("n_experts"))
     return _values(config, "draft_model", total, used, 0), parts, []
 
 
@@ -86,7 +86,9 @@ def _head(config: Config, method: str) -> Counted:
     used = 0.0
     for i, mlp in enumerate(mlp_kinds(config)):
         for tensor in layer_tensors(config, f"layers.{i}", FULL, mlp, i):
-            share = config.whole("top_k") / config.whole("n_experts") if tensor.part == EXPERTS else 1.0
+            share = (
+                config.whole("top_k_experts") / config.whole("n_experts") if tensor.part == EXPERTS else 1.0
+            )
             parts[tensor.part] = parts.get(tensor.part, 0) + tensor.parameters
             used += tensor.parameters * share
     extra = {"input projection": _projection(config, method, hidden)}
@@ -174,7 +176,7 @@ def mtp(config: Config) -> dict[str, Any] | None:
     used = float(total)
     if mlp == SPARSE:
         routed = sum(t.parameters for t in one if t.part == EXPERTS)
-        used -= routed * (1 - config.whole("top_k") / config.whole("n_experts"))
+        used -= routed * (1 - config.whole("top_k_experts") / config.whole("n_experts"))
     # One module drafts again and again, as engines use it, however many the checkpoint holds.
     return _values(config, "mtp", total, used, config.whole("vocab_size") * hidden) | {"layers": 1}
 

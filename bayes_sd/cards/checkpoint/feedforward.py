@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bayes_sd.cards.checkpoint.attention import ALL_BIASED
+from bayes_sd.cards.checkpoint.blocks import blocks_of
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.parts import EXPERTS, MLP, ROUTER, SHARED, SMALL, Tensor, matrices
 from bayes_sd.errors import CardError
@@ -28,7 +29,8 @@ def dense(config: Config, name: str, layer: int) -> list[Tensor]:
     width = config.whole("dense_intermediate_size", config.whole("intermediate_size_mlp", 0))
     if config.model_type == "granitemoehybrid":  # its dense part is what it calls shared
         width = config.whole("shared_intermediate_size", 0)
-    width = width or config.whole(
+    blocks = blocks_of(config)
+    width = (blocks[layer].width if blocks else width) or config.whole(
         "intermediate_size", FOURFOLD.get(config.model_type, 0) * config.whole("hidden_size") or None
     )
     sharing = config.whole("num_kv_shared_layers", 0)

@@ -9,15 +9,12 @@ from typing import Any
 from bayes_sd.cards.checkpoint.config import Config, read_json
 from bayes_sd.cards.checkpoint.kept import kept, native_format
 from bayes_sd.cards.checkpoint.layers import layer_count, layer_of
+from bayes_sd.cards.checkpoint.mixed import BITS, mixed
 from bayes_sd.cards.checkpoint.parts import EXPERTS
 from bayes_sd.cards.checkpoint.tensors import count_tensors, tied
 from bayes_sd.errors import CardError
 
 OTHER_TOWERS = ("vision", "visual", "audio", "multi_modal_projector", "mm_projector")
-BITS: dict[str | None, float] = {
-    None: 16, "fp8": 8.05, "int8": 8.05, "w8a16": 8.05, "fp4": 4.5, "mxfp4": 4.25, "w4a16": 4.25, "w4a8": 4.25,
-}  # fmt: skip
-"""Stored bits of a quantised weight, scales included, by the format's name."""
 WITHIN = 0.04
 """How far a file's bytes may lie from those counted: small tensors, scales and padding are not counted one by one."""
 TOWER_BYTES = 8e9
@@ -108,7 +105,8 @@ def expected_bytes(config: Config) -> float:
     tensors = list(count_tensors(config))
     dtype = str(config.raw("torch_dtype") or config.raw("dtype") or "bfloat16")
     wide = 4.0 if "float32" in dtype else 2.0
-    native = native_format(config)
+    several = mixed(config, tensors)
+    native = several[0] if several else native_format(config)
     if native is None:
         return wide * sum(t.parameters for t in tensors)
     narrow = BITS.get(native, float(native.removesuffix("bit")) if native.endswith("bit") else 16) / 8
@@ -116,5 +114,5 @@ def expected_bytes(config: Config) -> float:
         sum(t.parameters for t in tensors),
         sum(t.parameters for t in tensors if t.part == EXPERTS),
     )
-    whole = kept(config, tensors)
+    whole = several[1] if several else kept(config, tensors)
     return narrow * (total - whole) + wide * whole if experts <= total else 0.0

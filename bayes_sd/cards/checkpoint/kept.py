@@ -15,6 +15,12 @@ LISTS = ("ignore", "ignored_layers", "modules_to_not_convert", "exclude_modules"
 """Fields that list the modules left alone, one name a tool."""
 NAMED: dict[str, str] = {"fp8": "fp8", "fbgemm_fp8": "fp8", "mxfp4": "mxfp4", "nvfp4": "fp4", "awq": "w4a16"}
 
+ALGORITHMS: dict[str, str] = {
+    "nvfp4": "fp4", "mxfp4": "mxfp4", "mxfp8": "mxfp8", "w4a8": "w4a8", "w8a16": "w8a16", "fp8": "fp8", "int4": "w4a16",
+    "w4a16": "w4a16", "awq": "w4a16", "int8": "int8", "w8a8": "int8", "fp4": "fp4",
+}  # fmt: skip
+"""Weight formats by a word in the name of an algorithm, the surest first."""
+
 
 def quantisation(config: Config) -> Mapping[str, Any]:
     """Give the ``quantization_config``, empty where there is none."""
@@ -33,12 +39,38 @@ def native_format(config: Config) -> str | None:
     found = quantisation(config)
     method = str(found.get("quant_method") or "").casefold()
     algorithm = str(found.get("quant_algo") or found.get("format") or "").casefold()
-    for word in ("nvfp4", "mxfp4"):
-        if word in algorithm or word in method:
-            return NAMED[word]
+    if any(word in text for word in ("nvfp4", "mxfp4") for text in (algorithm, method)):
+        return named_format(f"{algorithm} {method}")
     if method in NAMED:
         return NAMED[method]
-    weights, inputs = _group(found)
+    groups = found.get("config_groups")
+    first: Any = next(iter(groups.values()), {}) if isinstance(groups, dict) else {}
+    return group_format(_object(first), found)
+
+
+def named_format(algorithm: str) -> str | None:
+    """Give the weight format of ModelOpt's word for one, as ``W4A16_NVFP4``; None for one that is not known."""
+    text = algorithm.casefold()
+    return next((fmt for word, fmt in ALGORITHMS.items() if word in text), None)
+
+
+def group_format(group: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
+    """Give the weight format of one group of a compressed-tensors config, or of fields that stand for the whole.
+
+    Parameters
+    ----------
+    group : mapping
+        With ``weights`` and ``input_activations``; empty where there are no groups.
+    found : mapping
+        The whole config, whose fields hold for all weights.
+
+    Returns
+    -------
+    str or None
+        None where no field says it.
+    """
+    weights, inputs = _object(group.get("weights")), _object(group.get("input_activations"))
+    algorithm = str(found.get("quant_algo") or found.get("format") or "").casefold()
     bits = weights.get("num_bits") or found.get("bits") or found.get("w_bit")
     if bits is None:
         bits = (
@@ -55,13 +87,6 @@ def native_format(config: Config) -> str | None:
 def experts_narrower(config: Config) -> bool:
     """Say whether a checkpoint holds its experts in 4 bits and the rest in 8 (DeepSeek-V4)."""
     return str(config.raw("expert_dtype") or "").casefold() == "fp4"
-
-
-def _group(found: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Give weights and inputs of the first group of a compressed-tensors config."""
-    groups = found.get("config_groups")
-    first: Any = next(iter(groups.values()), {}) if isinstance(groups, dict) else {}
-    return _object(_object(first).get("weights")), _object(_object(first).get("input_activations"))
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sized
 
+from bayes_sd.cards.checkpoint.blocks import blocks_of
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.errors import CardError
 
@@ -114,9 +115,11 @@ def attention_kinds(config: Config) -> list[str]:
         If the config contradicts itself or names a kind of layer that is not known.
     """
     layers = layer_count(config)
-    pattern = pattern_of(config)
+    pattern, blocks = pattern_of(config), blocks_of(config)
     if pattern is not None:
         return [PATTERN[letter] for letter in pattern]
+    if blocks:
+        return [FULL if block.cached_heads else NOTHING for block in blocks]
     listed = "layer_types" if config.has("layer_types") else "layers_block_type"
     named = config.words(listed)
     if named is not None:
@@ -190,6 +193,8 @@ def mlp_kinds(config: Config) -> list[str]:
     pattern = pattern_of(config)
     if pattern is not None:
         return [{"E": SPARSE, "-": DENSE}.get(letter, NOTHING) for letter in pattern]
+    if blocks := blocks_of(config):
+        return [DENSE if block.width else NOTHING for block in blocks]
     if not config.whole("n_experts", 0):
         return [DENSE] * layers
     named = config.words("mlp_layer_types")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bayes_sd.cards.checkpoint import attention as mixing
 from bayes_sd.cards.checkpoint import feedforward
+from bayes_sd.cards.checkpoint.blocks import blocks_of
 from bayes_sd.cards.checkpoint.config import Config
 from bayes_sd.cards.checkpoint.layers import DENSE, LINEAR, MAMBA, NOTHING, SPARSE, attention_kinds, mlp_kinds
 from bayes_sd.cards.checkpoint.parts import EMBEDDING, HEAD, LOOKUP, MLP, SMALL, Tensor
@@ -62,7 +63,10 @@ def layer_tensors(config: Config, name: str, attention: str, mlp: str, layer: in
     hidden = config.whole("hidden_size")
     found: list[Tensor] = []
     if attention == LINEAR:
-        found += mixing.linear(config, f"{name}.linear_attn")
+        # Kimi's checkpoints name all layers that mix tokens alike, as their lists of what stays at 16 bits do.
+        found += mixing.linear(
+            config, f"{name}.{'self' if config.mapping('linear_attn_config') else 'linear'}_attn"
+        )
     elif attention == MAMBA:
         found += mixing.mamba(config, f"{name}.mixer")
     elif config.has("o_lora_rank"):
@@ -76,6 +80,9 @@ def layer_tensors(config: Config, name: str, attention: str, mlp: str, layer: in
         found += feedforward.sparse(config, f"{name}.mlp")
         if config.flag("enable_moe_block"):  # Gemma 4 adds experts to a dense part
             found += feedforward.dense(config, f"{name}.mlp", layer)
+    blocks = blocks_of(config)
+    if blocks and blocks[layer].linear:
+        found.append(Tensor(f"{name}.linear", MLP, blocks[layer].linear * hidden * hidden))
     norms = 4 if config.model_type in FOUR_NORMS else (attention != NOTHING) + (mlp != NOTHING)
     found.append(Tensor(f"{name}.norms", SMALL, norms * hidden))
     beside = config.whole("hidden_size_per_layer_input", 0)
