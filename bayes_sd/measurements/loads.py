@@ -90,12 +90,16 @@ class Verdict:
         0 for a row that is surely sound, 1 at the bound where it would be left out.
     clients : int
         Clients of the loop that an open loop was in truth; 0 otherwise.
+    one_wave : bool
+        Whether most of a closed loop's requests were sent at once: its mean latency is that of a steady loop as long as its
+        clients were busy, its time to the first token is that of prompts that wait for each other.
     """
 
     kind: Kind
     reason: str = ""
     doubt: float = 0.0
     clients: int = 0
+    one_wave: bool = False
 
     @property
     def usable(self) -> bool:
@@ -179,7 +183,8 @@ def _open(load: Load) -> Verdict:
 def _closed_in_truth(load: Load, running: float, behind: bool) -> Verdict | None:
     rate = f"{load.achieved_rps or 0:.4g}/s x {load.latency_s:.4g} s = {running:.4g}"
     cap, sent = load.client_cap, requests(load)
-    late = behind or load.random_arrivals  # evenly spaced requests that keep up leave a cap alone
+    # Evenly spaced requests that keep up leave a cap alone, but no client holds more in flight than its cap.
+    late = behind or load.random_arrivals or (cap is not None and running > OVERFULL * cap)
     if cap and late and (sent is None or sent > cap) and running >= BINDING * _reachable(cap, sent):
         clients = cap if running >= ALL_BUSY * _reachable(cap, sent) else round(running)
         return Verdict(
@@ -243,10 +248,15 @@ def _closed(load: Load) -> Verdict:
         return Verdict("unknown")
     share, waves = running / clients, math.inf if sent is None else sent / clients
     said = f"{running:.4g} of {clients:g} clients had a request in flight on average ({share:.1%})"
-    if waves < SINGLE_WAVE:
-        said += f": a single wave, {sent:.4g} requests for {clients:g} clients"
+    one_wave = waves < SINGLE_WAVE and clients > 1
+    if one_wave:
+        said += (
+            f": a single wave, {sent:.4g} requests for {clients:g} clients, whose prompts waited for each other (its time to "
+            "the first token is no steady loop's)"
+        )
     if share < LEAST_FULL and waves < FEW_WAVES:
-        return Verdict("wave", f"{said}; it drained for most of the run, its load was lower than it says")
+        reason = f"{said}; it drained for most of the run, its load was lower than it says"
+        return Verdict("wave", reason, one_wave=one_wave)
     if share > OVERFULL:
         return Verdict(
             "sound", f"{said}; more than there were clients: rate, latency or load is not what it says"
@@ -254,7 +264,7 @@ def _closed(load: Load) -> Verdict:
     doubt = _between(share, FULL, LEAST_FULL)
     if doubt:
         said += "; the run is short, or its clients pause between requests: treat its load as lower"
-    return Verdict("sound", said if doubt or waves < SINGLE_WAVE else "", doubt)
+    return Verdict("sound", said if doubt or one_wave else "", doubt, one_wave=one_wave)
 
 
 def _between(value: float, sound: float, bound: float) -> float:

@@ -47,6 +47,12 @@ class Reading:
         The tool's own mean time per further token, and mean time between chunks of its stream (ms).
     generated_tokens : float or None
         A second count of a request's mean output, by another counter than `output_tokens`.
+    longest_s, shortest_s : float or None
+        Longest and shortest end-to-end latency, where the file has them.
+    fewest_tokens : float or None
+        Output tokens of the shortest answer that the tool counts as success.
+    experts_spread : bool
+        Whether experts are spread over all GPUs of the tensor- and data-parallel groups, whose sizes may be given later.
     overruled, load_given : bool
         Whether the load was given and the file says another, and whether it was given at all.
     """
@@ -65,6 +71,10 @@ class Reading:
     own_tpot_ms: float | None = None
     itl_ms: float | None = None
     generated_tokens: float | None = None
+    longest_s: float | None = None
+    shortest_s: float | None = None
+    fewest_tokens: float | None = None
+    experts_spread: bool = False
     overruled: bool = False
     load_given: bool = False
 
