@@ -143,7 +143,7 @@ def in_flight(load: Load) -> float | None:
 
 def requests(load: Load) -> float | None:
     """Give the requests sent, from rate and length where they are not stated."""
-    if load.n_requests:
+    if load.n_requests and load.n_requests > 0:
         return load.n_requests
     rate = load.achieved_rps or (load.value if load.kind == "rate" else None)
     return rate * load.duration_s if rate and load.duration_s else None

@@ -274,6 +274,11 @@ def put_counts(
         cell.notes.append("the file does not say how many requests succeeded")
         return
     cell.put("n_requests", succeeded)
+    if min(failed or 0, cut_off) < 0:
+        cell.notes.append(
+            f"the file counts {failed} failed and {cut_off} cut-off requests, which no counts can be: not used"
+        )
+        failed, cut_off = (None if failed is not None and failed < 0 else failed), max(cut_off, 0)
     cell.sent = succeeded + (failed or 0) + cut_off
     if failed is None:
         cell.notes.append("the file does not say how many requests failed")
