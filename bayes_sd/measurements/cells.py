@@ -22,6 +22,8 @@ NAME = re.compile(r"[a-z][a-z0-9_.+]{0,63}")
 GAMMA_SHAPE = re.compile(rf"{GAMMA}[\s:=(]*(?:burstiness|shape)?[\s:=(]*(\d*\.?\d+)\)?")
 LEAST_SHAPE, MOST_SHAPE = 1e-3, 1e3
 """Shapes of gamma gaps: below, all requests come at once; above, they are even."""
+MTP = "mtp"
+"""What vLLM's names of it for single models (``deepseek_mtp``) and SGLang's NEXTN mean."""
 OPEN_CHOICES = frozenset({"method"})
 """Columns whose values are names that the field keeps adding to: one that is not known yet is a level of its own."""
 LARGEST_COUNT = 2.0**53
@@ -78,6 +80,7 @@ def _choice(text: str, column: Column) -> str:
     if column.name in OPEN_CHOICES:
         text = read_method(text)
         value = "_".join(text.casefold().replace("-", "_").split())
+        value = MTP if value == "nextn" or value.endswith(f"_{MTP}") else value
         if value not in column.choices and not (NAME.fullmatch(value) and value not in WORDS):
             raise CellError(f"{text!r} is not one of {', '.join(column.choices)}, nor a name of another one")
         # EAGLE-3 and draft-model are written in as many ways: only letters and digits tell a method.

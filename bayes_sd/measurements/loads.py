@@ -31,6 +31,10 @@ SINGLE_WAVE, FEW_WAVES = 2.0, 5.0
 """Requests a client below which most of a closed loop started at once, and below which its drain may be most of it."""
 CAP_ERRORS = 2.0
 """Random arrivals leave a cap alone if it lies this many standard deviations (about the square root) above the mean."""
+PILED_UP = 0.75
+"""Share of the wait of requests that pile up under which a mean latency says that they did not: it is that wait and more."""
+CHANCE_ERRORS = 3.0
+"""Standard errors (one over the square root of their number) by which random gaps may come to fewer requests than asked."""
 MOST_WIDENED = 3.0
 """Noise of a row at a bound, in units of that of a sound row."""
 
@@ -90,12 +94,16 @@ class Verdict:
         0 for a row that is surely sound, 1 at the bound where it would be left out.
     clients : int
         Clients of the loop that an open loop was in truth; 0 otherwise.
+    one_wave : bool
+        Whether most of a closed loop's requests were sent at once: its mean latency is that of a steady loop as long as its
+        clients were busy, its time to the first token is that of prompts that wait for each other.
     """
 
     kind: Kind
     reason: str = ""
     doubt: float = 0.0
     clients: int = 0
+    one_wave: bool = False
 
     @property
     def usable(self) -> bool:
@@ -135,9 +143,22 @@ def in_flight(load: Load) -> float | None:
 
 def requests(load: Load) -> float | None:
     """Give the requests sent, from rate and length where they are not stated."""
-    if load.n_requests:
+    if load.n_requests and load.n_requests > 0:
         return load.n_requests
-    return load.achieved_rps * load.duration_s if load.achieved_rps and load.duration_s else None
+    rate = load.achieved_rps or (load.value if load.kind == "rate" else None)
+    return rate * load.duration_s if rate and load.duration_s else None
+
+
+def waited(load: Load) -> float | None:
+    """Give how long requests had waited on average, had the server fallen behind from the start; None where not known.
+
+    The last of n requests is answered n/achieved after the start and was sent n/asked after it; the mean waits half of that.
+    """
+    sent = requests(load)
+    if not load.achieved_rps or not sent or load.latency_s is None:
+        return None
+    apart = load.succeeded_share / load.achieved_rps - 1.0 / load.value
+    return (sent * apart - load.latency_s) / 2.0
 
 
 def kept_up(load: Load) -> float | None:
@@ -168,35 +189,69 @@ def _open(load: Load) -> Verdict:
     if closed:
         return closed
     if behind:
-        return Verdict(
-            "fell_behind",
-            f"the server kept up with {load.achieved_rps:.4g} of {load.value:.4g} requests/s: requests piled up, latency "
-            "has no steady state",
-        )
+        return _behind(load)
     return _long_enough(load, ratio, running)
 
 
 def _closed_in_truth(load: Load, running: float, behind: bool) -> Verdict | None:
-    rate = f"{load.achieved_rps or 0:.4g}/s x {load.latency_s:.4g} s = {running:.4g}"
+    closed = _by_its_cap(load, running, behind)
+    if closed or not behind or load.sent_rps is None or load.sent_rps >= SATURATED_BELOW * load.value:
+        return closed
+    clients = max(round(running), 1)
+    return Verdict(
+        "closed",
+        f"the client was the limit: it sent {load.sent_rps:.4g} of the asked {load.value:.4g} requests/s; "
+        f"{_product(load, running)} in flight, a closed loop of {clients} clients",
+        clients=clients,
+    )
+
+
+def _by_its_cap(load: Load, running: float, behind: bool) -> Verdict | None:
     cap, sent = load.client_cap, requests(load)
-    late = behind or load.random_arrivals  # evenly spaced requests that keep up leave a cap alone
-    if cap and late and (sent is None or sent > cap) and running >= BINDING * _reachable(cap, sent):
-        clients = cap if running >= ALL_BUSY * _reachable(cap, sent) else round(running)
+    if not cap or (sent is not None and sent <= cap):
+        return None
+    measured = in_flight(load) is not None
+    if measured and running > OVERFULL * cap:
         return Verdict(
-            "closed",
-            f"the client's cap of {cap:g} was binding: {rate} of {cap:g} in flight, of the asked {load.value:.4g} "
-            f"requests/s {load.achieved_rps or 0:.4g} came; a closed loop of {clients:g} clients",
-            clients=int(clients),
+            "fell_behind",
+            f"{_product(load, running)} in flight is more than the client's cap of {cap:g}: waiting for the client is in the "
+            "latency, which has no steady state",
         )
-    if load.sent_rps is not None and load.sent_rps < SATURATED_BELOW * load.value and behind:
-        clients = max(round(running), 1)
+    # Evenly spaced requests that keep up leave a cap alone.
+    late = behind or load.random_arrivals or (not measured and running > cap)
+    if not late or running < BINDING * _reachable(cap, sent):
+        return None
+    clients = cap if running >= ALL_BUSY * _reachable(cap, sent) else round(running)
+    figures = f"at the asked {load.value:.4g}/s x {load.latency_s:.4g} s {running:.4g} would be in flight"
+    if measured:
+        figures = f"{_product(load, running)} of {cap:g} in flight, of the asked {load.value:.4g} requests/s {_came(load)} came"
+    reason = f"the client's cap of {cap:g} was binding: {figures}; a closed loop of {clients:g} clients"
+    return Verdict("closed", reason, clients=int(clients))
+
+
+def _behind(load: Load) -> Verdict:
+    """Say of an open loop that fewer requests came than asked whether they piled up: then each waits for those before it."""
+    came = f"the server kept up with {_came(load)} of {load.value:.4g} requests/s"
+    sent, wait = requests(load), waited(load)
+    if sent is None or wait is None or (load.latency_s or 0.0) >= PILED_UP * wait:
+        return Verdict("fell_behind", f"{came}: requests piled up, latency has no steady state")
+    short = f"requests that pile up would have waited {wait:.4g} s on average, and took {load.latency_s:.4g} s in all"
+    if load.random_arrivals and 1.0 - (kept_up(load) or 0.0) <= CHANCE_ERRORS / math.sqrt(sent):
         return Verdict(
-            "closed",
-            f"the client was the limit: it sent {load.sent_rps:.4g} of the asked {load.value:.4g} requests/s; {rate} in "
-            f"flight, a closed loop of {clients} clients",
-            clients=clients,
+            "sound", f"{came}, by chance: {sent:.4g} random gaps were longer than asked ({short})", 1.0
         )
-    return None
+    return Verdict(
+        "fell_behind",
+        f"{came}, or rather the client sent no more: {short}; the asked rate is not what the load was",
+    )
+
+
+def _product(load: Load, running: float) -> str:
+    return f"{_came(load)}/s x {load.latency_s:.4g} s = {running:.4g}"
+
+
+def _came(load: Load) -> str:
+    return "an unknown number" if load.achieved_rps is None else f"{load.achieved_rps:.4g}"
 
 
 def _reachable(clients: float, sent: float | None) -> float:
@@ -243,10 +298,15 @@ def _closed(load: Load) -> Verdict:
         return Verdict("unknown")
     share, waves = running / clients, math.inf if sent is None else sent / clients
     said = f"{running:.4g} of {clients:g} clients had a request in flight on average ({share:.1%})"
-    if waves < SINGLE_WAVE:
-        said += f": a single wave, {sent:.4g} requests for {clients:g} clients"
+    one_wave = waves < SINGLE_WAVE and clients > 1
+    if one_wave:
+        said += (
+            f": a single wave, {sent:.4g} requests for {clients:g} clients, whose prompts waited for each other (its time to "
+            "the first token is no steady loop's)"
+        )
     if share < LEAST_FULL and waves < FEW_WAVES:
-        return Verdict("wave", f"{said}; it drained for most of the run, its load was lower than it says")
+        reason = f"{said}; it drained for most of the run, its load was lower than it says"
+        return Verdict("wave", reason, one_wave=one_wave)
     if share > OVERFULL:
         return Verdict(
             "sound", f"{said}; more than there were clients: rate, latency or load is not what it says"
@@ -254,7 +314,7 @@ def _closed(load: Load) -> Verdict:
     doubt = _between(share, FULL, LEAST_FULL)
     if doubt:
         said += "; the run is short, or its clients pause between requests: treat its load as lower"
-    return Verdict("sound", said if doubt or waves < SINGLE_WAVE else "", doubt)
+    return Verdict("sound", said if doubt or one_wave else "", doubt, one_wave=one_wave)
 
 
 def _between(value: float, sound: float, bound: float) -> float:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bayes_sd.measurements.loads import Load, judge, kept_up
+from bayes_sd.measurements.loads import Load, judge, kept_up, waited
 
 
 @pytest.mark.parametrize("cap", [8, 64, 500])
@@ -115,3 +115,33 @@ def test_nothing_is_claimed_without_a_second_figure(load):
     assert verdict.kind == "unknown"
     assert not verdict.reason
     assert verdict.usable
+
+
+def test_a_cap_counts_where_only_the_asked_rate_is_known():
+    assert judge(Load("rate", 6.0, 3.94, client_cap=8)).clients == 8
+    assert judge(Load("rate", 6.0, 3.94, client_cap=24)).kind == "sound"
+
+
+def test_more_in_flight_than_the_cap_is_waiting_for_the_client():
+    verdict = judge(Load("rate", 6.0, 13.9, 2.0, n_requests=200, client_cap=8))
+    assert verdict.kind == "fell_behind"
+    assert "waiting for the client" in verdict.reason
+
+
+def test_random_gaps_that_were_longer_than_asked_are_chance():
+    load = Load("rate", 1.0, 0.4, 0.85, n_requests=64, random_arrivals=True)
+    assert waited(load) == pytest.approx((64 * (1 / 0.85 - 1) - 0.4) / 2)
+    verdict = judge(load)
+    assert (verdict.kind, verdict.doubt) == ("sound", 1.0)
+    assert "by chance" in verdict.reason
+
+
+def test_a_client_that_sent_less_is_not_called_a_pile():
+    verdict = judge(Load("rate", 1000.0, 0.2, 300.0, n_requests=10_000, random_arrivals=True))
+    assert verdict.kind == "fell_behind"
+    assert "the client sent no more" in verdict.reason
+    assert "piled up," not in verdict.reason
+
+
+def test_length_of_a_run_without_a_count_of_requests():
+    assert judge(Load("rate", 10.0, 5.0, duration_s=3.0)).kind == "short"

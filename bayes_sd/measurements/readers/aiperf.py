@@ -27,6 +27,8 @@ from bayes_sd.measurements.readers.reading import (
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "sec": 1.0, "seconds": 1.0}
 BULKY = frozenset({"error_summary", "warmup_metrics", "server_metrics"})
 ARRIVALS = {"poisson": "poisson", "constant": "even"}
+GENAI_PERF = frozenset({"perf_analyzer", "model_names", "formatted_model_name", "service_kind"})
+"""Options in the settings of GenAI-Perf, which has Perf Analyzer send the requests: evenly, if not told otherwise."""
 
 
 def read(path: Path) -> Iterator[Cell]:
@@ -57,9 +59,9 @@ def _run(where: str, export: Mapping[str, object]) -> Cell:
     if succeeded == 0 or (succeeded is None and _avg(export, "request_latency") is None):
         return Unusable(where, f"no request succeeded ({failed} failed)")
     config = section(export, "input_config")
-    older = "aiperf_version" not in export and ("perf_analyzer" in config or "model_names" in config)
+    older = "aiperf_version" not in export and not GENAI_PERF.isdisjoint(config)
     cell = Reading(where, "genai-perf" if older else f"aiperf {export.get('aiperf_version') or ''}".strip())
-    cell.no_load = _put_load(cell, config)
+    cell.no_load = _put_load(cell, config, older)
     cell.put("verifier", _model(section(export, "input_config")))
     cell.put("hardware", _gpu(section(export, "telemetry_data", "endpoints")))
     put_counts(cell, succeeded=succeeded, failed=failed)
@@ -73,6 +75,8 @@ def _run(where: str, export: Mapping[str, object]) -> Cell:
     cell.put("prompt_tokens", _avg(export, "input_sequence_length"))
     cell.put("output_tokens", _avg(export, "output_sequence_length"))
     cell.put("output_tokens_std", number(section(export, "output_sequence_length"), "std"))
+    cell.shortest_s, cell.longest_s = (_seconds(where, export, "request_latency", s) for s in ("min", "max"))
+    cell.fewest_tokens = number(section(export, "output_sequence_length"), "min")
     put_latencies(
         cell,
         mean_e2e_s=_seconds(where, export, "request_latency"),
@@ -109,8 +113,8 @@ def _seconds(where: str, export: Mapping[str, object], metric: str, statistic: s
     return value * SECONDS[unit]
 
 
-def _put_load(cell: Reading, config: Mapping[str, object]) -> str:
-    """Set the load columns; give the reason if the run was no steady load."""
+def _put_load(cell: Reading, config: Mapping[str, object], older: bool) -> str:
+    """Set the load columns; give the reason if the run was no steady load. GenAI-Perf (`older`) spaces requests evenly."""
     phases = config.get("phases")
     if isinstance(phases, list):
         objects = [p for p in phases if isinstance(p, dict)]
@@ -118,9 +122,11 @@ def _put_load(cell: Reading, config: Mapping[str, object]) -> str:
         phase: Mapping[str, object] = profiling[-1] if profiling else {}
         kind = phase.get("type")
     else:  # older AIPerf says it as GenAI-Perf did
-        phase = section(config, "loadgen") or section(config, "perf_analyzer", "stimulus")
+        # GenAI-Perf's first versions have all their options on one level.
+        phase = section(config, "loadgen") or section(config, "perf_analyzer", "stimulus") or config
         rate = positive(number(phase, "request_rate"))
-        pattern = phase.get("arrival_pattern") or phase.get("request_rate_mode") or "poisson"
+        spaced = phase.get("arrival_pattern") or phase.get("request_rate_mode")
+        pattern = spaced or ("constant" if older else "poisson")
         kind = str(pattern) if rate is not None else "concurrency"
         smoothness = number(phase, "arrival_smoothness", "smoothness", "request_rate_smoothness")
         phase = {**phase, "rate": rate, "smoothness": smoothness}
@@ -146,7 +152,7 @@ def _model(config: Mapping[str, object]) -> object:
     items = section(config, "models").get("items")
     if isinstance(items, list) and len(items) == 1 and isinstance(items[0], dict):
         return items[0].get("name")
-    names = section(config, "endpoint").get("model_names") or config.get("model_names")
+    names = section(config, "endpoint").get("model_names") or config.get("model_names") or config.get("model")
     return names[0] if isinstance(names, list) and len(names) == 1 else None
 
 

@@ -16,8 +16,11 @@ MANY_PER_CHUNK = 1.15
 """Tokens a chunk from which a stream is not one of single tokens."""
 COUNTED_TOO_MUCH, COUNTED_TOO_LITTLE = 1.05, 0.5
 """Tokens that a server's counters committed, over those of the run, outside of which they are of something else."""
-LEAST_OVER_MEDIAN = 0.5
-"""A mean of times cannot be less than this share of their median: half of them are as long as it or longer."""
+MEDIAN = 0.5
+SHARES = {"p50_e2e_s": MEDIAN, "p95_e2e_s": 0.95, "p99_e2e_s": 0.99}
+"""Share of the requests that took no longer: the others took as long or longer, so a mean is at least their share of it."""
+SLACK = 1.01
+"""What rounding may make of two figures of one run."""
 
 
 def check(cell: Reading) -> None:
@@ -30,8 +33,11 @@ def check(cell: Reading) -> None:
     """
     _throughputs(cell)
     _generated(cell)
+    _own_times(cell)
     _chunks(cell)
     _percentiles(cell)
+    _bounds(cell)
+    _shortest_answer(cell)
 
 
 def note_empty_answers(cell: Reading, output_lens: Sequence[float], succeeded: int) -> None:
@@ -53,6 +59,24 @@ def note_empty_answers(cell: Reading, output_lens: Sequence[float], succeeded: i
             "length are of them too"
         )
         cell.remarks.append(f"{empty} empty answers counted as success")
+
+
+def note_more_than_asked(cell: Reading, succeeded: int, asked: float | None) -> None:
+    """Say that a tool counts more answers than it was to send requests.
+
+    Parameters
+    ----------
+    cell : Reading
+        Receives the note.
+    succeeded : int
+    asked : float or None
+        Requests that were to be sent.
+    """
+    if asked is not None and succeeded > asked:
+        cell.notes.append(
+            f"{succeeded} requests succeeded of {asked:.0f} that were to be sent: a warm-up's or another run's are counted too"
+        )
+        cell.remarks.append("more requests succeeded than were sent")
 
 
 def check_counters(cells: Sequence[Reading]) -> None:
@@ -173,23 +197,73 @@ def _chunks(cell: Reading) -> None:
         cell.remarks.append(f"{per_chunk:.2g} tokens a chunk without speculation")
 
 
-def _percentiles(cell: Reading) -> None:
-    mean, p50, p99 = (cell.number(n) for n in ("mean_e2e_s", "p50_e2e_s", "p99_e2e_s"))
-    duration = cell.number("duration_s")
-    if mean is None:
-        return
-    if p50 is not None and mean < LEAST_OVER_MEDIAN * p50:
-        cell.notes.append(
-            f"mean latency {mean:.4g} s is less than half of the median {p50:.4g} s, which no times can give: one of them "
-            "is not what it says"
-        )
-    if p99 is not None and duration is not None and mean > p99:
-        slowest = (mean - 0.99 * p99) / 0.01
-        if slowest > duration:
+def _own_times(cell: Reading) -> None:
+    """Say of the tool's own times between tokens, which are not stored, when they are none: what else its clock took is in doubt."""
+    for name, value in (("time per token", cell.own_tpot_ms), ("time between chunks", cell.itl_ms)):
+        if value is not None and value < 0:
             cell.notes.append(
-                f"mean latency {mean:.4g} s is above the 99th percentile {p99:.4g} s: the slowest hundredth would have "
-                f"taken {slowest:.4g} s each, longer than the run of {duration:.4g} s"
+                f"the tool's mean {name} is {value:.4g} ms, which is not a time (a clock of some requests was set wrong): "
+                "times to the first token may be wrong too"
             )
+            cell.remarks.append(f"{name} below zero in the file")
+
+
+def _percentiles(cell: Reading) -> None:
+    """Hold the mean latency against each percentile, between what the requests below it and those above it can add."""
+    mean, duration = cell.number("mean_e2e_s"), cell.number("duration_s")
+    longest = min((t for t in (cell.longest_s, duration) if t is not None), default=None)
+    for name, share in SHARES.items():
+        value = cell.number(name)
+        if value is None:
+            continue
+        called = "median" if share == MEDIAN else f"{100 * share:.0f}th percentile"
+        if longest is not None and value > longest * SLACK:
+            what = "the longest latency" if longest == cell.longest_s else "the run"
+            _doubt(cell, f"the {called} of latency is {value:.4g} s, longer than {what} of {longest:.4g} s")
+        if mean is None:
+            continue
+        if mean < (1 - share) * value / SLACK:
+            part = "half" if share == MEDIAN else f"{100 * (1 - share):.0f} %"
+            _doubt(
+                cell,
+                f"mean latency {mean:.4g} s is less than {part} of the {called} {value:.4g} s, which no times can give: one of "
+                "them is not what it says",
+            )
+        elif longest is not None and mean > value:
+            slowest = (mean - share * value) / (1 - share)
+            if slowest > longest * SLACK:
+                beyond = "hundredth" if share == SHARES["p99_e2e_s"] else f"{100 * (1 - share):.0f} %"
+                _doubt(
+                    cell,
+                    f"mean latency {mean:.4g} s is above the {called} {value:.4g} s: the slowest {beyond} would have taken "
+                    f"{slowest:.4g} s each, longer than {longest:.4g} s, the longest that can be",
+                )
+
+
+def _bounds(cell: Reading) -> None:
+    mean = cell.number("mean_e2e_s")
+    for bound, word, outside in (
+        (cell.longest_s, "longest", lambda m, b: m > b * SLACK),
+        (cell.shortest_s, "shortest", lambda m, b: m < b / SLACK),
+    ):
+        if mean is not None and bound is not None and outside(mean, bound):
+            way = "above" if word == "longest" else "below"
+            _doubt(
+                cell, f"mean latency {mean:.4g} s is {way} the {word} {bound:.4g} s, which no times can give"
+            )
+
+
+def _shortest_answer(cell: Reading) -> None:
+    if cell.fewest_tokens is not None and cell.fewest_tokens <= 0 and cell.number("n_requests"):
+        cell.notes.append(
+            "at least one request counted as success has an answer without a token: mean latency and length are of it too"
+        )
+        cell.remarks.append("empty answers counted as success")
+
+
+def _doubt(cell: Reading, text: str) -> None:
+    cell.notes.append(text)
+    cell.remarks.append("latencies contradict each other")
 
 
 def _apart(one: float, other: float) -> bool:

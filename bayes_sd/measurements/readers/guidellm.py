@@ -170,6 +170,7 @@ def _from_requests(cell: Reading, requests: Requests, lines: Lines, metrics: Map
 def _from_summary(cell: Reading, metrics: Mapping[str, object]) -> None:
     latency = section(metrics, "request_latency", "successful")
     percentiles = section(latency, "percentiles")
+    cell.shortest_s, cell.longest_s = (positive(number(latency, statistic)) for statistic in ("min", "max"))
     put_latencies(
         cell,
         mean_e2e_s=number(latency, "mean"),

@@ -92,6 +92,9 @@ def _stage(where: str, summary: Mapping[str, object]) -> Cell:
     cell.generated_tokens = _mean(done, "output_len") if "output_tokens" in done else None
     latency = section(done, "latency")
     whole = section(latency, "request_latency")
+    cell.shortest_s, cell.longest_s = number(whole, "min"), number(whole, "max")
+    fewest = [number(section(done, count), "min") for count in ("output_tokens", "output_len")]
+    cell.fewest_tokens = min((tokens for tokens in fewest if tokens is not None), default=None)
     put_latencies(
         cell,
         mean_e2e_s=number(whole, "mean"),

@@ -23,7 +23,7 @@ from bayes_sd.measurements.readers.reading import (
     put_latencies,
     put_tpot,
 )
-from bayes_sd.measurements.readers.sglang_server import DISAGGREGATED
+from bayes_sd.measurements.readers.sglang_server import DISAGGREGATED, HALVES, SPLIT
 
 MOST_BYTES = 16 << 20
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
@@ -92,6 +92,8 @@ def _run(where: str, report: Members, results: Members) -> Cell:
     cell.put("prompt_tokens", positive(number(section(requests, "input_length"), "mean")))
     cell.put("output_tokens", positive(number(section(requests, "output_length"), "mean")))
     whole = section(latency, "request_latency")
+    cell.shortest_s, cell.longest_s = (_seconds(where, whole, statistic) for statistic in ("min", "max"))
+    cell.fewest_tokens = number(section(requests, "output_length"), "min")
     put_latencies(
         cell,
         mean_e2e_s=_seconds(where, whole, "mean"),
@@ -127,7 +129,7 @@ def _put_load(cell: Reading, load: Members) -> None:
 def _put_stack(cell: Reading, scenario: Members) -> None:
     """Take what was served from the stack of schema 0.2, or from host, platform and model of 0.1."""
     engines = _engines(scenario)
-    one = next((e for e in engines if e["role"] == "decode"), engines[0] if engines else None)
+    one = next((e for e in engines if _half(e) == "decode"), engines[0] if engines else None)
     if one is None:
         return
     cell.put("verifier", one["model"])
@@ -136,12 +138,15 @@ def _put_stack(cell: Reading, scenario: Members) -> None:
     parallelism = section(one, "parallelism")
     for column in ("tp", "dp", "pp", "ep"):
         cell.put(column, positive(number(parallelism, column)))
-    roles = [e["role"] for e in engines if e["role"] in ("prefill", "decode")]
+    roles = [half for e in engines if (half := _half(e))]
     options = [DISAGGREGATED] if roles else []
-    count = positive(number(one, "count"))
-    replicas = positive(number(one, "replicas")) or 1.0
-    if not roles and count is not None:
-        cell.put("n_gpu", count * replicas)
+    cell.notes += [SPLIT] if roles else []
+    counts = [positive(number(e, "count")) for e in engines]
+    replicas = sum(positive(number(e, "replicas")) or 1.0 for e in engines)
+    if not roles and None not in counts:
+        # A report lists replicas one by one, or counts them.
+        each = zip(engines, counts, strict=True)
+        cell.put("n_gpu", sum((positive(number(e, "replicas")) or 1.0) * (count or 0.0) for e, count in each))
         options += [f"replicas{replicas:g}"] if replicas > 1 else []
     options += [f"dp{dp:g}" for dp in [cell.number("dp")] if dp is not None and dp > 1]
     cell.put("engine_options", ", ".join(options))
@@ -188,6 +193,13 @@ def _engine(part: Members) -> dict[str, object]:
         "parallelism": accelerator.get("parallelism"),
         "role": str(part.get("role") or ""),
     }
+
+
+def _half(engine: Members) -> str:
+    """Give which half of a split deployment an engine is, in whatever words; empty where it does both."""
+    role = str(engine.get("role") or "").casefold()
+    named = [half for half in HALVES if half in role]
+    return named[0] if len(named) == 1 else ""
 
 
 def _version(name: object, version: object) -> str | None:

@@ -63,6 +63,8 @@ def _summary(where: str, summary: Mapping[str, object]) -> Cell:
     for column, what in (("prompt_tokens", "input"), ("output_tokens", "output")):
         cell.put(column, positive(number(summary, f"results_number_{what}_tokens_mean")))
     cell.put("output_tokens_std", number(summary, "results_number_output_tokens_stddev"))
+    cell.shortest_s, cell.longest_s = (_of(summary, "end_to_end_latency_s", s) for s in ("min", "max"))
+    cell.fewest_tokens = _of(summary, "number_output_tokens", "min")
     put_latencies(
         cell,
         mean_e2e_s=_of(summary, "end_to_end_latency_s", "mean"),

@@ -122,3 +122,5 @@ def _say(cell: Reading, load: Load, verdict: Verdict) -> None:
         cell.remarks.append(words[verdict.kind])
     elif verdict.doubt:
         cell.remarks.append("load near a bound")
+    if verdict.one_wave and verdict.kind != "wave":
+        cell.remarks.append("single wave")

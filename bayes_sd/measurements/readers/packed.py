@@ -9,16 +9,21 @@ from typing import BinaryIO
 from bayes_sd.errors import DataError
 from bayes_sd.loading import exists, open_input
 
+UTF_16 = "is UTF-16 text, as a Windows shell redirects it: save it as UTF-8"
+WRITTEN_FIRST = b"{[#-\r\n \t" + bytes(range(ord("A"), ord("z") + 1))
+"""What JSON, YAML, CSV and metrics begin with; a byte of zero beside it is no text of one byte a letter."""
 PACKED = (
     (b"\x1f\x8b", "is compressed with gzip: unpack it first (gunzip)"),
     (b"PK\x03\x04", "is a zip archive: unpack it first"),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd: unpack it first (unzstd)"),
     (b"BZh", "is compressed with bzip2: unpack it first (bunzip2)"),
     (b"\xfd7zX", "is compressed with xz: unpack it first (unxz)"),
-    (b"\xff\xfe", "is UTF-16 text, as a Windows shell redirects it: save it as UTF-8"),
-    (b"\xfe\xff", "is UTF-16 text, as a Windows shell redirects it: save it as UTF-8"),
-    (b"{\x00", "is UTF-16 text, as a Windows shell redirects it: save it as UTF-8"),
-    (b"\x00{", "is UTF-16 text, as a Windows shell redirects it: save it as UTF-8"),
+    (b"\x04\x22\x4d\x18", "is compressed with lz4: unpack it first (unlz4)"),
+    (b"\xff\xfe\x00\x00", "is UTF-32 text: save it as UTF-8"),
+    (b"\x00\x00", "is UTF-32 text or none at all: save it as UTF-8"),
+    *((mark, UTF_16) for mark in (b"\xff\xfe", b"\xfe\xff")),
+    *((b"%c\x00" % letter, UTF_16) for letter in WRITTEN_FIRST),
+    *((b"\x00%c" % letter, UTF_16) for letter in WRITTEN_FIRST),
     (b"PAR1", "is a Parquet file: give the tool's JSON report"),
 )
 """First bytes of what no reader reads, and what to do about it."""

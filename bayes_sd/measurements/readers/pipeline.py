@@ -16,6 +16,7 @@ from bayes_sd.measurements.readers.members import plain
 from bayes_sd.measurements.readers.notes import FileResult, Group, Note, counted, grouped
 from bayes_sd.measurements.readers.reading import Cell, Reading, Unusable
 from bayes_sd.measurements.readers.rows import ask_for_missing, record, tabulate, write_table
+from bayes_sd.measurements.readers.spread import put_spread
 from bayes_sd.measurements.readers.tools import reader, recognise
 
 if TYPE_CHECKING:
@@ -23,6 +24,22 @@ if TYPE_CHECKING:
 
 LATENCIES = frozenset({"mean_e2e_s", "p50_e2e_s"})
 """A row needs one of them."""
+
+OF_A_RUN = (
+    "load_value",
+    "mean_e2e_s",
+    "p50_e2e_s",
+    "p99_e2e_s",
+    "mean_ttft_ms",
+    "achieved_rps",
+    "duration_s",
+    "n_requests",
+    "prompt_tokens",
+    "output_tokens",
+)
+"""Figures by which one run is known again in another file."""
+LEAST_KNOWN = 6
+"""Of these, so many must be there: fewer may agree by chance."""
 
 __all__ = ["IngestReport", "ingest", "tabulate", "write_table"]
 
@@ -69,6 +86,8 @@ class _Work:
     shared: unsaid.Given | None
     skip_failed: bool
     readings: list[Reading] = field(default_factory=list)
+    runs: dict[tuple[object, ...], tuple[Path, str]] = field(default_factory=dict)
+    taken: set[Path] = field(default_factory=set)
     notes: list[Note] = field(default_factory=list)
     files: list[FileResult] = field(default_factory=list)
 
@@ -158,14 +177,37 @@ def _take(work: _Work, path: Path, skip_failed: bool, alone: bool = False) -> No
     for index, cell in found:
         unsaid.apply(cell, [(source.origin, source.values(index)) for source in given])
     add_metrics([cell for _, cell in found], next((g.metrics for g in given if g.metrics), ()))
-    kept = _settled(path, [cell for _, cell in found], reasons)
+    kept = [
+        cell
+        for cell in _settled(path, [cell for _, cell in found], reasons)
+        if not _twice(work, path, cell, reasons)
+    ]
     if alone:
         for cell in kept:
             record(cell)
         ask_for_missing(kept)
+    work.taken.add(path)
     work.readings += kept
     work.notes += reasons
     work.files.append(FileResult(path, tool, len(kept), tuple(note.text for note in reasons)))
+
+
+def _twice(work: _Work, path: Path, cell: Reading, reasons: list[Note]) -> bool:
+    """Tell whether another file has the same run, as a copy or as a sweep's list beside its single results.
+
+    No two runs take the same time to the last digit. What a file calls its repeats stays.
+    """
+    known = tuple(cell.number(name) for name in OF_A_RUN)
+    if known.count(None) > len(OF_A_RUN) - LEAST_KNOWN:
+        return False
+    run = (*known, cell.columns.get("load_kind"), str(cell.columns.get("repeat") or ""))
+    first, where = work.runs.setdefault(run, (path, cell.where))
+    if first == path and where != cell.where:
+        return False  # two benchmarks of one file are two runs
+    if where == cell.where and path not in work.taken:
+        return False
+    reasons.append(Note(cell.where, f"the same run as '{plain(where)}' to the last digit: counted once"))
+    return True
 
 
 def _read(path: Path, tool: str, skip_failed: bool, reasons: list[Note]) -> list[tuple[int, Reading]]:
@@ -191,6 +233,8 @@ def _read(path: Path, tool: str, skip_failed: bool, reasons: list[Note]) -> list
 
 
 def _with_latency(cell: Cell) -> Cell:
+    if isinstance(cell, Reading) and cell.number("output_tok_per_s") == 0:
+        return Unusable(cell.where, "not one token came back: every answer counted as success is empty")
     if isinstance(cell, Unusable) or not LATENCIES.isdisjoint(cell.columns):
         return cell
     return Unusable(cell.where, "; ".join(["no end-to-end latency in the file", *cell.remarks]))
@@ -201,6 +245,7 @@ def _settled(path: Path, cells: Sequence[Reading], reasons: list[Note]) -> list[
     contradictions.check_counters(cells)
     kept = []
     for cell in cells:
+        put_spread(cell)
         reason = settle(cell)
         if reason:
             reasons.append(Note(cell.where, plain(reason)))

@@ -32,7 +32,9 @@ WANTED = frozenset(
 )
 BEFORE_V1 = "counters of vLLM before 0.9, which has no number of drafts: it is emitted less accepted tokens"
 
-SAMPLE = re.compile(r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?")
+SAMPLE = re.compile(
+    r"(?P<name>[A-Za-z_:][\w:]*)(?:\{(?P<labels>.*)\})?\s+(?P<value>\S+)(?:\s+-?\d+)?(?:\s+#.*)?"
+)
 POSITION = re.compile(r'position="(\d{1,4})"')
 MOST_COUNTED = 1e15
 """A counter that says more was not counted: a thousand tokens a microsecond for a year are less."""

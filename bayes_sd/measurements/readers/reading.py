@@ -47,6 +47,12 @@ class Reading:
         The tool's own mean time per further token, and mean time between chunks of its stream (ms).
     generated_tokens : float or None
         A second count of a request's mean output, by another counter than `output_tokens`.
+    longest_s, shortest_s : float or None
+        Longest and shortest end-to-end latency, where the file has them.
+    fewest_tokens : float or None
+        Output tokens of the shortest answer that the tool counts as success.
+    experts_spread : bool
+        Whether experts are spread over all GPUs of the tensor- and data-parallel groups, whose sizes may be given later.
     overruled, load_given : bool
         Whether the load was given and the file says another, and whether it was given at all.
     """
@@ -65,6 +71,10 @@ class Reading:
     own_tpot_ms: float | None = None
     itl_ms: float | None = None
     generated_tokens: float | None = None
+    longest_s: float | None = None
+    shortest_s: float | None = None
+    fewest_tokens: float | None = None
+    experts_spread: bool = False
     overruled: bool = False
     load_given: bool = False
 
@@ -264,6 +274,11 @@ def put_counts(
         cell.notes.append("the file does not say how many requests succeeded")
         return
     cell.put("n_requests", succeeded)
+    if min(failed or 0, cut_off) < 0:
+        cell.notes.append(
+            f"the file counts {failed} failed and {cut_off} cut-off requests, which no counts can be: not used"
+        )
+        failed, cut_off = (None if failed is not None and failed < 0 else failed), max(cut_off, 0)
     cell.sent = succeeded + (failed or 0) + cut_off
     if failed is None:
         cell.notes.append("the file does not say how many requests failed")

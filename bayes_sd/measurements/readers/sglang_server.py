@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bayes_sd.measurements.readers.drafting import is_own_head
 from bayes_sd.measurements.readers.members import number, positive
 from bayes_sd.measurements.readers.reading import Reading
 
@@ -17,16 +18,17 @@ METHODS = {
 }
 OWN_HEAD = frozenset({"EAGLE", "NEXTN", "MTP"})
 """Algorithms that draft with the model's own head where no other drafter is named."""
-NEXT_TOKENS = ("-nextn", "-mtp")
-"""How checkpoints are called that hold nothing but a model's own layers for further tokens."""
 DTYPES = {"bfloat16": "bf16", "float16": "fp16", "half": "fp16"}
 DISAGGREGATED = "disaggregated"
 """Word in `engine_options` by which the rules of a fit leave a row out: prefill and decode stand on separate GPUs."""
+SPLIT = "prefill and decode stood on separate GPUs: the rules of a fit leave the row out"
 HALVES = ("prefill", "decode")
 COUNTS = {"dp": "dp_size", "pp": "pp_size", "ep": "ep_size", "nodes": "nnodes"}
 """Columns of how a deployment is spread, and the server's names for them."""
 EXPERT_FLAGS = ("enable_ep_moe", "enable_deepep_moe")
 """Settings of older servers that spread experts over all GPUs of the tensor-parallel group."""
+SPREADING = frozenset({"deepep", "mooncake"})
+"""Ways of moving tokens between experts that do the same."""
 
 
 def put_server(cell: Reading, info: Mapping[str, object]) -> None:
@@ -55,6 +57,7 @@ def put_server(cell: Reading, info: Mapping[str, object]) -> None:
 
 def _servers(info: Mapping[str, object], half: str) -> list[Mapping[str, object]]:
     servers = info.get(half)
+    servers = [servers] if isinstance(servers, dict) else servers
     return [s for s in servers if isinstance(s, dict)] if isinstance(servers, list) else []
 
 
@@ -76,8 +79,8 @@ def _put_parallelism(
     tp = number(server, "tp_size")
     cell.put("tp", tp)
     options = []
-    mode = str(server.get("disaggregation_mode") or "null").casefold()
-    if halves or mode in HALVES:
+    mode = str(server.get("disaggregation_mode") or "").casefold()  # also "DisaggregationMode.DECODE"
+    if halves or any(half in mode for half in HALVES):
         options.append(
             DISAGGREGATED + "".join(f" {half} x{len(servers)}" for half, servers in halves.items())
         )
@@ -87,12 +90,13 @@ def _put_parallelism(
                 sum(_gpus(one) for servers in halves.values() for one in servers),
                 "sum of prefill and decode servers",
             )
-        cell.notes.append("prefill and decode stood on separate GPUs: the rules of a fit leave the row out")
+        cell.notes.append(SPLIT)
     elif tp is not None and _gpus(server) != tp:
         cell.put("n_gpu", _gpus(server), "tp_size*pp_size*dp_size")
     for column, name in COUNTS.items():
         cell.put(column, positive(number(server, name)))
-    if any(server.get(name) is True for name in EXPERT_FLAGS) and (cell.number("ep") or 1.0) == 1.0:
+    spread_out = str(server.get("moe_a2a_backend") or "").casefold() in SPREADING
+    if (spread_out or any(server.get(n) is True for n in EXPERT_FLAGS)) and (cell.number("ep") or 1.0) == 1.0:
         cell.put("ep", tp)
     attention = bool(server.get("enable_dp_attention"))
     spread = {"dp": "dp attention" if attention else "dp", "pp": "pp", "ep": "ep", "nodes": "nodes"}
@@ -118,9 +122,7 @@ def _put_speculation(cell: Reading, server: Mapping[str, object]) -> None:
         return
     # The server records NEXTN as EAGLE with the model's own path as the drafter, or none: it has no other head.
     own = str(algorithm).upper() in OWN_HEAD and (
-        not drafter
-        or _path(drafter) == _path(server.get("model_path"))
-        or _path(drafter).endswith(NEXT_TOKENS)
+        not drafter or is_own_head(str(drafter), str(server.get("model_path") or ""))
     )
     method = "mtp" if own else METHODS.get(str(algorithm).upper(), str(algorithm).casefold())
     cell.put("method", method)
@@ -135,15 +137,11 @@ def _put_speculation(cell: Reading, server: Mapping[str, object]) -> None:
             f"the server drafts a tree: {steps:g} passes of {branches:g} branches, {verified:g} tokens verified a cycle; "
             "k is its depth"
         )
-    elif branches == 1:
+    elif branches == 1 or (branches is None and steps is not None and verified in (None, steps + 1)):
         cell.put("k", steps)
     else:
         cell.put("verify_tokens", verified)
         cell.hints["k"] = "the server drafts a tree or an n-gram, for which it states no draft length"
-
-
-def _path(name: object) -> str:
-    return str(name).rstrip("/").casefold()
 
 
 def _precision(server: Mapping[str, object]) -> str | None:

@@ -41,6 +41,7 @@ SIGNATURES: tuple[tuple[str, frozenset[str]], ...] = (
     ("llmperf", frozenset({"num_concurrent_requests", "results_end_to_end_latency_s_mean"})),
 )
 KNOWN = ", ".join(MODULES)
+LLAMA_BENCH = "what llama-bench writes: the speed of one sequence without a server; measure the server with `bayes_sd measure`"
 # Keys of files that are known and not read, with what they are and what to give instead.
 OTHERS: tuple[tuple[frozenset[str], str], ...] = (
     (
@@ -53,7 +54,11 @@ OTHERS: tuple[tuple[frozenset[str], str], ...] = (
     ),
     (
         frozenset({"build_commit", "n_prompt", "n_gen"}),
-        "what llama-bench writes: the speed of one sequence without a server; measure the server with `bayes_sd measure`",
+        LLAMA_BENCH,
+    ),
+    (
+        frozenset({"n_kv_max", "pl", "pp", "tg"}),
+        "what llama-batched-bench writes: whole batches without a server; measure the server with `bayes_sd measure`",
     ),
     (
         frozenset({"last_batch_size", "overall_throughput"}),
@@ -80,6 +85,10 @@ OTHERS: tuple[tuple[frozenset[str], str], ...] = (
         "AIPerf's single requests: give profile_export_aiperf.json beside it",
     ),
     (
+        frozenset({"summary", "metrics"}),
+        "what a server's own metrics came to over a run (AIPerf's server_metrics_export.json): give the benchmark's report",
+    ),
+    (
         frozenset({"ttft_s", "end_to_end_latency_s"}),
         "LLMPerf's single requests: give the *_summary.json beside it",
     ),
@@ -88,6 +97,7 @@ OTHERS: tuple[tuple[frozenset[str], str], ...] = (
         "a Prometheus query's answer: give the benchmark's report, and the server's /metrics text as --metrics",
     ),
 )
+GUIDELLM_OTHER = "a GuideLLM report as YAML or CSV: write it as JSON, which every figure can be read from"
 PRINTED: tuple[tuple[bytes, str], ...] = (
     (
         b" Serving Benchmark Result ",
@@ -103,6 +113,21 @@ PRINTED: tuple[tuple[bytes, str], ...] = (
         "Locust's table: it has no tokens; measure with one of the tools that are read",
     ),
     (b"| Successful requests", "a table that a tool printed: give the JSON file that it writes"),
+    (
+        b"llama_bench",
+        LLAMA_BENCH,
+    ),
+    (
+        b"request_throughput,",
+        "a summary.csv of `vllm bench sweep`: give the summary.json or the runs' own .json beside it",
+    ),
+    (b"Metric,avg,min,max", "the table of AIPerf or GenAI-Perf: give the profile_export_*.json beside it"),
+    (b"Metric,Avg,Min,Max", "the table of AIPerf or GenAI-Perf: give the profile_export_*.json beside it"),
+    (b"\nbenchmarks:", GUIDELLM_OTHER),
+    (b"Run Info,Run Info", GUIDELLM_OTHER),
+    (b"Type,Benchmark", GUIDELLM_OTHER),
+    (b"<html", "a page of HTML: give the tool's JSON report"),
+    (b"<!doctype", "a page of HTML: give the tool's JSON report"),
 )
 """Words in texts that are known and not read."""
 YAML_STARTS = (b"version:", b"scenario:", b"metrics:", b"run:", b"results:", b"---")
@@ -140,12 +165,12 @@ def recognise(path: str | Path) -> str:
         return "inferencex"
     if start.startswith((b"# HELP", b"# TYPE")):
         raise DataError(f"{path}: a server's metrics, not a benchmark: give it as --metrics {path}")
+    if start.startswith(LLAMA_BENCH_STARTS):
+        raise DataError(f"{path}: {LLAMA_BENCH}")
     if start.startswith(YAML_STARTS):
         return "llm-d-benchmark"
-    if start.startswith(LLAMA_BENCH_STARTS):
-        raise DataError(f"{path}: {OTHERS[2][1]}")
     for words, what in PRINTED:
-        if words in start:
+        if words in start or words in start.lower():
             raise DataError(f"{path}: {what}")
     raise DataError(f"{path}: not the file of a benchmark tool that is known ({KNOWN})")
 

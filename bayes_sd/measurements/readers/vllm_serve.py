@@ -110,6 +110,7 @@ def _result(where: str, result: Mapping[str, object], swept: frozenset[str]) -> 
     cell.no_load = _put_load(cell, result)
     put_stated(cell, result, swept)
     put_counts(cell, succeeded=succeeded, failed=failed)
+    contradictions.note_more_than_asked(cell, succeeded, number(result, "num_prompts"))
     duration = number(result, "duration")
     cell.put("duration_s", duration)
     cell.put("achieved_rps", number(result, "request_throughput"))
@@ -139,7 +140,7 @@ def _no_latency(cell: Reading, tpot_ms: float | None) -> str:
 def _failed(result: Mapping[str, object]) -> int | None:
     failed, asked = number(result, "failed"), number(result, "num_prompts")
     if failed is None and asked is not None:
-        failed = asked - (number(result, "completed") or 0)
+        failed = max(asked - (number(result, "completed") or 0), 0.0)
     return None if failed is None else int(failed)
 
 
@@ -156,6 +157,8 @@ def _put_load(cell: Reading, result: Mapping[str, object]) -> str:
         burstiness = number(result, "burstiness")
         if burstiness is not None:
             put_gamma(cell, "burstiness", burstiness)
+        else:
+            cell.hints["arrivals"] = "versions of the tool before --burstiness draw exponential gaps: poisson"
         return ""
     if clients is None:
         return BURST
@@ -176,6 +179,7 @@ def _put_lengths(cell: Reading, result: Mapping[str, object], succeeded: int) ->
     every = numbers(cell.where, result, "output_lens")
     lengths = [n for n in every if n > 0]
     contradictions.note_empty_answers(cell, every, succeeded)
+    cell.generated_tokens = sum(lengths) / succeeded if lengths else None
     if len(lengths) == succeeded:
         import numpy as np
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from bayes_sd.errors import DataError
 from bayes_sd.loading import parse_json
 from bayes_sd.measurements.cells import CellError, parse_cell
+from bayes_sd.measurements.readers.drafting import is_own_head, method_of
 from bayes_sd.measurements.readers.reading import Reading
+from bayes_sd.measurements.readers.sglang_server import DISAGGREGATED, SPLIT
 from bayes_sd.measurements.schema import BY_NAME, Column
 
 STATED_AS = {
@@ -28,6 +30,11 @@ SPECULATION, TRANSFER = "speculative_config", "kv_transfer_config"
 SPREAD_EXPERTS = "enable_expert_parallel"
 APART = re.compile(r"nixl|mooncake|p2p|pynccl", re.I)
 """Connectors by which one server's prompts are read on another."""
+ROLES = ("kv_producer", "kv_consumer")
+SAID_APART = re.compile(r"(?<!non)(?<!not)(?<!no)(?<!un)(?:^|[\s_/,;(+:=-])disagg")
+"""The word in a label or a setting, but for "non-disaggregated" and its like."""
+NAMES = frozenset({"model_id", "tokenizer_id"})
+OFF = frozenset({"false", "0", "0.0", "no", "none", "null", "off", ""})
 OF_THE_CLIENT = frozenset(
     {
         "date",
@@ -75,11 +82,11 @@ def put_stated(cell: Reading, result: Result, swept: frozenset[str]) -> None:
             cell.put(column.name, parse_cell(str(value).strip(), column))
         except CellError as error:
             raise DataError(f"{cell.where}: metadata {name}: {error}") from error
-    if by_short.get(SPREAD_EXPERTS) in (True, "true", "True", 1) and "ep" not in cell.columns:
-        tp, dp = cell.number("tp"), cell.number("dp")
-        cell.put(
-            "ep", None if tp is None else tp * (dp or 1.0), "tp*dp, as enable_expert_parallel spreads experts"
-        )
+    cell.experts_spread = by_short.get(SPREAD_EXPERTS) in (True, "true", "True", 1)
+    if not any(option.startswith(DISAGGREGATED) for option in transfer) and _says_apart(result):
+        transfer.append(DISAGGREGATED)
+    if any(option.startswith(DISAGGREGATED) for option in transfer):
+        cell.notes.append(SPLIT)
     options = [f"{name}={result[name]}" for name in sorted(swept) if _is_setting(result.get(name))] + transfer
     if options:
         stated = cell.columns.get("engine_options")
@@ -109,10 +116,12 @@ def varied(results: Sequence[Result]) -> frozenset[str]:
 
 def _put_speculation(cell: Reading, config: Result) -> None:
     """Take method, drafter and draft length from what ``--speculative-config`` was."""
-    drafter = config.get("model")
+    drafter, verifier = config.get("model"), cell.columns.get("verifier")
+    method = method_of(config, verifier)
+    head = method == "ngram" or (isinstance(drafter, str) and is_own_head(drafter, str(verifier or "")))
     for name, value in (
-        ("method", config.get("method")),
-        ("drafter", drafter if drafter != cell.columns.get("verifier") else None),
+        ("method", method),
+        ("drafter", None if head else drafter),
         ("k", config.get("num_speculative_tokens")),
     ):
         if value is None or name in cell.columns or isinstance(value, bool) or not _is_setting(value):
@@ -128,8 +137,22 @@ def _transferred(config: Result) -> list[str]:
     connector, role = str(config.get("kv_connector") or ""), str(config.get("kv_role") or "")
     if not connector:
         return []
-    apart = role in ("kv_producer", "kv_consumer") or APART.search(connector) is not None
-    return [f"{'disaggregated ' if apart else ''}{connector}"]
+    apart = role in ROLES or APART.search(connector) is not None
+    return [f"{DISAGGREGATED + ' ' if apart else ''}{connector}"]
+
+
+def _says_apart(result: Result) -> bool:
+    """Tell whether a member says, in whatever words, that prompts are read on other GPUs than answers are written."""
+    for name, value in result.items():
+        if _column(name) is not None or name in NAMES or not _is_setting(value) or MEASURED.fullmatch(name):
+            continue
+        text = str(value).strip().casefold()
+        if text in OFF:
+            continue
+        short = _short(name).casefold()
+        if "disagg" in short or (short == "kv_role" and text in ROLES) or SAID_APART.search(text):
+            return True
+    return False
 
 
 def _object(value: object) -> Result:

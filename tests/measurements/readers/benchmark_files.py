@@ -1,5 +1,7 @@
 """Puts benchmark files together whose answers are known."""
 
+SERVED_MODEL = "meta-llama/Llama-3.1-8B-Instruct"
+
 
 def guidellm_request(
     start_s, latency_s, *, prompt=100, output=51, ttft_ms=100.0, status="completed", spec=None
@@ -98,7 +100,7 @@ def vllm_result(**changes):
         "endpoint_type": "openai",
         "backend": "openai",
         "label": None,
-        "model_id": "meta-llama/Llama-3.1-8B-Instruct",
+        "model_id": SERVED_MODEL,
         "tokenizer_id": "meta-llama/Llama-3.1-8B-Instruct",
         "num_prompts": 40,
         "request_rate": 1.0,
