@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayes_sd.cli.progress import FilesShown
+from bayes_sd.cli.progress import CountShown
 from bayes_sd.errors import DataError, OutputError
 from bayes_sd.files import write_atomically
 from bayes_sd.measurements import readers
@@ -103,7 +103,7 @@ def ingest(
     """
     _refuse_inputs(output, report_file, files)
     values = {name.removeprefix("column_"): value for name, value in columns.items() if value is not None}
-    with FilesShown(quiet=as_json) as shown:
+    with CountShown(quiet=as_json) as shown:
         report = readers.ingest(
             files,
             {**_pairs(pairs), **values},
@@ -111,7 +111,7 @@ def ingest(
             metrics=metrics,
             skip_failed=skip_failed,
             recursive=recursive,
-            progress=shown,
+            progress=lambda done, total, path: shown(done, total, path.name),
         )
     _refuse_inputs(output, report_file, [file.path for file in report.files if file.rows])
     readers.write_table(report.table, output)

@@ -10,6 +10,7 @@ import click
 
 from bayes_sd.cli.numbers import PROBABILITY, SEED
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.progress import CountShown
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.csvfile import write_csv
@@ -90,7 +91,8 @@ def predict(
         _tell_left(left, len(frame) + len(left) - len(more))
         frame = kept
     lines = list(frame["row"])
-    table = answered = predict_summary(posterior, frame, cards, seed, ci)
+    with CountShown(quiet=as_json) as shown:
+        table = answered = predict_summary(posterior, frame, cards, seed, ci, progress=shown)
     if left is not None:
         table = _with_left(answered, lines, left)
     if output is not None:

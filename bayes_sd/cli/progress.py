@@ -77,8 +77,8 @@ class Shown:
             click.echo(f"{where}: {described(progress.cell)}")
 
 
-class FilesShown:
-    """Shows how many files have been read: a bar on a terminal, nothing elsewhere.
+class CountShown:
+    """Shows how much of something is done: a bar on a terminal, nothing elsewhere.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class FilesShown:
         self._task: Any = None
         self._open = ExitStack()
 
-    def __enter__(self) -> FilesShown:
+    def __enter__(self) -> CountShown:
         return self
 
     def __exit__(self, *_) -> None:
@@ -100,8 +100,8 @@ class FilesShown:
             self._bar.stop()
         self._open.close()
 
-    def __call__(self, done: int, total: int, path) -> None:
-        """Take in where the reading stands; one file needs no bar."""
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Take in where the work stands; a single thing needs no bar."""
         if self._quiet or total < 2:
             return
         if self._bar is None:
@@ -122,4 +122,4 @@ class FilesShown:
             self._bar.start()
             self._open.enter_context(undone(self._bar.stop))  # it hides the cursor
             self._task = self._bar.add_task("", total=total)
-        self._bar.update(self._task, completed=done, description=path.name)
+        self._bar.update(self._task, completed=done, description=words)

@@ -7,6 +7,7 @@ answer, whose band is as wide as the ignorance makes it. What was assumed is sai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,7 @@ def assume(given: Any, posterior: Posterior, cards: Cards, seed: int = 0, first:
     known = _Known(posterior, cards)
     filled = [
         _fill(row, known, np.random.default_rng([seed, 23, i]))
-        for i, (_, row) in enumerate(frame.iterrows(), start=first)
+        for i, row in enumerate(frame.to_dict("records"), start=first)
     ]
     blanks = [[name for name, f in row.items() if len(f.choices) > 1] for row in filled]
     unsure = np.array([bool(names) for names in blanks])
@@ -160,7 +161,7 @@ class _Known:
         return self.cards.drafter(text).name if self.cards.has("drafter", text) else text
 
 
-def _fill(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[str, Filling]:
+def _fill(row: Mapping[Any, Any], known: _Known, rng: np.random.Generator) -> dict[str, Filling]:
     """Fill the blanks of one condition; each filling may rest on what those before it said."""
     found: dict[str, Filling] = {}
     found |= _lengths(row, known, rng)
@@ -172,7 +173,7 @@ def _fill(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[str, 
     return found
 
 
-def _lengths(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[str, Filling]:
+def _lengths(row: Mapping[Any, Any], known: _Known, rng: np.random.Generator) -> dict[str, Filling]:
     blank = [name for name in MAY_BE_OPEN[:2] if _blank(row, name)]
     if not blank:
         return {}
@@ -205,7 +206,7 @@ def _usual_length(name: str, least: float, rng: np.random.Generator) -> Filling:
     )
 
 
-def _draft_length(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[str, Filling]:
+def _draft_length(row: Mapping[Any, Any], known: _Known, rng: np.random.Generator) -> dict[str, Filling]:
     if not _blank(row, "k"):
         return {}
     method = _text(row, "method")
@@ -223,7 +224,7 @@ def _draft_length(row: pd.Series, known: _Known, rng: np.random.Generator) -> di
     return {"k": Filling(_each(choices, rng), f"{_listed([f'{k:g}' for k in choices])} ({where})")}
 
 
-def _drafter(row: pd.Series, known: _Known, rng: np.random.Generator) -> dict[str, Filling]:
+def _drafter(row: Mapping[Any, Any], known: _Known, rng: np.random.Generator) -> dict[str, Filling]:
     """Name a drafter where none is, from the trace's or else the cards of the verifier; say the size of one nobody knows."""
     method, verifier = _text(row, "method"), known.verifier(row.get("verifier"))
     name = _text(row, "drafter")
@@ -253,7 +254,7 @@ def _draft_model_size(verifier_b: float, rng: np.random.Generator) -> Filling:
     return Filling(values, f"{_range(values)} (a usual share of the verifier's)")
 
 
-def _precision(row: pd.Series, known: _Known) -> dict[str, Filling]:
+def _precision(row: Mapping[Any, Any], known: _Known) -> dict[str, Filling]:
     if not _blank(row, "precision"):
         return {}
     native = known.cards.weights_of(str(row.get("verifier"))) or "fp16"
@@ -261,7 +262,7 @@ def _precision(row: pd.Series, known: _Known) -> dict[str, Filling]:
 
 
 def _engine(
-    row: pd.Series, known: _Known, found: dict[str, Filling], rng: np.random.Generator
+    row: Mapping[Any, Any], known: _Known, found: dict[str, Filling], rng: np.random.Generator
 ) -> dict[str, Filling]:
     """Take the engines, or versions of the engine, that this verifier, GPU and formats were measured with.
 
@@ -319,12 +320,12 @@ def _each(choices: list[Any], rng: np.random.Generator) -> list[Any]:
     return choices if len(choices) == 1 else [choices[i] for i in _spread(len(choices), rng)]
 
 
-def _blank(row: pd.Series, name: str) -> bool:
+def _blank(row: Mapping[Any, Any], name: str) -> bool:
     value = row.get(name)
     return value is None or value != value or (isinstance(value, str) and not value.strip())
 
 
-def _number(row: pd.Series, name: str, default: float) -> float:
+def _number(row: Mapping[Any, Any], name: str, default: float) -> float:
     """Give a number of a row; the default where it is blank, or a text that the check of conditions will refuse."""
     try:
         return default if _blank(row, name) else float(row[name])
@@ -332,7 +333,7 @@ def _number(row: pd.Series, name: str, default: float) -> float:
         return default
 
 
-def _text(row: pd.Series, name: str) -> str:
+def _text(row: Mapping[Any, Any], name: str) -> str:
     value = row.get(name)
     return value.strip() if isinstance(value, str) else ""
 

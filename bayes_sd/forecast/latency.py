@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.condition.assume import Assumed, assume
+from bayes_sd.condition.equal import UNASKED, equal_rows
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
 from bayes_sd.forecast.curves import curve, service_curve
@@ -72,7 +73,13 @@ def predict(
     cards = posterior.cards() if cards is None else cards
     if thin > 1:
         posterior = share_of(posterior, 0, thin)
-    assumed = assume(frame, posterior, cards, seed, first)
+    return predict_assumed(posterior, assume(frame, posterior, cards, seed, first), cards, seed, first)
+
+
+def predict_assumed(
+    posterior: Posterior, assumed: Assumed, cards: Cards, seed: int = 0, first: int = 0
+) -> Prediction:
+    """Predict as :func:`predict` does, from conditions whose blanks are filled."""
     conditions = resolve(assumed.frames[0], posterior, cards, pools=True)
     whole = _predict(posterior, conditions, cards, seed, first)
     if assumed.unsure.any():
@@ -109,26 +116,79 @@ def _predict(posterior: Posterior, conditions: Conditions, cards: Cards, seed: i
     predicted = costs_for(posterior, conditions, cards, seed)
     spread = request_spread(posterior, conditions, seed)
     shape = (posterior.n_draws, len(conditions))
-    latency, told, ttft, flight, noise = (np.empty(shape) for _ in range(5))
+    latency, told, ttft, flight, scatter = (np.empty(shape) for _ in range(5))
     # What a new measurement of such a row would tell: the whole latency, or decoding alone.
     decoding = conditions.design.rows["decoding"]
     tails = np.empty((*shape, len(LEVELS)))
     stable = np.ones(len(conditions))
-    for i in range(len(conditions)):
-        one = _open_loop if conditions.open_loop[i] else _closed_loop
+    curves = _Curves(predicted, conditions)
+    for i in curves.order:
         if conditions.design.rows["pools"][i]:
-            one = pool_latency
-        columns = one(predicted, conditions, i, spread)
-        latency[:, i], ttft[:, i], flight[:, i], noise[:, i], tails[:, i] = columns
+            columns = pool_latency(predicted, conditions, i, spread)
+        elif conditions.open_loop[i]:
+            columns = _open_loop(predicted, conditions, i, spread, curves.of(i))
+        else:
+            columns = _closed_loop(predicted, conditions, i, spread)
+        latency[:, i], ttft[:, i], flight[:, i], scatter[:, i], tails[:, i] = columns
         misfit = np.exp(predicted.misfit[:, i])
         latency[:, i] *= misfit
         told[:, i] = latency[:, i] - misfit * ttft[:, i] if decoding[i] else latency[:, i]
         tails[:, i] *= misfit[:, None]
         stable[i] = np.isfinite(latency[:, i]).mean()
-    rng = np.random.default_rng([seed, 11, first] if first else [seed, 11])
-    error = rng.standard_t(posterior.spec.priors["noise"]["tails"], size=shape) * predicted.noise * noise
+    scatter *= predicted.noise
     chains = int(posterior.tree["posterior"].sizes["chain"])
-    return Prediction(conditions, latency, told * np.exp(error), ttft, flight, stable, tails, chains)
+    new = measured_anew(posterior, told, scatter, seed, first)
+    return Prediction(conditions, latency, new, ttft, flight, stable, tails, chains, told, scatter)
+
+
+def measured_anew(
+    posterior: Posterior, told_s: np.ndarray, scatter: np.ndarray, seed: int, first: int = 0
+) -> np.ndarray:
+    """Draw new measurements of conditions.
+
+    Parameters
+    ----------
+    posterior : Posterior
+    told_s, scatter : array, shape (draw, condition)
+        As a :class:`~bayes_sd.forecast.prediction.Prediction` has them [s], [log].
+    seed, first : int
+        As :func:`predict` takes them.
+
+    Returns
+    -------
+    array, shape (draw, condition)
+        Seconds.
+    """
+    rng = np.random.default_rng([seed, 11, first] if first else [seed, 11])
+    error = rng.standard_t(posterior.spec.priors["noise"]["tails"], size=told_s.shape)
+    error *= scatter
+    np.exp(error, out=error)
+    error *= told_s
+    return error
+
+
+class _Curves:
+    """Service curves of open loops: conditions that differ in their load alone share one, which is kept while they last.
+
+    Attributes
+    ----------
+    order : list of int
+        Conditions, those that share a curve together.
+    """
+
+    def __init__(self, predicted: PredictedCosts, conditions: Conditions) -> None:
+        self._predicted, self._conditions = predicted, conditions
+        self._alike = equal_rows(conditions.frame, but=(*UNASKED, "load_value"))
+        self.order = [int(i) for i in np.argsort(self._alike, kind="stable")]
+        self._kept: tuple[int, tuple[np.ndarray, np.ndarray]] | None = None
+
+    def of(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give a condition's curve, as :func:`running_curve` does."""
+        group = int(self._alike[i])
+        if self._kept is None or self._kept[0] != group:
+            self._kept = None  # before the next one is made: each takes megabytes
+            self._kept = group, running_curve(self._predicted, self._conditions, i)
+        return self._kept[1]
 
 
 def _closed_loop(
@@ -220,10 +280,13 @@ def steady_state(
 
 
 def _open_loop(
-    predicted: PredictedCosts, conditions: Conditions, i: int, spread: RequestSpread
+    predicted: PredictedCosts,
+    conditions: Conditions,
+    i: int,
+    spread: RequestSpread,
+    running: tuple[np.ndarray, np.ndarray],
 ) -> tuple[np.ndarray, ...]:
     """Latency at an arrival rate, from the stationary law of the number in flight."""
-    running = running_curve(predicted, conditions, i)
     rate = np.full(len(running[0]), conditions.load[i])
     work = spread.work_log_sd(predicted, conditions, i)
     law, latency, ttft, tails = steady_state(predicted, conditions, i, rate, running, work)

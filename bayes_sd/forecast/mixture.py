@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bayes_sd.forecast.prediction import Prediction
     from bayes_sd.posterior.posterior import Posterior
 
-DRAWN = ("latency_s", "measured_s", "ttft_s", "in_flight", "tails_s")
+DRAWN = ("latency_s", "measured_s", "ttft_s", "in_flight", "tails_s", "told_s", "scatter")
 """Arrays of a prediction whose first axis is draws and whose second is conditions."""
 
 

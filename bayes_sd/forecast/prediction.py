@@ -35,6 +35,10 @@ class Prediction:
         Latency at the percentiles :data:`bayes_sd.latency.tails.LEVELS` of requests [s]; inf without a steady state.
     chains : int
         Chains that the draws come from, one after the other along the first axis.
+    told_s : array, shape (draw, condition)
+        What a new measurement would be without noise [s]: the mean latency, or for rows of decoding alone that of it.
+    scatter : array, shape (draw, condition)
+        Scale of the noise that makes `measured_s` of it [log].
     """
 
     conditions: Conditions
@@ -44,7 +48,9 @@ class Prediction:
     in_flight: np.ndarray
     stable: np.ndarray
     tails_s: np.ndarray
-    chains: int = 1
+    chains: int
+    told_s: np.ndarray
+    scatter: np.ndarray
 
     def __repr__(self) -> str:
         draws, conditions = self.latency_s.shape

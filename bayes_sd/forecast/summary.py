@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from bayes_sd.forecast.prediction import Prediction
 
+NEW_BOUNDS = ("predictive_lower_s", "predictive_upper_s")
+"""Columns of the interval of a new measurement."""
 UNSTABLE_SHARE = 0.5
 """A condition is called unstable when at least this share of the draws has no steady state."""
 
@@ -41,7 +43,6 @@ def summarise(prediction: Prediction, ci: float = 0.9) -> pd.DataFrame:
     stable = prediction.stable > 1.0 - UNSTABLE_SHARE
     with np.errstate(invalid="ignore"):
         lower, median, upper = np.quantile(latency, [tail, 0.5, 1.0 - tail], axis=0, method="inverted_cdf")
-        low, high = np.quantile(measured, [tail, 1.0 - tail], axis=0, method="inverted_cdf")
         finite = np.isfinite(latency)
         total = np.where(finite, latency, 0.0).sum(axis=0)
         mean = np.divide(total, finite.sum(axis=0), out=np.full(len(total), np.nan), where=finite.any(axis=0))
@@ -51,8 +52,7 @@ def summarise(prediction: Prediction, ci: float = 0.9) -> pd.DataFrame:
         "latency_median_s": median,
         "latency_lower_s": lower,
         "latency_upper_s": upper,
-        "predictive_lower_s": low,
-        "predictive_upper_s": high,
+        **dict(zip(NEW_BOUNDS, bounds_of_new(measured, ci), strict=True)),
         **_tail_columns(prediction.tails_s, [0.5, tail, 1.0 - tail]),
         "ttft_median_s": np.quantile(prediction.ttft_s, 0.5, axis=0, method="inverted_cdf"),
         "in_flight_mean": np.array([np.nanmean(c) if np.isfinite(c).any() else np.nan for c in flight.T]),
@@ -66,6 +66,14 @@ def summarise(prediction: Prediction, ci: float = 0.9) -> pd.DataFrame:
     result["extrapolates"] = prediction.conditions.extrapolates
     result["assumed"] = prediction.conditions.assumed
     return result
+
+
+def bounds_of_new(measured_s: np.ndarray, ci: float) -> np.ndarray:
+    """Give the ends of the interval of new measurements, shape (2, condition) [s], from draws of shape (draw, condition)."""
+    tail = (1.0 - ci) / 2.0
+    with np.errstate(invalid="ignore"):
+        ends: np.ndarray = np.quantile(measured_s, [tail, 1.0 - tail], axis=0, method="inverted_cdf")
+    return ends
 
 
 def _tail_columns(tails_s: np.ndarray, probabilities: list[float]) -> dict[str, np.ndarray]:

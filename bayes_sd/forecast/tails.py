@@ -179,8 +179,12 @@ def open_loop_tails(
         weights, start, scale = np.ones((len(own), 1)), (own + wait)[:, None], rest[:, None]
     else:
         weights, start, scale = _behind_cap(stay, law, rate, cv, n_max)
-    columns = [tails.mixture_quantile(q, weights, start, scale, stay.log_sd(q)) for q in tails.LEVELS]
-    return np.where(law.stable[:, None], np.stack(columns, axis=1), np.inf)
+    found = np.full((len(own), len(tails.LEVELS)), np.inf)
+    here = law.stable  # finding a percentile of a mixture is what takes longest: not where there is none
+    for column, level in enumerate(tails.LEVELS):
+        sd = stay.log_sd(level)[here]
+        found[here, column] = tails.mixture_quantile(level, weights[here], start[here], scale[here], sd)
+    return found
 
 
 def _wait_probability(law: InFlightLaw, rate: np.ndarray | float, work_cv: np.ndarray) -> np.ndarray:

@@ -237,9 +237,14 @@ def mixture_quantile(level: float, weights: Any, start_s: Any, scale_s: Any, log
     # A mixture's percentile lies between the least and the largest of its parts'.
     low, high = own.min(axis=1), own.max(axis=1)
     middle = np.log(np.maximum(scale_s, 1e-300)) - 0.5 * sigma**2
+    # Where the first part has all the weight its percentile is that of the whole, and needs no law.
+    mixed = np.asarray(weights)[:, 0] < 1.0
+    weights, start_s, middle, sigma = weights[mixed], start_s[mixed], middle[mixed], sigma[mixed]
+    below = np.empty(len(low), dtype=bool)
     for _ in range(_HALVINGS):
         guess = 0.5 * (low + high)
-        past = np.maximum(guess[:, None] - start_s, 1e-300)
-        below = (weights * ndtr((np.log(past) - middle) / sigma)).sum(axis=1) < level
+        past = np.maximum(guess[mixed, None] - start_s, 1e-300)
+        below[~mixed] = guess[~mixed] < own[~mixed, 0]
+        below[mixed] = (weights * ndtr((np.log(past) - middle) / sigma)).sum(axis=1) < level
         low, high = np.where(below, guess, low), np.where(below, high, guess)
     return 0.5 * (low + high)

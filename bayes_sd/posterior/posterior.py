@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,7 @@ class Posterior:
         """Whether the fit passed its convergence gate."""
         return bool(self.about["gate"]["passed"])
 
-    @property
+    @cached_property
     def levels(self) -> Levels:
         """Deployments and the levels that they belong to."""
         stored = self.about["levels"]

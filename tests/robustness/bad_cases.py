@@ -13,7 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CASE_S = 20
-"""Longest time of one case [s]."""
+"""Longest time of one case [s] that this process works on it: a busy machine makes no case slow."""
+WAIT_S = 300
+"""Longest time of one case by the clock [s]: one that waits for something works on nothing."""
+MOST_BYTES = 500 << 20
+"""Most memory of one case, beyond what the process held before it."""
 ACCEPTED = (0, 2, 3, 4)
 """Exit codes: done, bad input, not converged, alarm. 1 is a fault of the package."""
 
@@ -38,6 +42,7 @@ class Ran:
     code: int
     out: str
     errors: str
+    bytes: int = 0
 
     def fault(self) -> str:
         """Say what is wrong with it, "" if nothing."""
@@ -48,6 +53,8 @@ class Ran:
             return f"a traceback: {self.errors[-300:]}"
         if self.code == 2 and (len(lines) != 1 or not lines[0].startswith("error: ")):
             return f"not one line: {self.errors[:300]}"
+        if self.bytes > MOST_BYTES:
+            return f"{self.bytes >> 20} MiB of memory"
         if len(self.errors) > 1500 or not all(c.isprintable() or c in "\n\t" for c in self.out + self.errors):
             return f"too long, or control characters: {self.errors[:300]!r}"
         return ""
@@ -55,6 +62,38 @@ class Ran:
 
 class TooLong(BaseException):
     """A case that does not end."""
+
+
+def memory(name: str) -> int:
+    """Give a number of this process's memory, ``VmRSS`` or its peak ``VmHWM`` [bytes]; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:")), 0)
+
+
+def forget_peak() -> None:
+    """Let the peak of memory start anew, where the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+@contextlib.contextmanager
+def limited_time():
+    """Raise :class:`TooLong` in a case that works, or waits, for too long."""
+
+    def stop(*_: object) -> None:
+        raise TooLong
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGPROF, signal.SIGALRM)}
+    signal.setitimer(signal.ITIMER_PROF, CASE_S)
+    signal.alarm(WAIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
+        signal.alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run(arguments: Sequence[object], stdin: str = "") -> Ran:
@@ -67,26 +106,21 @@ def run(arguments: Sequence[object], stdin: str = "") -> Ran:
 
     from bayes_sd.cli import main
 
-    def stop(*_: object) -> None:
-        raise TooLong
-
     out, errors = io.StringIO(), io.StringIO()
-    before = sys.argv, sys.stdin, signal.signal(signal.SIGALRM, stop)
+    before = sys.argv, sys.stdin
     sys.argv, sys.stdin = ["bayes_sd", *map(str, arguments)], io.StringIO(stdin)
-    signal.alarm(CASE_S)
-    code = 0
+    forget_peak()
+    held, code = memory("VmRSS"), 0
     try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        with limited_time(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
             main()
     except SystemExit as done:
         code = done.code if isinstance(done.code, int) else 0
     except TooLong:
         code, _ = 1, errors.write(f"longer than {CASE_S} s")
     finally:
-        signal.alarm(0)
-        sys.argv, sys.stdin, handler = before
-        signal.signal(signal.SIGALRM, handler)
-    return Ran(code, out.getvalue(), errors.getvalue())
+        sys.argv, sys.stdin = before
+    return Ran(code, out.getvalue(), errors.getvalue(), memory("VmHWM") - held)
 
 
 def seeds(total: int) -> range:

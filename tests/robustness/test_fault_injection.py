@@ -16,11 +16,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 from bayes_sd.decide.tables import write_result
+from bayes_sd.engine import DRAFTERS, write_model
+from bayes_sd.engine.words import N_TOKENS
 from bayes_sd.errors import BayesSdError
 from bayes_sd.files import check_writable, locked, write_atomically
 from bayes_sd.measurements.csvfile import write_csv
+from bayes_sd.measurements.readers.pipeline import write_table
+from bayes_sd.plots.style import save_figure
 from bayes_sd.posterior.file import FileKind, write_tree
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
@@ -32,6 +37,9 @@ RESULT = xr.Dataset({"latency": ("draw", np.arange(4000) / 7)}, attrs={"words": 
 KIND = FileKind("about", 1, "trace", "draws", "fit", "", "")
 TREE = xr.DataTree.from_dict({"posterior": RESULT})
 TEXT = "<p>a line of a page or a card</p>\n" * 2000
+FIGURE = Figure()
+FIGURE.subplots().plot(np.sin(np.arange(500)))
+FOLLOW = np.roll(np.arange(N_TOKENS), 1)
 
 SAVES = {
     "csv": lambda path: write_csv(TABLE, path),
@@ -39,6 +47,9 @@ SAVES = {
     "decision.nc": lambda path: write_result(path, RESULT, TABLE, {"k": 3}),
     "json": lambda path: write_result(path, RESULT, TABLE, {"k": 3}),
     "html": lambda path: write_atomically(path, lambda beside: beside.write_text(TEXT, encoding="utf-8")),
+    "measured.csv": lambda path: write_table(TABLE.astype("str"), path),
+    "png": lambda path: save_figure(FIGURE, path),
+    "gguf": lambda path: write_model(DRAFTERS["cycle-draft-4m"], FOLLOW, seed=1, path=path),
     "toml": lambda path: write_atomically(path, lambda beside: beside.write_bytes(TEXT.encode())),
 }
 

@@ -17,6 +17,8 @@ SIMULATE = [
     "simulate", "--output", "out.csv", "--prompt-tokens", "50", "--output-tokens", "20", "--verify-fixed-s", "0.01",
     "--concurrency", "2", "--n-requests", "10",
 ]  # fmt: skip
+CONFIG = """{"model_type": "llama", "hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32,
+"num_hidden_layers": 32, "num_key_value_heads": 8, "vocab_size": 128256, "torch_dtype": "bfloat16"}"""
 COMMANDS = {
     "speedup": (["speedup", "TRACE", "--loads", "1,2"], (*CONDITION, "loads", "load-axis", "ci", "figure", "output")),
     "tune": (["tune", "TRACE", "--loads", "1,2", "--longest", "2"], ("longest", "vllm", "loads", "ci")),
@@ -29,7 +31,15 @@ COMMANDS = {
     "advise": (["advise", "TRACE", "--longest", "1"], ("interval", "longest", "current", "forget", "margin", "sure", "metrics",
                                                       "prometheus", "vllm", "sglang", "run", "stop-after")),
     "predict": (["predict", "TRACE", "--conditions", "c.csv", "--output", "out.csv"], ("ci", "seed", "models", "conditions")),
-    "compare": (["compare", "TRACE", "TRACE"], ("draws",)),
+    "compare": (["compare", "TRACE", "TRACE"], ("draws", "models", "output")),
+    "ask": (["ask", "TRACE", "--longest", "1"], ("", "longest", "ci", "seed", "models", "output")),
+    "about": (["about"], ("", "models", "output")),
+    "explore": (["explore", "TRACE", "--output", "out.html"], (*CONDITION, "n-gpu", "dp", "acceptance", "fp16-tflops", "output")),
+    "card": (["card", "config.json"], ("", "safetensors-index", "name", "family", "method", "verifier", "set", "hardware", "tp",
+                                       "precision", "models")),
+    "checkpoint": (["card"], ("",)),
+    "cards": (["cards"], ("", "section", "models", "output")),
+    "report": (["report"], ("", "kind")),
     "simulate": (SIMULATE, ("concurrency", "rate", "n-requests", "k", "acceptance", "prompt-tokens", "output-tokens",
                             "output-tokens-std", "max-num-seqs", "experts", "skew", "verify-fixed-s", "label", "seed")),
     "fit": (["fit", "--family", "nosuch", "--output", "out.nc"], ("family", "draws", "tune", "chains", "cores", "seed",
@@ -42,7 +52,7 @@ COMMANDS = {
                           "set", "seed", "prompts", "k", "tp")),
     "ingest": (["ingest", "c.csv", "--output", "out.csv"], ("meta", "set", "metrics", "hardware", "tp", "load-value")),
 }  # fmt: skip
-QUICK = ("fit", "measure", "ingest", "acceptance")
+QUICK = ("fit", "measure", "ingest", "acceptance", "about", "card", "checkpoint", "cards", "report")
 """Commands that refuse before they compute anything."""
 
 
@@ -51,6 +61,7 @@ QUICK = ("fit", "measure", "ingest", "acceptance")
 def test_bad_values(tmp_path, monkeypatch, small_trace, command, step):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "c.csv").write_text("hardware,verifier,prompt_tokens,output_tokens,load_kind,load_value\n")
+    (tmp_path / "config.json").write_text(CONFIG)
     arguments, options = COMMANDS[command]
     base = [str(small_trace) if a == "TRACE" else a for a in arguments]
     values = [value for value in VALUES if "\0" not in value]  # an argument cannot hold it
@@ -59,7 +70,7 @@ def test_bad_values(tmp_path, monkeypatch, small_trace, command, step):
 
     def ran():
         for option, value in cases:
-            yield (option, value), run([*base, f"--{option}", value])
+            yield (option, value), run([*base, f"--{option}" if option else "--", value])
 
     assert faults(ran(), tmp_path / "out.csv") == []
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from bad_cases import VALUES, faults, mutated, replaced_numbers, run, seeds
+from test_options import CONFIG
 
 from bayes_sd.files import shipped
 
@@ -133,5 +134,52 @@ def test_benchmark_files(tmp_path, total):
                 "none",
             ]
             yield (source.name, seed), run(["ingest", path, "--output", tmp_path / "o.csv", *options])
+
+    assert faults(ran(), tmp_path / "o.csv") == []
+
+
+INDEX = """{"metadata": {"total_size": 16060522496, "total_parameters": 8030261248},
+"weight_map": {"model.embed_tokens.weight": "model-00001.safetensors", "lm_head.weight": "model-00002.safetensors"}}"""
+
+
+@pytest.mark.parametrize("total", [60, pytest.param(1500, marks=SLOW)])
+@pytest.mark.parametrize("damage", ["config.json", "index.json"])
+def test_checkpoints(tmp_path, damage, total):
+    texts = {"config.json": CONFIG, "index.json": INDEX}
+
+    def ran():
+        for name, text in texts.items():
+            (tmp_path / name).write_text(text)
+        for seed, content in damaged(texts[damage], total):
+            (tmp_path / damage).write_bytes(content)
+            yield (
+                seed,
+                run(["card", tmp_path / "config.json", "--safetensors-index", tmp_path / "index.json"]),
+            )
+
+    assert faults(ran(), tmp_path / "o.csv") == []
+
+
+@pytest.fixture(scope="module")
+def gguf_file(tmp_path_factory):
+    pytest.importorskip("gguf")
+    import numpy as np
+
+    from bayes_sd.engine import DRAFTERS, write_model
+    from bayes_sd.engine.words import N_TOKENS
+
+    path = tmp_path_factory.mktemp("gguf") / "whole.gguf"
+    write_model(DRAFTERS["cycle-draft-4m"], np.roll(np.arange(N_TOKENS), 1), seed=1, path=path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("total", [40, pytest.param(1000, marks=SLOW)])
+def test_weights_in_one_file(tmp_path, gguf_file, total):
+    head = 40_000  # what is said of the tensors; damage within them says nothing
+
+    def ran():
+        for seed in seeds(total):
+            (tmp_path / "m.gguf").write_bytes(mutated(gguf_file[:head], seed) + gguf_file[head:])
+            yield seed, run(["card", tmp_path / "m.gguf"])
 
     assert faults(ran(), tmp_path / "o.csv") == []

@@ -21,6 +21,8 @@ from bayes_sd.latency.queue.renewal import dispersion, met_mean
 # Large enough for NumPy's overhead per call not to matter. Threads did not pay: the calls between the long ones hold
 # the interpreter, and the long ones wait for memory.
 _CHUNK_ELEMENTS = 2_097_152
+MOMENTS = ("mean", "sd", "mean_running", "sd_running", "idle_probability")
+"""Numbers of a law, one a row, that a row without a steady state has other values of."""
 
 
 @dataclass(frozen=True)
@@ -179,9 +181,36 @@ def _poisson(
 ) -> dict[str, np.ndarray]:
     limit = cap / service[np.arange(len(cap)), cap - 1]
     stable = rate < limit
-    # Rows without a law get that of half the limit here, and their own values below.
+    if stable.all():
+        return _open_loop(
+            _birth_death_moments(service, rate, cap, factor, levels, workspace), rate, limit, cap
+        )
+    # Rows past their limit have no law: they get the values of such rows below, and cost no time here.
+    if not np.isfinite(service.sum()):
+        checked_service(service)
+    moments = {name: np.zeros(len(cap)) for name in MOMENTS} | {
+        "quantiles": np.zeros((len(cap), len(levels)))
+    }
+    if stable.any():
+        own = _birth_death_moments(
+            service[stable], rate[stable], cap[stable], factor[stable], levels, workspace
+        )
+        for name, values in own.items():
+            moments[name][stable] = values
+    return _open_loop(moments, rate, limit, cap)
+
+
+def _birth_death_moments(
+    service: np.ndarray,
+    rate: np.ndarray,
+    cap: np.ndarray,
+    factor: np.ndarray,
+    levels: tuple[float, ...],
+    workspace: Workspace,
+) -> dict[str, np.ndarray]:
+    """Compute what is asked of the laws of rows that are all stable."""
     with np.errstate(over="ignore", invalid="ignore"):
-        law = birth_death(service, np.where(stable, rate, 0.5 * limit), cap, factor, workspace)
+        law = birth_death(service, rate, cap, factor, workspace)
     if not np.all(np.isfinite(law.total)):
         checked_service(service)
     mean, sd = law.mean_and_sd()
@@ -189,15 +218,8 @@ def _poisson(
     quantiles = np.empty((len(cap), len(levels)))
     for i, level in enumerate(levels):
         quantiles[:, i] = law.quantile(level)
-    moments: dict[str, np.ndarray] = {
-        "mean": mean,
-        "sd": sd,
-        "mean_running": running,
-        "sd_running": sd_running,
-        "quantiles": quantiles,
-        "idle_probability": law.empty_probability,
-    }
-    return _open_loop(moments, rate, limit, cap)
+    plain = (mean, sd, running, sd_running, law.empty_probability)
+    return dict(zip(MOMENTS, plain, strict=True)) | {"quantiles": quantiles}
 
 
 def _with_gamma_gaps(
