@@ -73,13 +73,14 @@ if TYPE_CHECKING:
     from bayes_sd.sample.fit import FitResult as FitResult
     from bayes_sd.sample.fit import fit as fit
     from bayes_sd.sample.settings import SamplerSettings as SamplerSettings
+    from bayes_sd.simulator.requests import Drafting as Drafting
+    from bayes_sd.simulator.requests import RequestClass as RequestClass
+    from bayes_sd.simulator.requests import TokenLaw as TokenLaw
     from bayes_sd.simulator.server import simulate_ladder as simulate
     from bayes_sd.simulator.server import simulate_server as simulate_server
-    from bayes_sd.simulator.spec import Drafting as Drafting
     from bayes_sd.simulator.spec import Experts as Experts
     from bayes_sd.simulator.spec import LoadSpec as LoadSpec
     from bayes_sd.simulator.spec import ServerSpec as ServerSpec
-    from bayes_sd.simulator.spec import TokenLaw as TokenLaw
 
 _PUBLIC = {
     "fit": "sample.fit",
@@ -122,10 +123,11 @@ _PUBLIC = {
     "simulate_server": "simulator.server",
     "ServerSpec": "simulator.spec",
     "LoadSpec": "simulator.spec",
-    "TokenLaw": "simulator.spec",
+    "TokenLaw": "simulator.requests",
     "StageCosts": "latency.service",
     "Experts": "simulator.spec",
-    "Drafting": "simulator.spec",
+    "Drafting": "simulator.requests",
+    "RequestClass": "simulator.requests",
     "ingest": "measurements.readers.pipeline",
     "read_table": "measurements.table",
     "read_conditions": "measurements.table",
@@ -173,6 +175,7 @@ __all__ = [
     "Posterior",
     "Prediction",
     "RankLaw",
+    "RequestClass",
     "SamplerSettings",
     "ServerSpec",
     "Sought",

@@ -9,6 +9,7 @@ def run_engine(  # pragma: no cover - compiled
     arrival,
     prompt,
     output,
+    kind,
     survival,
     confident,
     drafting,
@@ -34,14 +35,16 @@ def run_engine(  # pragma: no cover - compiled
         Arrival times [s], filled in here for a closed loop.
     prompt, output : int array, shape (n,)
         Lengths [tokens].
-    survival : array, shape (k,)
+    kind : int array, shape (n,)
+        Class of each request.
+    survival : array, shape (class, k)
         Probability that positions 1..j of a draft are all accepted.
     confident : array, shape (k,) or (0,)
         Probability that the drafter is confident of each position, given that it was of those before: it stops at the first
         one that it is not; empty: it never stops.
-    drafting : int array, shape (cap + 1, 4)
+    drafting : int array, shape (class, cap + 1, 4)
         With that many requests decoding: draft positions of a request; passes of the drafter; tokens that a request has
-        verified; tokens that the drafter reads for it.
+        verified; tokens that the drafter reads for it. A batch takes the passes of the class in it that takes most.
     costs : array, shape (10,)
         Setup of a request; prompt token; verify step; experts at full coverage; decoding request in a step; its verified
         token; its cached token; pass of the drafter; token that the drafter reads; what a cycle with drafts costs beside [s].
@@ -80,7 +83,7 @@ def run_engine(  # pragma: no cover - compiled
     first_token = np.full(n, np.inf)
     departure = np.full(n, np.inf)
     cycles = np.zeros(n, np.int64)
-    accepted = np.zeros((n, len(survival)), np.int64)
+    accepted = np.zeros((n, survival.shape[1]), np.int64)
     drafted = np.zeros(n, np.int64)
     lengths = np.zeros(min(cap, n), np.int64)
     totals = np.zeros(4)
@@ -99,8 +102,13 @@ def run_engine(  # pragma: no cover - compiled
         while started < arrived and n_decoding + started - prefilled < cap:
             admitted[started] = now
             started += 1
-        k, passes, verified, read = drafting[n_decoding]
-        room = budget - n_decoding * verified
+        if len(drafting) == 1:
+            k, passes, verified, read = drafting[0, n_decoding]
+            lengths[:n_decoding] = k
+            verified, read = n_decoding * verified, n_decoding * read
+        else:
+            k, passes, verified, read = _plan_of_classes(decoding[:n_decoding], kind, drafting, lengths)
+        room = budget - verified
         reading = prefilled
         tokens_read = 0
         while reading < started and tokens_read < room and admitted[reading] + setup <= now:
@@ -120,8 +128,6 @@ def run_engine(  # pragma: no cover - compiled
                 break
             now = max(wait, now)
             continue
-        verified, read = n_decoding * verified, n_decoding * read
-        lengths[:n_decoding] = k
         if k > 0 and len(confident) > 0:
             passes, verified, read = _draw_lengths(lengths[:n_decoding], confident, k, rng)
         coverage = phi[n_decoding]
@@ -143,7 +149,7 @@ def run_engine(  # pragma: no cover - compiled
             if lengths[i] > 0:
                 drafted[request] += lengths[i]
                 draw = rng.random()
-                while gain <= lengths[i] and draw < survival[gain - 1]:
+                while gain <= lengths[i] and draw < survival[kind[request], gain - 1]:
                     accepted[request, gain - 1] += 1
                     gain += 1
             cycles[request] += 1
@@ -178,6 +184,20 @@ def run_engine(  # pragma: no cover - compiled
                 arrival[known] = now
                 known += 1
     return admitted, first_token, departure, cycles, accepted, drafted, totals
+
+
+@njit(cache=True)
+def _plan_of_classes(decoding, kind, drafting, lengths):  # pragma: no cover - compiled
+    """Set how many positions each request drafts; return the longest draft, its passes, tokens verified and tokens read."""
+    longest = passes = verified = read = 0
+    for i in range(len(decoding)):
+        plan = drafting[kind[decoding[i]], len(decoding)]
+        lengths[i] = plan[0]
+        longest = max(longest, plan[0])
+        passes = max(passes, plan[1])
+        verified += plan[2]
+        read += plan[3]
+    return longest, passes, verified, read
 
 
 @njit(cache=True)
