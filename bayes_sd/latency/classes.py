@@ -65,8 +65,8 @@ class SharedStep:
     Attributes
     ----------
     verify : callable
-        From the verified tokens of each request on average to the fixed part of a verify step [s], the factor on the work of
-        tokens, and that of the kernels.
+        From the verified tokens of each request on average, and the requests in the step, to the fixed part of a verify step [s],
+        the factor on the work of tokens, and that of the kernels.
     draft_fixed_s : array
         A pass of the drafter [s].
     passes : array, shape (k + 1,)
@@ -77,7 +77,7 @@ class SharedStep:
         Groups of GPUs with requests of their own.
     """
 
-    verify: Callable[[Any], tuple[Any, Any, Any]]
+    verify: Callable[[Any, np.ndarray], tuple[Any, Any, Any]]
     draft_fixed_s: Any
     passes: np.ndarray
     extra_steps: Any = 0.0
@@ -151,7 +151,7 @@ def _step(
         others = sum(q * getattr(c, name) for q, c in zip(held, classes, strict=True))
         return getattr(own, name) + (met - 1.0) * others
 
-    fixed, wait, kernel = shared.verify(together("verified") / met)
+    fixed, wait, kernel = shared.verify(together("verified") / met, met)
     verify = (fixed + together("request_s") + together("tokens_s") * wait) * kernel
     lengths = np.arange(1, len(shared.passes))[:, None, None]
     longer = sum(q * (c.draft_length >= lengths) for q, c in zip(held, classes, strict=True))

@@ -120,9 +120,12 @@ class ServerSpec:
     @classmethod
     def of_classes(cls, costs: StageCosts, classes: tuple[RequestClass, ...], **more: Any) -> "ServerSpec":
         """Make the server of a mixture of classes; `more` are further attributes."""
-        mean = [TokenLaw(sum(c.share * length(c).mean for c in classes)) for length in (_prompt, _output)]
+        prompt, output = (
+            sum(c.share * mean for c, mean in zip(classes, means, strict=True))
+            for means in ([c.prompt.mean for c in classes], [c.output.mean for c in classes])
+        )
         longest = max((c.acceptance for c in classes), key=len)
-        return cls(costs, *mean, longest, classes=classes, **more)
+        return cls(costs, TokenLaw(prompt), TokenLaw(output), longest, classes=classes, **more)
 
     def _check_classes(self) -> None:
         if not self.classes:
@@ -165,14 +168,6 @@ class ServerSpec:
         """What a mean request asks for, as the service curve takes it."""
         committed = float(expected_committed(np.array(self.acceptance)))
         return Work(self.prompt.mean, self.output.mean, self.draft_length, committed)
-
-
-def _prompt(one: RequestClass) -> TokenLaw:
-    return one.prompt
-
-
-def _output(one: RequestClass) -> TokenLaw:
-    return one.output
 
 
 @dataclass(frozen=True)

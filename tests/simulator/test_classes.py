@@ -19,7 +19,7 @@ from bayes_sd.simulator import LoadSpec, RequestClass, ServerSpec, TokenLaw, sim
 COSTS = StageCosts(0.01, 2e-5, 0.008, 0.0, 2e-5, 1e-4, 1e-8, 0.0008, 2e-6, 0.5, cycle_s=0.0005)
 N, LONGEST = np.arange(1.0, 257.0), 4
 SHARED = SharedStep(
-    lambda verified: (COSTS.verify_fixed_s, 1.0, 1.0),
+    lambda verified, met: (COSTS.verify_fixed_s, 1.0, 1.0),
     COSTS.draft_fixed_s,
     np.arange(LONGEST + 1.0),
     COSTS.draft_extra_steps,
