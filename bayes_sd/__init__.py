@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from bayes_sd.decide.monitor import monitor as monitor
     from bayes_sd.decide.plan import plan as plan
     from bayes_sd.decide.policies import compare_policies as compare_policies
-    from bayes_sd.decide.prompt_classes import PromptClass as PromptClass
     from bayes_sd.decide.ranks import RankLaw as RankLaw
+    from bayes_sd.decide.request_classes import PromptClass as PromptClass
     from bayes_sd.decide.speedup import speedup as speedup
     from bayes_sd.decide.trees import best_trees as best_trees
     from bayes_sd.decide.tune import tune as tune
@@ -128,7 +128,7 @@ _PUBLIC = {
     "StageCosts": "latency.service",
     "Experts": "simulator.spec",
     "Drafting": "simulator.requests",
-    "PromptClass": "decide.prompt_classes",
+    "PromptClass": "decide.request_classes",
     "RequestClass": "simulator.requests",
     "ingest": "measurements.readers.pipeline",
     "read_table": "measurements.table",

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from bayes_sd.decide.prompt_classes import PromptClass
+from bayes_sd.decide.request_classes import PromptClass
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.cells import CellError, parse_cell
 from bayes_sd.measurements.csvfile import read_rows

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
-    from bayes_sd.decide.prompt_classes import PromptClass
+    from bayes_sd.decide.request_classes import PromptClass
     from bayes_sd.posterior.posterior import Posterior
 
 MEANING = (

@@ -11,7 +11,8 @@ from bayes_sd.decide.against import against
 from bayes_sd.decide.caveats import caveats
 from bayes_sd.decide.class_policies import chosen_class_curves, fixed_class_curves
 from bayes_sd.decide.policy_curves import CONCENTRATION, Curve, confidence_curve, fixed_curves, table_curve
-from bayes_sd.decide.prompt_classes import Mixture, PromptClass, mixture
+from bayes_sd.decide.prompt_classes import Mixture, mixture
+from bayes_sd.decide.request_classes import PromptClass
 from bayes_sd.decide.schedule import schedule, sweep_batch_sizes
 from bayes_sd.decide.speedup import check_band, default_loads
 from bayes_sd.decide.trees import DRAWS

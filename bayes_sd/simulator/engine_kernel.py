@@ -19,6 +19,7 @@ def run_engine(  # pragma: no cover - compiled
     independence,
     cap,
     budget,
+    ahead,
     clients,
     first,
     after,
@@ -56,6 +57,9 @@ def run_engine(  # pragma: no cover - compiled
         Probability that a draft token is routed anew.
     cap, budget : int
         Most requests running, and most tokens in a step.
+    ahead : float
+        Probability that a draft made during verification guesses the token after one of which all is accepted; negative: drafting
+        waits for verification.
     clients : int
         Clients of a closed loop, 0 for an open one.
     first, after : int
@@ -91,6 +95,7 @@ def run_engine(  # pragma: no cover - compiled
     unread = prompt.copy()
     decoding = np.empty(min(cap, n), np.int64)
     touched = np.zeros(len(popularity), np.bool_)
+    right = np.zeros(n, np.bool_)
     n_decoding = arrived = started = prefilled = 0
     context = 0
     known = clients if clients > 0 else n
@@ -136,7 +141,12 @@ def run_engine(  # pragma: no cover - compiled
         duration = c1v + coverage * c1x + n_decoding * t_request + verified * t_token + context * t_kv
         duration += tokens_read * t_pre
         if n_decoding > 0:
-            duration += passes * c_pass + read * t_draft + (c_cycle if k > 0 else 0.0)
+            draft = passes * c_pass + read * t_draft
+            if ahead >= 0.0 and right[decoding[:n_decoding]].all():
+                draft -= min(
+                    draft, c1v + coverage * c1x + n_decoding * t_request + verified * t_token + context * t_kv
+                )
+            duration += draft + (c_cycle if k > 0 else 0.0)
             totals[0] += 1
             totals[1] += n_decoding
             totals[2] += coverage
@@ -153,6 +163,8 @@ def run_engine(  # pragma: no cover - compiled
                     accepted[request, gain - 1] += 1
                     gain += 1
             cycles[request] += 1
+            if ahead >= 0.0:
+                right[request] = gain == lengths[i] + 1 and rng.random() < ahead
             gain = min(gain, missing[request])
             missing[request] -= gain
             context += gain

@@ -83,12 +83,16 @@ class Drafting:
     verify_tokens, draft_tokens : int or None
         Of a tree, whose depth is the server's draft length and whose acceptance is that of reaching each depth: tokens that a request
         has verified, and that the drafter reads for it, per cycle.
+    ahead : float or None
+        The drafter makes the next draft while this one is verified: probability that it guesses the token after a draft of which
+        all is accepted. None: it waits for the verifier.
     """
 
     lengths: tuple[tuple[int, int, int], ...] = ()
     confident: tuple[float, ...] = ()
     verify_tokens: int | None = None
     draft_tokens: int | None = None
+    ahead: float | None = None
 
     def check(self, draft_length: int) -> None:
         """Refuse what does not fit the server's draft length."""
@@ -97,6 +101,10 @@ class Drafting:
             len(self.confident) != draft_length or not all(0 <= q <= 1 for q in self.confident)
         ):
             raise ConditionError(f"confidence {self.confident}: one probability in [0, 1] a draft position")
+        if self.ahead is not None and (not 0 <= self.ahead <= 1 or self != Drafting(ahead=self.ahead)):
+            raise ConditionError(
+                f"drafting ahead ({self.ahead:g}): a probability in [0, 1], and chains of one length only"
+            )
         if self.verify_tokens is None and self.draft_tokens is None:
             return
         least = min(self.verify_tokens or 0, (self.draft_tokens or 0) + 1)

@@ -89,6 +89,7 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
         1.0 if experts is None else float(experts.independence),
         cap,
         server.prefill_budget or _UNLIMITED,
+        -1.0 if server.drafting.ahead is None else float(server.drafting.ahead),
         load.clients,
         first,
         after,

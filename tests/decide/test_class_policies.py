@@ -7,7 +7,7 @@ import pytest
 
 from bayes_sd.decide.policies import compare_policies
 from bayes_sd.decide.policy_words import policy_table, policy_words
-from bayes_sd.decide.prompt_classes import PromptClass
+from bayes_sd.decide.request_classes import PromptClass
 from bayes_sd.errors import ConditionError
 
 RATES = [2.0, 8.0]
