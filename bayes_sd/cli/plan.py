@@ -58,7 +58,8 @@ from bayes_sd.plots.style import check_figure_path, save_figure
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
 def plan(
-    trace, asked, slos, rate, probability, split, prefill_worker, decode_worker, most_gpus, price, figure, output, as_json, explain, models, seed,
+    trace, asked, slos, rate, probability, split, prefill_worker, decode_worker, most_gpus, price, figure,
+    output, as_json, explain, models, seed,
     accept_unconverged,
 ):  # fmt: skip
     """Plan capacity: the rate that one replica holds, the replicas that a rate needs.

@@ -26,7 +26,7 @@ MEANING = (
     "Prefill workers read prompts, first come, first served; decode workers run the draft-verify steps, requests spread at random.",
     "Each line is the best split of so many GPUs: the one that holds the objective most probably.",
     "One pool: as many GPUs as replicas that read and decode.",
-    "Moving a prompt's cache from one pool to the other is part of what the fit says of such servers, where it has any, else left out.",
+    "Moving a prompt's cache to the other pool is in what a fit learned of such servers, where it has any, else left out.",
 )
 COLUMNS = (
     "prefill_workers", "decode_workers", "gpus", "p_held", "p_stable", "latency_median_s", "p95_median_s", "ttft_median_s",

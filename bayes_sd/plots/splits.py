@@ -33,7 +33,9 @@ def plot_splits(result: xr.Dataset, title: str | None = None) -> Figure:
         figure, axes = new_figure(8.6, 4.4)
         head(figure, title or f"{about['slo']} at {about['rate_rps']:g} requests/s", about["deployment"])
         axes.axhline(100.0 * about["probability"], color=QUIET, linewidth=1.0, linestyle=":")
-        axes.plot(result["gpus"], 100.0 * result["p_held"], "o", color=QUIET, markersize=3, alpha=0.5)
+        axes.plot(
+            result["gpus"], 100.0 * result["p_held"], "o", color=QUIET, markersize=3, alpha=0.5, clip_on=False
+        )
         ends = []
         for name, (variable, colour, style) in lines.items():
             held = 100.0 * result[variable].to_numpy()
