@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bayes_sd.decide.ranks import RankLaw as RankLaw
     from bayes_sd.decide.request_classes import PromptClass as PromptClass
     from bayes_sd.decide.speedup import speedup as speedup
+    from bayes_sd.decide.splits import plan_splits as plan_splits
     from bayes_sd.decide.trees import best_trees as best_trees
     from bayes_sd.decide.tune import tune as tune
     from bayes_sd.decide.windows import Window as Window
@@ -105,6 +106,7 @@ _PUBLIC = {
     "best_trees": "decide.trees",
     "RankLaw": "decide.ranks",
     "compare_policies": "decide.policies",
+    "plan_splits": "decide.splits",
     "plan": "decide.plan",
     "bands": "decide.bands:latency_bands",
     "latency_bands": "decide.bands",
@@ -210,6 +212,7 @@ __all__ = [
     "monitor",
     "next_runs",
     "plan",
+    "plan_splits",
     "position_acceptance",
     "predict",
     "prepare",

@@ -109,7 +109,7 @@ def main() -> None:
             f"{name} {value:.2f} (before {one['before'][name]:.2f})" for name, value in after.items()
         )
         print(
-            f"split {split}: {one['left_out']} rows by {one['method']}, {one['wall_s']:.2f} s ({one['cpu_s']:.2f} s of processor); {words}",
+            f"split {split}: {one['left_out']} rows by {one['method']}, {one['wall_s']:.2f} s ({one['cpu_s']:.2f} s of CPU); {words}",
             flush=True,
         )
     if options.json:

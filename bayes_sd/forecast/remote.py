@@ -9,7 +9,8 @@ Nobody measured such a server for this package, so what it costs is the drafter 
 Ideal passes read the drafter's weights from its own memory and pay the launches that the priors of drafting expect. A message is what
 a program takes to hand a tensor to another one and be woken by it, both ways once a cycle. A drafter that reads the verifier's hidden
 states (EAGLE, MTP, heads) gets those of every verified token; a draft model gets tokens, which are next to nothing. Draft
-probabilities are taken to stay where they are. The prompt's hidden states go over the link once, before the first draft.
+probabilities are taken to stay where they are. What the prompt's hidden states
+cost before the first draft is left out.
 
 *Ahead.* A drafter that needs tokens only can draft the next cycle while this one is verified, on the guess that all its tokens and its
 next one are right (post-verify of PEARL, Liu et al. 2024, arXiv:2408.11850; McDanel 2024, arXiv:2410.17375). It is right with
