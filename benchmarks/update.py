@@ -1,10 +1,10 @@
 """`update` against a full refit: ten splits of a table, what each way takes, and whether they say the same.
 
-    uv run python benchmarks/update.py [--splits 10] [--draws 300] [--json OUT.json]
+    uv run python benchmarks/update.py [--splits 10] [--draws 1000] [--in-a-row 20] [--json OUT.json]
 
 The rows of one GPU of `data/llama.csv` with and without EAGLE-3 are split: a posterior is fitted to most of them, and updated with
-those left out: some rows at random in the odd splits, a whole configuration (a workload with its draft length) in the even ones. A
-refit of all rows is the reference. Compared are the draws of log latency of twelve conditions, those left out first: the distance of
+those left out: some rows at random in the odd splits, a whole configuration (a workload with its draft length) in the even ones. Last, so many
+rows are left out and put in one after another. A refit of all rows is the reference. Compared are the draws of log latency of twelve conditions, those left out first: the distance of
 the means over the reference's standard deviation, and over the Monte Carlo error of both (the effective draws that an update counts,
 and the reference's own, thinned by a factor of two for correlation), and the ratio of the standard deviations.
 """
@@ -42,7 +42,7 @@ def left_out(frame: pd.DataFrame, split: int) -> np.ndarray:
 
 
 def fitted(frame: pd.DataFrame, draws: int, cards):
-    settings = SamplerSettings(draws=draws, tune=400, chains=2, seed=3)
+    settings = SamplerSettings(draws=draws, seed=3)
     return fit_frame(frame.reset_index(drop=True), ModelSpec(family="llama"), settings, cards)[0]
 
 
@@ -84,12 +84,34 @@ def run(split: int, frame: pd.DataFrame, reference, draws: int, cards) -> dict[s
     }
 
 
+def in_a_row(n: int, frame: pd.DataFrame, reference, draws: int, cards) -> dict[str, Any]:
+    """Put rows in one after another, and compare what comes out with the refit."""
+    out = np.isin(np.arange(len(frame)), np.random.default_rng(17).choice(len(frame), n, replace=False))
+    own, new, methods = fitted(frame[~out], draws, cards), frame[out], []
+    shown = new.head(SHOWN).reset_index(drop=True)
+    told: dict[str, Any] = {
+        "left_out": n,
+        "before": compared(own, reference, own.n_draws / CORRELATED, shown),
+    }
+    began = time.perf_counter()
+    for i in range(n):
+        try:
+            found = update(own, new.iloc[[i]], cards=cards)
+        except ConvergenceError as error:
+            return told | {"methods": methods, "stopped": str(error)}
+        own = found.posterior
+        methods.append(found.method)
+    told |= {"wall_s": time.perf_counter() - began, "methods": methods}
+    return told | {"after": compared(own, reference, found.effective / CORRELATED, shown)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--splits", type=int, default=10)
-    parser.add_argument("--draws", type=int, default=300)
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--in-a-row", type=int, default=20)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     cards = load_cards()
@@ -112,6 +134,9 @@ def main() -> None:
             f"split {split}: {one['left_out']} rows by {one['method']}, {one['wall_s']:.2f} s ({one['cpu_s']:.2f} s of CPU); {words}",
             flush=True,
         )
+    if options.in_a_row:
+        rows.append(one := in_a_row(options.in_a_row, frame, reference, options.draws, cards))
+        print(f"in a row: {json.dumps(one)}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
