@@ -3,10 +3,11 @@
     uv run python benchmarks/update.py [--splits 10] [--draws 1000] [--in-a-row 20] [--json OUT.json]
 
 The rows of one GPU of `data/llama.csv` with and without EAGLE-3 are split: a posterior is fitted to most of them, and updated with
-those left out: some rows at random in the odd splits, a whole configuration (a workload with its draft length) in the even ones. Last, so many
-rows are left out and put in one after another. A refit of all rows is the reference. Compared are the draws of log latency of twelve conditions, those left out first: the distance of
-the means over the reference's standard deviation, and over the Monte Carlo error of both (the effective draws that an update counts,
-and the reference's own, thinned by a factor of two for correlation), and the ratio of the standard deviations.
+those left out: some rows at random in the odd splits, a whole configuration (a workload with its draft length) in the even ones.
+Last, so many rows are left out and put in one after another. A refit of all rows is the reference. Compared are the draws of log
+latency of twelve conditions, those left out first: the distance of the means over the reference's standard deviation, and over the
+Monte Carlo error of both (the effective draws that an update counts, and the reference's own, thinned by a factor of two for
+correlation), and the ratio of the standard deviations.
 """
 
 from __future__ import annotations
