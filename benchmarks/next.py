@@ -14,9 +14,9 @@ is paid in the truth. So `next` is judged by draws that it did not see. Regret i
   takes, and eight constant rates evenly between what these two reach;
 * random: runs of the ladder in random order.
 
-Servers of ladder and sweep come in random order, several times, and the measurements are simulated anew each time. A choice never rests on
-fewer than 25 draws that explain what was measured, so that regrets have a floor, the same for all. Another draft length is another server and costs a restart of two
-minutes; a run takes what `measure` would take for it.
+Servers of ladder and sweep come in random order, several times, and the measurements are simulated anew each time. A choice never
+rests on fewer than 25 draws that explain what was measured, so that regrets have a floor, the same for all. Another draft length is
+another server and costs a restart of two minutes; a run takes what `measure` would take for it.
 """
 
 from __future__ import annotations
