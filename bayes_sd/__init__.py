@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from bayes_sd.decide.plan import plan as plan
     from bayes_sd.decide.policies import compare_policies as compare_policies
     from bayes_sd.decide.ranks import RankLaw as RankLaw
+    from bayes_sd.decide.request_classes import PromptClass as PromptClass
     from bayes_sd.decide.speedup import speedup as speedup
+    from bayes_sd.decide.splits import plan_splits as plan_splits
     from bayes_sd.decide.trees import best_trees as best_trees
     from bayes_sd.decide.tune import tune as tune
     from bayes_sd.decide.windows import Window as Window
@@ -73,13 +75,14 @@ if TYPE_CHECKING:
     from bayes_sd.sample.fit import FitResult as FitResult
     from bayes_sd.sample.fit import fit as fit
     from bayes_sd.sample.settings import SamplerSettings as SamplerSettings
+    from bayes_sd.simulator.requests import Drafting as Drafting
+    from bayes_sd.simulator.requests import RequestClass as RequestClass
+    from bayes_sd.simulator.requests import TokenLaw as TokenLaw
     from bayes_sd.simulator.server import simulate_ladder as simulate
     from bayes_sd.simulator.server import simulate_server as simulate_server
-    from bayes_sd.simulator.spec import Drafting as Drafting
     from bayes_sd.simulator.spec import Experts as Experts
     from bayes_sd.simulator.spec import LoadSpec as LoadSpec
     from bayes_sd.simulator.spec import ServerSpec as ServerSpec
-    from bayes_sd.simulator.spec import TokenLaw as TokenLaw
 
 _PUBLIC = {
     "fit": "sample.fit",
@@ -103,6 +106,7 @@ _PUBLIC = {
     "best_trees": "decide.trees",
     "RankLaw": "decide.ranks",
     "compare_policies": "decide.policies",
+    "plan_splits": "decide.splits",
     "plan": "decide.plan",
     "bands": "decide.bands:latency_bands",
     "latency_bands": "decide.bands",
@@ -122,10 +126,12 @@ _PUBLIC = {
     "simulate_server": "simulator.server",
     "ServerSpec": "simulator.spec",
     "LoadSpec": "simulator.spec",
-    "TokenLaw": "simulator.spec",
+    "TokenLaw": "simulator.requests",
     "StageCosts": "latency.service",
     "Experts": "simulator.spec",
-    "Drafting": "simulator.spec",
+    "Drafting": "simulator.requests",
+    "PromptClass": "decide.request_classes",
+    "RequestClass": "simulator.requests",
     "ingest": "measurements.readers.pipeline",
     "read_table": "measurements.table",
     "read_conditions": "measurements.table",
@@ -172,7 +178,9 @@ __all__ = [
     "OutputError",
     "Posterior",
     "Prediction",
+    "PromptClass",
     "RankLaw",
+    "RequestClass",
     "SamplerSettings",
     "ServerSpec",
     "Sought",
@@ -204,6 +212,7 @@ __all__ = [
     "monitor",
     "next_runs",
     "plan",
+    "plan_splits",
     "position_acceptance",
     "predict",
     "prepare",

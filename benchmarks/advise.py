@@ -166,6 +166,11 @@ def condition_of(posterior, cards):
     return base_condition(posterior, cards, Question({}), "rate", speculate=True, draft_length=4)[0]
 
 
+def standard_error(values: np.ndarray) -> float:
+    """Of the mean over seeds; NaN for one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -186,11 +191,14 @@ def main() -> None:
             for seed in range(options.seeds)
         ]
         row = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
+        more = np.array([run["advise"] - run["best fixed"] for run in runs])
+        row["more than best fixed"], row["its error"] = float(more.mean()), standard_error(more)
+        row["advise error"] = standard_error(np.array([run["advise"] for run in runs]))
         rows.append({"scenario": scenario.name} | row)
         bandit = min(row[name] for name in BANDITS)
         print(
-            f"{scenario.name:32s} advise {row['advise']:6.2%}  best fixed {row['best fixed']:6.2%}  best bandit {bandit:6.2%}  "
-            f"switches {row['switches']:.0f}",
+            f"{scenario.name:32s} advise {row['advise']:6.2%} ± {row['advise error']:.2%}  best fixed {row['best fixed']:6.2%}  "
+            f"difference {more.mean():+.2%} ± {row['its error']:.2%}  best bandit {bandit:6.2%}  switches {row['switches']:.0f}",
             flush=True,
         )
     if options.json:

@@ -7,6 +7,7 @@ import click
 from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.cli.setting import asked_condition
+from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 
@@ -25,6 +26,30 @@ from bayes_sd.plots.style import check_figure_path, save_figure
 @click.option(
     "--probability", default=0.9, show_default=True, type=float, help="That what is promised is kept with."
 )
+@click.option(
+    "--split",
+    is_flag=True,
+    help="Split the GPUs into workers that read prompts and workers that decode, for --rate.",
+)
+@click.option(
+    "--prefill-worker",
+    type=click.IntRange(1),
+    metavar="GPUS",
+    help="GPUs of a prefill worker.  [default: --tp]",
+)
+@click.option(
+    "--decode-worker",
+    type=click.IntRange(1),
+    metavar="GPUS",
+    help="GPUs of a decode worker.  [default: --tp]",
+)
+@click.option(
+    "--most-gpus",
+    type=click.IntRange(2),
+    default=32,
+    show_default=True,
+    help="GPUs of both pools at most, with --split.",
+)
 @click.option("--price", type=float, help="Price of a GPU-hour, in any currency.")
 @click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option(
@@ -33,13 +58,15 @@ from bayes_sd.plots.style import check_figure_path, save_figure
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
 def plan(
-    trace, asked, slos, rate, probability, price, figure, output, as_json, explain, models, seed,
+    trace, asked, slos, rate, probability, split, prefill_worker, decode_worker, most_gpus, price, figure,
+    output, as_json, explain, models, seed,
     accept_unconverged,
 ):  # fmt: skip
     """Plan capacity: the rate that one replica holds, the replicas that a rate needs.
 
     \b
-    Example:  uv run bayes_sd plan traces/llama.nc --slo "p95<4s" --rate 40 --price 2.5
+    Examples: uv run bayes_sd plan traces/llama.nc --slo "p95<4s" --rate 40 --price 2.5
+              uv run bayes_sd plan traces/llama.nc --slo "p95<4s" --slo "ttft<300ms" --rate 20 --split
     """
     import json
 
@@ -55,11 +82,27 @@ def plan(
     # What can be told wrong without the trace is told before it is read.
     check_plan([read_objective(text) for text in slos], rate, probability, price)
     one_drafter(asked)
+    if split and (rate is None or price is not None):
+        raise ConditionError(
+            "--split plans GPUs for a rate, and has no price: give --rate, and leave --price out"
+        )
+    if not split and (prefill_worker or decode_worker):
+        raise ConditionError(
+            "--prefill-worker and --decode-worker are sizes of two pools: give --split with them"
+        )
     posterior, cards = open_trace(trace, models, accept_unconverged)
     if asked.columns.get("k") == 0:
         asked.columns.setdefault("method", "none")
     plain = asked.columns.get("method") == "none"
     base, words = asked_condition(posterior, cards, asked, speculate=not plain, best=not plain, seed=seed)
+    if split:
+        from bayes_sd.cli.split_page import run_splits
+
+        run_splits(
+            posterior, cards, base, words, slos, rate, gpus=(prefill_worker, decode_worker), most=most_gpus, probability=probability,
+            seed=seed, figure=figure, output=output, as_json=as_json, explain=explain,
+        )  # fmt: skip
+        return
     result = run(
         posterior, base, slos, rate, probability=probability, price_per_gpu_hour=price, cards=cards, seed=seed
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from bayes_sd.cards import Cards
+    from bayes_sd.decide.request_classes import PromptClass
     from bayes_sd.posterior.posterior import Posterior
 
 MEANING = (
     "by batch: the draft length follows the number of running requests, as the table under it says (vLLM's dynamic speculation).",
+    "by class: each class of prompts has a draft length, or a table by batch, of its own (no engine reads such tables yet).",
     "confidence c: drafts go on, up to the longest, while the drafter's confidence is at least c.",
     "Each policy is judged under the number in flight that it brings about itself at that rate.",
     "Gain: latency of the best fixed draft length at that load over that of the policy, minus 1.",
@@ -41,6 +44,7 @@ def run_policies(
     loads: Any,
     axis: Any,
     longest: int,
+    classes: Sequence[PromptClass],
     ci: float,
     seed: int,
     output: Path | None,
@@ -49,7 +53,10 @@ def run_policies(
     explain: bool,
 ) -> None:
     """Compare policies, and print, write and draw what comes out; arguments are the options of ``tune``."""
-    result = compare_policies(posterior, base, loads, axis, longest=longest, ci=ci, cards=cards, seed=seed)
+    result = compare_policies(
+        posterior, base, loads, axis, longest=longest, classes=classes, ci=ci, cards=cards, seed=seed
+    )
+    words = [*words, *mixture_words(classes)]
     result.attrs["answer"] = policy_words(result)
     table = policy_table(result)
     summary = {"chosen": words, **result.attrs}
@@ -60,6 +67,14 @@ def run_policies(
     print_policies(result, table, words, base, explain)
     for path in filter(None, (output, figure)):
         click.echo(f"wrote {path}")
+
+
+def mixture_words(classes: Sequence[PromptClass]) -> list[str]:
+    """Say which classes of requests a mixture has, in one sentence; none where there are no classes."""
+    if not classes:
+        return []
+    said = [f"{one.share:.0%} {one.name}" for one in classes]
+    return [f"Requests are a mixture: {', '.join(said)}; what else is said of requests holds for all of them"]
 
 
 def print_policies(
@@ -100,11 +115,16 @@ def print_policies(
         [_line(row, scale) for row in shown.to_dict("records")],
     )
     for name, rows in about["tables"].items():
-        said = ", ".join(f"k = {k} up to {last}" for _, last, k in rows)
-        page.say(f"{name}: {said}.")
+        page.say(f"{name}: {_ranges(rows)}.")
     page.notes("Mind:", about["caveats"], MOST_NOTES)
     page.more("How to read it:", MEANING)
     page.print()
+
+
+def _ranges(rows: Sequence[Sequence[int]]) -> str:
+    if len(rows) == 1:
+        return f"k = {rows[0][2]}"
+    return ", ".join(f"k = {k} up to {last}" for _, last, k in rows)
 
 
 def _line(row: dict[Any, Any], scale: float) -> tuple[str, ...]:

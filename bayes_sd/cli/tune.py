@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.classes import Classes
 from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
@@ -41,6 +42,12 @@ from bayes_sd.plots.style import check_figure_path, save_figure
     is_flag=True,
     help="Compare draft lengths by batch size and by the drafter's confidence with fixed ones, at rates.",
 )
+@click.option(
+    "--classes",
+    type=Classes(),
+    metavar="P:SHARE,...|FILE.csv",
+    help="With --policy: classes of prompts with their shares, as 300:0.7,4000:0.3, each to get a draft length of its own.",
+)
 @click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean, and the runners-up.")
@@ -54,6 +61,7 @@ def tune(
     vllm,
     output,
     policy,
+    classes,
     figure,
     as_json,
     explain,
@@ -69,6 +77,7 @@ def tune(
     \b
     Examples: uv run bayes_sd tune traces/llama.nc --workload humaneval --vllm speculation.json
               uv run bayes_sd tune traces/llama.nc --workload humaneval --policy --loads 2:14:7
+              uv run bayes_sd tune traces/llama.nc --workload humaneval --policy --classes 200:0.7,4000:0.3
     """
     import json
 
@@ -94,6 +103,8 @@ def tune(
         raise ConditionError(
             "--policy compares policies of one drafter and writes no table for vLLM: leave the other out"
         )
+    if classes and not policy:
+        raise ConditionError("--classes are compared under policies: give --policy with it")
     posterior, cards = open_trace(trace, models, accept_unconverged)
     kind = "concurrency" if load_axis == "in-flight" and not policy else "rate"
     base, words = asked_condition(posterior, cards, asked, kind, best=False)
@@ -102,8 +113,8 @@ def tune(
 
         axis = "rate" if load_axis == "in-flight" else load_axis
         run_policies(
-            posterior, cards, base, words, loads=loads, axis=axis, longest=longest, ci=ci, seed=seed, output=output,
-            figure=figure, as_json=as_json, explain=explain,
+            posterior, cards, base, words, loads=loads, axis=axis, longest=longest, classes=classes or (), ci=ci, seed=seed,
+            output=output, figure=figure, as_json=as_json, explain=explain,
         )  # fmt: skip
         return
     drafters = compared_drafters(asked, base, cards)

@@ -21,12 +21,15 @@ from bayes_sd.files import check_writable, locked
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Posterior file.  [default: TRACE-updated.nc beside it]"
 )
+@click.option(
+    "--no-sampling", is_flag=True, help="Give up, with a line, where weighing and moving draws is not enough."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def update(trace, data, output, as_json, models, seed, accept_unconverged):
+def update(trace, data, output, no_sampling, as_json, models, seed, accept_unconverged):
     """Bring a posterior up to date with new rows, in seconds instead of a fit's minutes.
 
-    Draws are weighted by the new rows; if that leaves too few, they are moved first; if that does not help either, one line says
-    that a fit is needed and nothing is written.
+    Draws are weighted by the new rows; if that leaves too few, they are moved first; if that does not help either, the sampler runs
+    from there. Where that does not converge, one line says that a fit is needed and nothing is written.
 
     \b
     Example:  uv run bayes_sd update traces/llama.nc --data new.csv
@@ -40,7 +43,7 @@ def update(trace, data, output, as_json, models, seed, accept_unconverged):
     check_writable(target)
     posterior, cards = open_trace(trace, models, accept_unconverged)
     with locked(target):
-        result = run(posterior, data, cards=cards, seed=seed)
+        result = run(posterior, data, cards=cards, seed=seed, sampling=not no_sampling)
         save_posterior(result.posterior, target)
     if as_json:
         rules = result.report.counts()

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.decide.against import against
 from bayes_sd.decide.caveats import caveats
+from bayes_sd.decide.class_policies import chosen_class_curves, fixed_class_curves
+from bayes_sd.decide.policy_curves import CONCENTRATION, Curve, confidence_curve, fixed_curves, table_curve
+from bayes_sd.decide.prompt_classes import Mixture, mixture
+from bayes_sd.decide.request_classes import PromptClass
 from bayes_sd.decide.schedule import schedule, sweep_batch_sizes
 from bayes_sd.decide.speedup import check_band, default_loads
-from bayes_sd.decide.trees import DRAWS, first_acceptance
+from bayes_sd.decide.trees import DRAWS
 from bayes_sd.decide.tune import judge, prepare_choices
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.alternatives import Prepared
-from bayes_sd.forecast.curves import condition_work, service_curve
-from bayes_sd.forecast.grid import curve_points
-from bayes_sd.forecast.latency import running_cap, running_curve
+from bayes_sd.forecast.latency import running_cap
 from bayes_sd.forecast.sweep import LOAD_UNITS, LoadAxis, arrivals_of, checked_loads, stability_limits
-from bayes_sd.latency.between import straight_between
-from bayes_sd.latency.policy import (
-    Table,
-    batch_passes,
-    confidence_law,
-    drafted_shares,
-    length_at,
-    own_passes,
-)
+from bayes_sd.latency.policy import Table
 from bayes_sd.latency.queue.loads import mean_over_loads
 
 if TYPE_CHECKING:
@@ -40,36 +33,9 @@ if TYPE_CHECKING:
 
 THRESHOLDS = (0.3, 0.5, 0.7)
 """Confidences below which drafting ends that are looked at."""
-CONCENTRATION, CONCENTRATION_LOG_SD = 1.5, 0.4
-"""Median of ν, how far a drafter's confidence is from all or nothing, and the sd of its logarithm: an assumption. At 1.5 a drafter
-whose tokens are accepted in 70 % of the cases is above 0.9 in 36 % of the positions and below 0.3 in 14 %."""
 N_LOADS = 12
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A policy's service curve.
-
-    Attributes
-    ----------
-    name, kind : str
-        The kind is "none", "fixed", "table" or "confidence".
-    service_s : array, shape (draw, n)
-        S(1..n) [s].
-    misfit : array, shape (draw,)
-        Log of what the formula gets wrong, applied to latency.
-    work_cv : array, shape (draw,)
-        Coefficient of variation of requests' work.
-    committed : array, shape (draw,)
-        E where it is one number [tokens/cycle], NaN where it changes with the batch.
-    """
-
-    name: str
-    kind: str
-    service_s: np.ndarray
-    misfit: np.ndarray
-    work_cv: np.ndarray
-    committed: np.ndarray
+KINDS = ("none", "fixed", "table", "classes", "confidence")
+"""Kinds of policy, the simplest first."""
 
 
 def compare_policies(
@@ -81,6 +47,7 @@ def compare_policies(
     longest: int = 8,
     thresholds: Sequence[float] = THRESHOLDS,
     tables: dict[str, Table] | None = None,
+    classes: Sequence[PromptClass] = (),
     arrivals: str | None = None,
     ci: float = 0.9,
     cards: Cards | None = None,
@@ -107,6 +74,10 @@ def compare_policies(
     tables : dict of str to table, optional
         Draft lengths by batch size under names of their own; by default the one that :func:`bayes_sd.decide.schedule.schedule` writes
         for vLLM.
+    classes : sequence of PromptClass, optional
+        Classes of a mixture of requests (:mod:`bayes_sd.decide.prompt_classes`). What is compared then is that mixture under fixed
+        draft lengths, one table by batch, one draft length for each class, and one table for each; `thresholds` and `tables` are
+        left out.
     arrivals, ci, cards, seed
         As in :func:`bayes_sd.decide.tune.tune`.
 
@@ -129,25 +100,73 @@ def compare_policies(
         )
     check_band(ci)
     thin = max(1, posterior.n_draws // DRAWS)
-    prepared = prepare_choices(posterior, base, range(longest + 1), (), cards, seed, thin)
-    tables = tables if tables is not None else {"by batch": best_table(prepared)}
-    curves = [*fixed_curves(prepared)]
-    curves += [table_curve(prepared, curves, name, table) for name, table in tables.items()]
-    curves += [confidence_curve(prepared, threshold, seed) for threshold in thresholds]
-    limits = stability_limits(prepared)
-    if loads is None:
-        loads = default_loads(prepared, limits, axis, N_LOADS)
-    values = checked_loads(loads, axis)
-    rates = values if axis == "rate" else values * np.median(limits[:, prepared.plain or 0])
-    swept = _swept(prepared, curves, values, rates, axis, arrivals)
+    if classes:
+        mixed = mixture(posterior, base, classes, longest, cards, seed, thin)
+        prepared, caps = mixed.prepared[0], mixed.cap
+        curves, tables, compared = _of_classes(mixed, loads, axis, arrivals)
+        own = _new_classes(mixed)
+    else:
+        prepared = prepare_choices(posterior, base, range(longest + 1), (), cards, seed, thin)
+        tables = tables if tables is not None else {"by batch": best_table(prepared)}
+        curves = [*fixed_curves(prepared)]
+        curves += [table_curve(prepared, curves, name, table) for name, table in tables.items()]
+        curves += [confidence_curve(prepared, threshold, seed) for threshold in thresholds]
+        caps = running_cap(prepared.costs, prepared.conditions, 0)
+        compared, own = _loads(prepared, stability_limits(prepared), loads, axis), _assumed(thresholds)
+    swept = _swept(prepared, curves, caps, *compared, axis, arrivals)
     result = judge(swept, ci).assign_coords(kind=("alternative", [c.kind for c in curves]))
-    size = np.array([("none", "fixed", "table", "confidence").index(c.kind) for c in curves])
+    size = np.array([KINDS.index(c.kind) for c in curves])
     result = result.assign(against(result, swept["latency"].to_numpy(), size, size < 2, ci, "best_fixed"))
     flight = swept["in_flight"].where(swept["stable"]).mean("sample")
     result = result.assign(in_flight_mean=flight.assign_attrs(units="requests"))
     result.attrs |= {"tables": {name: [list(row) for row in table] for name, table in tables.items()}}
-    result.attrs["caveats"] = [*_assumed(thresholds), *caveats(posterior, prepared, swept)]
+    result.attrs["caveats"] = [*own, *caveats(posterior, prepared, swept)]
     return result
+
+
+def _loads(
+    prepared: Prepared, limits: np.ndarray, loads: Any, axis: LoadAxis
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the loads to compare at, and the rates that they are [requests/s]."""
+    if loads is None:
+        loads = default_loads(prepared, limits, axis, N_LOADS)
+    values = checked_loads(loads, axis)
+    return values, values if axis == "rate" else values * np.median(limits[:, prepared.plain or 0])
+
+
+def _of_classes(
+    mixed: Mixture, loads: Any, axis: LoadAxis, arrivals: str | None
+) -> tuple[list[Curve], dict[str, Table], tuple[np.ndarray, np.ndarray]]:
+    """Make the policies of a mixture of classes, the tables, and the loads."""
+    prepared, fixed = mixed.prepared[0], fixed_class_curves(mixed)
+    row = np.arange(len(mixed.cap))
+    limits = np.stack(
+        [mixed.cap / (c.service_s[row, mixed.cap - 1] * np.exp(c.misfit)) for c in fixed], axis=1
+    )
+    values, rates = _loads(prepared, limits, loads, axis)
+
+    def latencies(curves: Sequence[Curve]) -> np.ndarray:
+        return _swept(prepared, curves, mixed.cap, values, rates, axis, arrivals)["latency"].to_numpy()
+
+    best = latencies(fixed).min(axis=1)
+
+    def lost(curve: Curve) -> float:
+        with np.errstate(invalid="ignore"):
+            share = 1.0 - best / latencies([curve])[:, 0]
+        return float(np.where(np.isfinite(best), share, 0.0).mean())
+
+    chosen, tables = chosen_class_curves(mixed, fixed, lost)
+    return [*fixed, *chosen], tables, (values, rates)
+
+
+def _new_classes(mixed: Mixture) -> list[str]:
+    """Say what is new about the requests of classes, beyond what is about those of the first."""
+    common = set(mixed.prepared[0].conditions.extrapolates[-1].split("; "))
+    words = []
+    for name, prepared in zip(mixed.names[1:], mixed.prepared[1:], strict=True):
+        new = [w for w in prepared.conditions.extrapolates[-1].split("; ") if w and w not in common]
+        words += [f"Never measured, class {name}: {', '.join(new)}."] if new else []
+    return words
 
 
 def _assumed(thresholds: Sequence[float]) -> list[str]:
@@ -165,108 +184,10 @@ def best_table(prepared: Prepared) -> tuple[tuple[int, int, int], ...]:
     return tuple((int(r["start"]), int(r["end"]), int(r["k"])) for r in rows.to_dict("records"))
 
 
-def fixed_curves(prepared: Prepared) -> list[Curve]:
-    """Compute the service curve of each fixed draft length, no speculation first."""
-    costs, conditions = prepared.costs, prepared.conditions
-    return [
-        Curve(
-            name,
-            "fixed" if way.k else "none",
-            running_curve(costs, conditions, i)[1],
-            costs.misfit[:, i],
-            prepared.spread.work_cv(costs, conditions, i),
-            costs.committed[:, i],
-        )
-        for i, (way, name) in enumerate(zip(prepared.alternatives, prepared.names, strict=True))
-    ]
-
-
-def table_curve(prepared: Prepared, fixed: Sequence[Curve], name: str, table: Table) -> Curve:
-    """Splice the service curve of a table of draft lengths from those of its lengths.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    fixed : sequence of Curve
-        From :func:`fixed_curves`.
-    name : str
-    table : sequence of (int, int, int)
-
-    Returns
-    -------
-    Curve
-    """
-    lengths = [way.k for way in prepared.alternatives]
-    n = min(c.service_s.shape[1] for c in fixed)
-    at = length_at(table, np.arange(1, n + 1), max(lengths))
-    which = np.array([lengths.index(int(k)) for k in at])
-    misfits = np.stack([c.misfit for c in fixed], axis=1)
-    # One misfit for the whole, so that a fixed length is a table of one row; what differs by length stays in the curve.
-    common = misfits[:, np.unique(which)].mean(axis=1)
-    curves = np.stack([c.service_s[:, :n] for c in fixed], axis=1)
-    service = curves[:, which, np.arange(n)] * np.exp(misfits[:, which] - common[:, None])
-    typical = fixed[int(which[len(which) // 8])]
-    return Curve(name, "table", service, common, typical.work_cv, np.full(len(common), np.nan))
-
-
-def confidence_curve(prepared: Prepared, threshold: float, seed: int = 0) -> Curve:
-    """Compute the service curve of the longest draft that ends where the drafter's confidence is below a threshold.
-
-    Parameters
-    ----------
-    prepared : Prepared
-    threshold : float
-        τ.
-    seed : int
-        For how confidence spreads, which no trace tells.
-
-    Returns
-    -------
-    Curve
-    """
-    costs, conditions = prepared.costs, prepared.conditions
-    i = int(np.argmax(conditions.k))
-    luck = np.random.default_rng([seed, 31]).normal(size=costs.n_draws)
-    nu = CONCENTRATION * np.exp(CONCENTRATION_LOG_SD * luck)
-    confident, accepted = confidence_law(first_acceptance(prepared, i), threshold, nu)
-    committed = 1.0 + np.cumprod(confident * accepted, axis=1).sum(axis=1)
-    verified = 1.0 + drafted_shares(confident).sum(axis=1)
-    n = int(running_cap(costs, conditions, i).max())
-    points = curve_points(n, float(np.median(verified)))
-    own = condition_work(costs, conditions, i)
-    passes = (
-        own.passes if np.all(own.passes != own.draft_length) else batch_passes(confident, own.met(points))
-    )
-    work = replace(
-        own,
-        draft_length=own_passes(confident)[:, None],
-        committed=committed[:, None],
-        draft_passes=passes,
-        verify_tokens=verified[:, None],
-    )
-    service, _ = service_curve(costs, conditions, i, points[None, :], work)
-    spread = prepared.spread.work_cv(
-        replace(costs, committed=_column(costs.committed, i, committed)), conditions, i
-    )
-    return Curve(
-        f"k<={int(conditions.k[i])}, confidence {threshold:g}",
-        "confidence",
-        service @ straight_between(points, n),
-        costs.misfit[:, i],
-        spread,
-        committed,
-    )
-
-
-def _column(values: np.ndarray, i: int, column: np.ndarray) -> np.ndarray:
-    changed = values.copy()
-    changed[:, i] = column
-    return changed
-
-
 def _swept(
     prepared: Prepared,
     curves: Sequence[Curve],
+    caps: np.ndarray,
     loads: np.ndarray,
     rates: np.ndarray,
     axis: str,
@@ -276,7 +197,6 @@ def _swept(
     import xarray as xr
 
     open_loop = arrivals_of(prepared, arrivals)
-    caps = running_cap(prepared.costs, prepared.conditions, 0)
     means = []
     for curve in curves:
         cap = np.minimum(caps, curve.service_s.shape[1])

@@ -30,7 +30,11 @@ def policy_words(result: xr.Dataset) -> list[str]:
     steady = np.flatnonzero(chosen >= 0)
     if not steady.size:
         return ["No load has a steady state: lower the loads."]
-    better = [int(i) for i in steady if str(result["kind"].to_numpy()[chosen[i]]) in ("table", "confidence")]
+    better = [
+        int(i)
+        for i in steady
+        if str(result["kind"].to_numpy()[chosen[i]]) in ("table", "classes", "confidence")
+    ]
     if not better:
         return [
             _whole(result, steady),

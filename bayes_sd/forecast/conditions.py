@@ -18,6 +18,7 @@ from bayes_sd.model.arranged import Design
 from bayes_sd.model.deployments import Deployment, deployment_of
 from bayes_sd.model.design import arrange
 from bayes_sd.model.pools import has_pools
+from bayes_sd.model.remote_rows import REMOTE_DRAFTER, is_remote
 from bayes_sd.model.spec import KINDS
 
 if TYPE_CHECKING:
@@ -245,6 +246,8 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
                 new.append("drafter" if str(conditions.frame["method"].iloc[i]) in methods else "method")
             elif conditions.pair[i] not in pairs:
                 new.append("drafter on this deployment")
+            if is_remote(conditions.frame.iloc[i]):
+                new.append(REMOTE_DRAFTER)
             if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
                 new.append("acceptance")
         reasons.append("; ".join(new))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayes_sd.forecast.experts import Experts
+from bayes_sd.forecast.remote import with_remote_drafters
 from bayes_sd.latency.kernel import KNOTS
 from bayes_sd.latency.service import StageCosts
 from bayes_sd.model.evaluate import Evaluated, evaluate
@@ -90,11 +91,13 @@ def costs_for(posterior: Posterior, conditions: Conditions, cards: Cards, seed: 
     PredictedCosts
     """
     spec, design = posterior.spec, conditions.design
-    found = evaluate(posterior, spec, design, StandardNormals(posterior.n_draws, seed))
+    normals = StandardNormals(posterior.n_draws, seed)
+    found = evaluate(posterior, spec, design, normals)
     q, u, shape = found.quantities, found.unknowns, (posterior.n_draws, len(conditions))
     run = np.exp(u["log_acceptance_run"]) if "log_acceptance_run" in u else np.zeros(posterior.n_draws)
+    beside = stage_costs(q, u, found.facts, np)
     return PredictedCosts(
-        costs=stage_costs(q, u, found.facts, np),
+        costs=with_remote_drafters(beside, conditions, spec, cards, normals),
         committed=np.array(np.broadcast_to(q.committed, shape)),
         committed_run_sd=run,
         curves=_curves(found),

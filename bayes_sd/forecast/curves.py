@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayes_sd.forecast.remote import ahead_share
 from bayes_sd.latency.kernel import kernel_deviation
 from bayes_sd.latency.service import StageCosts, Work, first_token_s, service_latency_s, step_s
 
@@ -96,4 +97,5 @@ def condition_work(predicted: PredictedCosts, conditions: Conditions, i: int) ->
         verify_tokens=rows["verified"][i],
         cached_tokens=rows["cached"][i],
         ranks=rows["ranks"][i],
+        ahead=ahead_share(predicted.committed[:, i], conditions, i),
     )

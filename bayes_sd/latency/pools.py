@@ -78,3 +78,51 @@ def two_pools(
         stay = between(stay_s, clients * stay / latency(stay))
     flight = clients * stay / latency(stay)
     return TwoPools(latency(between(stay_s, flight)), between(decode_s, flight))
+
+
+class OpenPools(NamedTuple):
+    """Steady state of two pools at an arrival rate; arrays of shape (draw,).
+
+    Attributes
+    ----------
+    wait_s, wait_probability : array
+        Mean wait for a prefill rank [s], infinite past the prefill pool's capacity, and how probable one is.
+    limit_rps : array
+        The prefill pool's capacity [requests/s].
+    """
+
+    wait_s: Any
+    wait_probability: Any
+    limit_rps: Any
+
+
+def prefill_wait(read_s: Any, ranks: int, rate_rps: Any, prompt_cv: Any = 0.0) -> OpenPools:
+    """Compute the wait for one of the ranks that read prompts, under Poisson arrivals.
+
+    It is that of as many servers with exponential service (Erlang's formula), by half the sum of the squared coefficients of variation
+    of gaps and service (Allen and Cunneen; Bolch et al. 2006, Queueing Networks and Markov Chains, ch. 6).
+
+    Parameters
+    ----------
+    read_s : array, shape (draw,)
+        t, for which a prompt takes its rank [s].
+    ranks : int
+        P.
+    rate_rps : array, broadcastable
+    prompt_cv : array
+        Coefficient of variation of t.
+
+    Returns
+    -------
+    OpenPools
+    """
+    read = np.asarray(read_s, dtype=float)
+    limit = ranks / read
+    load = np.minimum(rate_rps / limit, 1.0 - 1e-9)
+    blocked = np.ones_like(load)
+    # Erlang's loss formula, rank by rank; from it the probability that all are taken.
+    for n in range(1, ranks + 1):
+        blocked = load * ranks * blocked / (n + load * ranks * blocked)
+    taken = blocked / (1.0 - load * (1.0 - blocked))
+    wait = taken * read / (ranks * (1.0 - load)) * 0.5 * (1.0 + np.square(prompt_cv))
+    return OpenPools(np.where(rate_rps < limit, wait, np.inf), taken, limit)

@@ -95,6 +95,8 @@ class Work:
         h, prompt tokens that a prefix cache holds already [tokens].
     ranks : array
         R, groups of GPUs that each attend to requests of their own.
+    ahead : array, optional
+        Probability that a request's next draft, made while this one is verified, is right; None where drafting waits.
     """
 
     prompt_tokens: Any
@@ -105,6 +107,7 @@ class Work:
     verify_tokens: Any = None
     cached_tokens: Any = 0.0
     ranks: Any = 1.0
+    ahead: Any = None
 
     @property
     def context_tokens(self) -> Any:
@@ -224,7 +227,33 @@ def step_s(
     met = work.met(in_flight)
     verify = verify_fixed_s(costs, coverage) + met * verify_per_request_s(costs, work, wait)
     draft = draft_steps(costs, work) * costs.draft_fixed_s + work.draft_length * met * costs.draft_token_s
-    return verify * kernel_factor + draft + costs.cycle_s
+    step = verify * kernel_factor + draft + costs.cycle_s
+    return step if work.ahead is None else step - hidden_s(costs, work, met, verify * kernel_factor)
+
+
+def hidden_s(costs: StageCosts, work: Work, met: Any, verify_s: Any) -> Any:
+    """Compute the seconds of a cycle in which the next draft is made beside verifying, on average over cycles.
+
+    A batch is spared the shorter of the two where the guess was right for all requests in it; else it waits for those that draft anew.
+
+    Parameters
+    ----------
+    costs : StageCosts
+    work : Work
+        With :attr:`Work.ahead`.
+    met : array
+        Requests in the step.
+    verify_s : array
+        Of verifying [s].
+
+    Returns
+    -------
+    array
+        Seconds.
+    """
+    draft = work.passes * costs.draft_fixed_s + work.draft_length * met * costs.draft_token_s
+    shorter = 0.5 * (draft + verify_s - abs(draft - verify_s))
+    return work.ahead**met * shorter
 
 
 def service_latency_s(costs: StageCosts, work: Work, in_flight: Any, step: Any) -> Any:

@@ -219,8 +219,8 @@ def mixture_quantile(level: float, weights: Any, start_s: Any, scale_s: Any, log
         Probability in (0, 1).
     weights, start_s, scale_s : array, shape (draw, component)
         Weights that sum to 1; shifts and means of the log-normal part [s].
-    log_sd : array, shape (draw,)
-        σ, the same in all components.
+    log_sd : array, shape (draw,) or (draw, component)
+        σ, the same in all components or each its own.
 
     Returns
     -------
@@ -229,7 +229,8 @@ def mixture_quantile(level: float, weights: Any, start_s: Any, scale_s: Any, log
     """
     from scipy.special import ndtr, ndtri
 
-    sigma = np.maximum(np.asarray(log_sd), _LEAST_LOG_SD)[:, None]
+    sigma = np.maximum(np.asarray(log_sd), _LEAST_LOG_SD)
+    sigma = sigma[:, None] if sigma.ndim == 1 else sigma
     size = np.exp(-0.5 * sigma**2 + ndtri(level) * sigma)
     own = start_s + scale_s * size
     if own.shape[1] == 1:

@@ -53,6 +53,8 @@ class Sought:
     most : int
         Runs at most.
     seed : int
+    beyond : float
+        Standard errors that a further run must gain to be added.
     """
 
     budget_s: float = 600.0
@@ -60,6 +62,7 @@ class Sought:
     aim: str = "regret"
     most: int = 8
     seed: int = 0
+    beyond: float = BEYOND
 
     def worth(self, value: Value) -> float:
         """Give what the runs are sought for: the fall of regret, or of the interval's width."""
@@ -268,7 +271,7 @@ def _greedy(
         gains = {i: _gain(sought, values[i], before) for i in open_to}
         best = max(open_to, key=lambda i: gains[i][0] / costs[i])
         gain, error = gains[best]
-        if gain <= BEYOND * error:
+        if gain <= sought.beyond * error:
             break
         total += log_likelihood(runs, best, *measured[best])
         spent, running, before = spent + float(costs[best]), runs.server[best], values[best]

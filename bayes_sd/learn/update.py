@@ -13,6 +13,7 @@ from bayes_sd.cards.stored import cards_used
 from bayes_sd.errors import ConvergenceError
 from bayes_sd.learn.matching import Moved, matched
 from bayes_sd.learn.rows import join_rows, read_new
+from bayes_sd.learn.sampling import sampled
 from bayes_sd.learn.weights import Weights, resampled, smoothed
 from bayes_sd.learn.wider import Wider, widened
 from bayes_sd.posterior.posterior import Posterior, describe, observed_set
@@ -28,6 +29,7 @@ WEIGHED = 1000
 """Draws that moment matching weighs: each takes the density of all rows."""
 ENOUGH = 100.0
 """Effective draws below which a posterior is too coarse to hand out, where it had ten times as many; else a tenth of them."""
+SAMPLING = "sampling"
 FAR = 0.01
 """Probability, both tails together, beyond which a row counts as one that the posterior did not expect."""
 
@@ -40,13 +42,13 @@ class UpdateResult:
     ----------
     posterior : Posterior
         Draws of equal weight; its observations have the new rows.
-    method : {"reweighting", "moment matching"}
+    method : {"reweighting", "moment matching", "sampling"}
     reason : str
         Why this method, in words.
     k_hat : float
-        Of the weights that were used.
+        Of the weights that were used; of sampling, of those that were not enough.
     effective : float
-        Draws of equal weight that say as much.
+        Draws of equal weight that say as much; of sampling, the least effective sample size of an unknown.
     added, repeated, known : int
         New cells, fitted cells that were measured again, and new rows that were among the fitted ones.
     new_levels : list of str
@@ -78,6 +80,10 @@ class UpdateResult:
         if self.repeated:
             rows += f" ({self.repeated} of them another run of a fitted cell, averaged with it)"
         n = self.posterior.n_draws
+        if self.method == SAMPLING:
+            return (
+                f"{rows} by sampling, {self.reason}; {n:,} new draws, at least {self.effective:.0f} effective"
+            )
         return f"{rows} by {self.method}, {self.reason}; k-hat {self.k_hat:.2f}, {self.effective:.0f} of {n:,} draws count"
 
     def to_dict(self) -> dict[str, Any]:
@@ -102,12 +108,14 @@ def update(
     *,
     cards: Cards | None = None,
     seed: int = 0,
+    sampling: bool = True,
 ) -> UpdateResult:
     """Bring a posterior up to date with new rows, without a fit.
 
     Levels that are new (a deployment, a drafter, a workload) are drawn from their hierarchies. Then draws are weighted by how likely
     they make the new rows. If the weights' tail is too heavy (Pareto k-hat at 0.7 or above, or fewer than 100 effective draws), the
-    draws are moved first, by importance-weighted moment matching.
+    draws are moved first, by importance-weighted moment matching. If that is not enough either, the sampler runs on all rows, from
+    where the moved draws are (:mod:`bayes_sd.learn.sampling`).
 
     Parameters
     ----------
@@ -116,6 +124,8 @@ def update(
         Tables of measurements, or rows as from :func:`bayes_sd.read_table`.
     cards : Cards, optional
     seed : int
+    sampling : bool
+        Whether the sampler may run, which takes longer and compiles a model of a structure that is new to this machine.
 
     Returns
     -------
@@ -126,7 +136,8 @@ def update(
     DataError
         If the rows cannot be read, are of another family, or are all among the fitted ones.
     ConvergenceError
-        If the rows move the posterior too far for either way: a fit is needed. `posterior` is as it was.
+        If the rows move the posterior too far for weights and moves and sampling is not wanted, or does not converge: a fit is
+        needed. `posterior` is as it was.
 
     References
     ----------
@@ -149,16 +160,27 @@ def update(
         weighed = np.unique(np.linspace(0, n - 1, min(WEIGHED, n)).astype(int))
         picked = matched(wider, weighed, enough / earlier)
     weights = picked.weights
-    if not (weights.reliable and weights.effective * earlier >= enough):
-        raise ConvergenceError(_refit(posterior, wider, plain, weights, earlier, far))
-    chosen = resampled(weights.weight, _kept(posterior, len(weights.weight)), np.random.default_rng(seed))
+    k_hat, effective = weights.k_hat, weights.effective * earlier
+    gate = None
+    if weights.reliable and effective >= enough:
+        chosen = resampled(weights.weight, _kept(posterior, len(weights.weight)), np.random.default_rng(seed))
+        u = {k: v[chosen] for k, v in picked.u.items()}
+    elif not sampling:
+        raise ConvergenceError(_refit(posterior, wider, _why(plain, weights, earlier), far))
+    else:
+        found = sampled(wider, picked, posterior.spec, seed)
+        why, gate = _why(plain, weights, earlier), found.gate
+        if not gate.passed:
+            raise ConvergenceError(_refit(posterior, wider, f"{why}, and sampling: {gate.failures[0]}", far))
+        method, reason, u = SAMPLING, f"since {why}", found.u
+        effective = min(gate.min_ess_bulk, gate.min_ess_tail)
     n_known = int(joined.replaced.sum())
     result = UpdateResult(
-        posterior=_rebuilt(posterior, wider, {k: v[chosen] for k, v in picked.u.items()}, cards),
+        posterior=_rebuilt(posterior, wider, u, cards),
         method=method,
         reason=reason,
-        k_hat=weights.k_hat,
-        effective=weights.effective * earlier,
+        k_hat=k_hat,
+        effective=effective,
         added=int(joined.added.sum()) - n_known,
         repeated=n_known,
         known=joined.known,
@@ -166,8 +188,12 @@ def update(
         unexpected=far,
         report=report,
     )
+    told = result.to_dict() | {"draws": result.posterior.n_draws}
+    if gate is not None:
+        result.posterior.about["gate"] = gate.to_dict() | {"failures": gate.failures}
+        told["effective"] = float(result.posterior.n_draws)  # new ones, whatever earlier updates left
     past = list(posterior.about.get("updates", []))
-    result.posterior.about["updates"] = [*past, result.to_dict() | {"draws": len(chosen)}]
+    result.posterior.about["updates"] = [*past, told]
     return result
 
 
@@ -183,15 +209,17 @@ def _doubt(weights: Weights, earlier: float) -> str:
     return f"only {weights.effective * earlier:.0f} draws would count"
 
 
-def _refit(
-    posterior: Posterior, wider: Wider, plain: Weights, weights: Weights, earlier: float, far: int
-) -> str:
-    """Say why a fit is needed."""
-    n = len(wider.added.design.frame)
-    why = f"k-hat is {plain.k_hat:.2f} by weights and {weights.k_hat:.2f} by moment matching"
+def _why(plain: Weights, weights: Weights, earlier: float) -> str:
+    """Say why weights are not enough."""
     if weights.reliable:
         past = ", after earlier updates too" if earlier < 1.0 else " after moment matching"
-        why = f"only {weights.effective * earlier:.0f} draws would count{past}"
+        return f"only {weights.effective * earlier:.0f} draws would count{past}"
+    return f"k-hat is {plain.k_hat:.2f} by weights and {weights.k_hat:.2f} by moment matching"
+
+
+def _refit(posterior: Posterior, wider: Wider, why: str, far: int) -> str:
+    """Say why a fit is needed."""
+    n = len(wider.added.design.frame)
     told = f"; {far} of the {n} new rows contradict what it expected" if far > n / 2 else ""
     return (
         f"the new rows move this posterior too far for an update ({why}){told}. Nothing was changed: fit again with all "

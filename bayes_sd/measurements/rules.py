@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bayes_sd.measurements.latency import LATENCY, PER_TOKEN, told_latency
 from bayes_sd.measurements.loads import Load, Verdict, judge
-from bayes_sd.measurements.schema import CONFIGURATION, POOLS, POOLS_NEEDED, is_modelled
+from bayes_sd.measurements.schema import CONFIGURATION, POOLS, POOLS_NEEDED, REMOTE, is_modelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -230,6 +230,10 @@ def _disaggregated(df: pd.DataFrame) -> pd.Series:
     return (said | pools) & ~told
 
 
+def _remote_drafter(df: pd.DataFrame) -> pd.Series:
+    return (df["k"] > 0) & df.reindex(columns=list(REMOTE)).replace("", None).notna().any(axis=1)
+
+
 def _gamma_arrivals(df: pd.DataFrame) -> pd.Series:
     return ~df["arrivals"].map(is_modelled)
 
@@ -310,6 +314,11 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion("no_lengths", "prompt or output length not known", _no_lengths),
     Exclusion(
         "disaggregated", "prefill and decode on separate GPUs whose workers are not stated", _disaggregated
+    ),
+    Exclusion(
+        "remote_drafter",
+        "drafter on hardware of its own, or drafting while the verifier works",
+        _remote_drafter,
     ),
     Exclusion(
         "draft_length_unknown", "speculation with a draft length that is not known", _draft_length_unknown

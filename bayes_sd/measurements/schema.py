@@ -268,6 +268,39 @@ COLUMNS: tuple[Column, ...] = (
         role="drafting",
         fit="cell",
     ),
+    _text(
+        "drafter_hardware",
+        "GPU or processor that the drafter has to itself, a name or alias of a hardware card (blank: the verifier's)",
+        role="drafting",
+    ),
+    _count(
+        "drafter_tp",
+        "tensor-parallel size of a drafter that has its own (blank: the verifier's)",
+        role="drafting",
+    ),
+    Column(
+        "drafter_link_us",
+        "number",
+        "latency of the link between verifier and drafter, one way",
+        unit="1e-6 s",
+        low=0.0,
+        high=1e8,
+        role="drafting",
+    ),
+    _positive(
+        "drafter_link_gb_per_s",
+        "1e9 bytes/s",
+        "its bandwidth (blank: the drafter's network card)",
+        role="drafting",
+    ),
+    Column(
+        "draft_overlap",
+        "choice",
+        "whether the next draft is made while this one is verified: ahead, or blank: not",
+        choices=("ahead",),
+        default="",
+        role="drafting",
+    ),
     Column(
         "acceptance",
         "number",
@@ -467,6 +500,8 @@ CARRIED = tuple(
     name for name in of_role("source", "deployment", "drafting", "requests", "queueing") if name in ENTERING
 )
 """Columns that a condition takes over from the measured rows of its deployment, where it does not state them."""
+REMOTE = ("drafter_hardware", "drafter_tp", "drafter_link_us", "drafter_link_gb_per_s", "draft_overlap")
+"""Columns of a drafter that has hardware of its own, or drafts while the verifier works."""
 OF_ONE_DRAFT = ("draft_passes", "verify_tokens")
 """Columns that say how the tokens of one draft are made and checked: another draft length or drafter has its own."""
 LATENCIES = ("mean_e2e_s", "p50_e2e_s", "mean_tpot_ms", "p50_tpot_ms", "output_tok_per_s")

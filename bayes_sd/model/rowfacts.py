@@ -76,7 +76,8 @@ def point_facts(design: Design, points: Points) -> Values:
         "limited": closed,
         "knot_weight": left_knots(design, points)[1],
         "clients_each": each[row],
-        "admits": rows["admission"][row] >= 0,
+        # Under a rate nobody chose a batch for a number of clients.
+        "admits": closed & (rows["admission"][row] >= 0),
         "stated": np.nan_to_num(rows["committed"], nan=1.0),
         "point_committed": position[row],
     }

@@ -33,6 +33,7 @@ COLOURS = {
     "none": (BLACK,),
     "fixed": (QUIET,),
     "table": (BLUE,),
+    "classes": (GREEN, VERMILION),
     "confidence": (GREEN, OCHRE, VERMILION, TEAL),
 }
 
@@ -75,7 +76,7 @@ def _regrets(axes: Axes, result: xr.Dataset, load: np.ndarray) -> None:
     whole = int(np.nanmean(fixed, axis=1).argmin())
     lines.append(("best fixed by load", np.nanmin(fixed, axis=0), QUIET))
     lines.append((f"always {names[kinds == 'fixed'][whole]}", fixed[whole], PURPLE))
-    for kind in ("table", "confidence"):
+    for kind in ("table", "classes", "confidence"):
         for j, i in enumerate(np.flatnonzero(kinds == kind)):
             lines.append((names[i], regret[i], COLOURS[kind][j % len(COLOURS[kind])]))
     ends = []

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bayes_sd.sample.chains import run_chains
 from bayes_sd.sample.frame import (
@@ -46,6 +47,13 @@ def find_frame(target: Target, settings: SamplerSettings) -> Frame:
     Frame
     """
     first, pattern = _frame_at_mode(target)
+    return _after_two_runs(target, first, pattern, independent_groups(pattern), settings)
+
+
+def _after_two_runs(
+    target: Target, first: Frame, pattern: np.ndarray, groups: list[np.ndarray], settings: SamplerSettings
+) -> Frame:
+    """Make a frame of the draws of a short run in a first one, and the last of those of a longer run in that."""
     pilot = replace(
         settings,
         chains=PILOT_CHAINS,
@@ -56,12 +64,38 @@ def find_frame(target: Target, settings: SamplerSettings) -> Frame:
         thin=1,
     )
     _, drawn = run_chains(target, first, pilot)
-    groups = independent_groups(pattern)
     frame = _frame_of_draws(target, drawn, CURVATURE_POINTS, pattern, groups, settings.cores)
     second = replace(pilot, tune=SECOND_TUNE, draws=SECOND_DRAWS, seed=settings.seed + 2)
     _, drawn = run_chains(target, frame, second)
     frame = _frame_of_draws(target, drawn, FINAL_POINTS, pattern, groups, settings.cores)
     return stretched_frame(frame, drawn.reshape(-1, drawn.shape[2]))
+
+
+def refined_frame(target: Target, starts: np.ndarray, settings: SamplerSettings) -> Frame:
+    """Find a frame from points that are about where the posterior is, such as draws of one with fewer rows.
+
+    Their average curvature gives a first frame, in place of the mode's; then it is as :func:`find_frame`.
+
+    Parameters
+    ----------
+    target : Target
+    starts : array, shape (point, unknown)
+        In the coordinates that the data inform.
+    settings : SamplerSettings
+        For its seed and number of cores.
+
+    Returns
+    -------
+    Frame
+    """
+    with threadpool_limits(limits=1):
+        bend = curvature(target, starts.mean(axis=0)[None])
+        pattern = (bend != 0.0) | (bend.T != 0.0)
+        groups = independent_groups(pattern)
+        first = _frame_of_draws(
+            target, starts[None], min(CURVATURE_POINTS, len(starts)), pattern, groups, settings.cores
+        )
+        return _after_two_runs(target, first, pattern, groups, settings)
 
 
 def _frame_of_draws(

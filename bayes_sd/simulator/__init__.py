@@ -6,16 +6,18 @@ runs steps of draft and verify over the running requests, prefills in chunks, an
 random position by position.
 """
 
+from bayes_sd.simulator.requests import Drafting, RequestClass, TokenLaw
 from bayes_sd.simulator.result import SimulationResult
 from bayes_sd.simulator.server import simulate_ladder, simulate_server
 from bayes_sd.simulator.sharing import SharingResult, simulate_sharing
-from bayes_sd.simulator.spec import Drafting, Experts, LoadSpec, ServerSpec, TokenLaw
+from bayes_sd.simulator.spec import Experts, LoadSpec, ServerSpec
 from bayes_sd.simulator.statistics import batch_means_error
 
 __all__ = [
     "Drafting",
     "Experts",
     "LoadSpec",
+    "RequestClass",
     "ServerSpec",
     "SharingResult",
     "SimulationResult",

@@ -9,6 +9,7 @@ def run_engine(  # pragma: no cover - compiled
     arrival,
     prompt,
     output,
+    kind,
     survival,
     confident,
     drafting,
@@ -18,6 +19,7 @@ def run_engine(  # pragma: no cover - compiled
     independence,
     cap,
     budget,
+    ahead,
     clients,
     first,
     after,
@@ -34,14 +36,16 @@ def run_engine(  # pragma: no cover - compiled
         Arrival times [s], filled in here for a closed loop.
     prompt, output : int array, shape (n,)
         Lengths [tokens].
-    survival : array, shape (k,)
+    kind : int array, shape (n,)
+        Class of each request.
+    survival : array, shape (class, k)
         Probability that positions 1..j of a draft are all accepted.
     confident : array, shape (k,) or (0,)
         Probability that the drafter is confident of each position, given that it was of those before: it stops at the first
         one that it is not; empty: it never stops.
-    drafting : int array, shape (cap + 1, 4)
+    drafting : int array, shape (class, cap + 1, 4)
         With that many requests decoding: draft positions of a request; passes of the drafter; tokens that a request has
-        verified; tokens that the drafter reads for it.
+        verified; tokens that the drafter reads for it. A batch takes the passes of the class in it that takes most.
     costs : array, shape (10,)
         Setup of a request; prompt token; verify step; experts at full coverage; decoding request in a step; its verified
         token; its cached token; pass of the drafter; token that the drafter reads; what a cycle with drafts costs beside [s].
@@ -53,6 +57,9 @@ def run_engine(  # pragma: no cover - compiled
         Probability that a draft token is routed anew.
     cap, budget : int
         Most requests running, and most tokens in a step.
+    ahead : float
+        Probability that a draft made during verification guesses the token after one of which all is accepted; negative: drafting
+        waits for verification.
     clients : int
         Clients of a closed loop, 0 for an open one.
     first, after : int
@@ -80,7 +87,7 @@ def run_engine(  # pragma: no cover - compiled
     first_token = np.full(n, np.inf)
     departure = np.full(n, np.inf)
     cycles = np.zeros(n, np.int64)
-    accepted = np.zeros((n, len(survival)), np.int64)
+    accepted = np.zeros((n, survival.shape[1]), np.int64)
     drafted = np.zeros(n, np.int64)
     lengths = np.zeros(min(cap, n), np.int64)
     totals = np.zeros(4)
@@ -88,6 +95,7 @@ def run_engine(  # pragma: no cover - compiled
     unread = prompt.copy()
     decoding = np.empty(min(cap, n), np.int64)
     touched = np.zeros(len(popularity), np.bool_)
+    right = np.zeros(n, np.bool_)
     n_decoding = arrived = started = prefilled = 0
     context = 0
     known = clients if clients > 0 else n
@@ -99,8 +107,13 @@ def run_engine(  # pragma: no cover - compiled
         while started < arrived and n_decoding + started - prefilled < cap:
             admitted[started] = now
             started += 1
-        k, passes, verified, read = drafting[n_decoding]
-        room = budget - n_decoding * verified
+        if len(drafting) == 1:
+            k, passes, verified, read = drafting[0, n_decoding]
+            lengths[:n_decoding] = k
+            verified, read = n_decoding * verified, n_decoding * read
+        else:
+            k, passes, verified, read = _plan_of_classes(decoding[:n_decoding], kind, drafting, lengths)
+        room = budget - verified
         reading = prefilled
         tokens_read = 0
         while reading < started and tokens_read < room and admitted[reading] + setup <= now:
@@ -120,8 +133,6 @@ def run_engine(  # pragma: no cover - compiled
                 break
             now = max(wait, now)
             continue
-        verified, read = n_decoding * verified, n_decoding * read
-        lengths[:n_decoding] = k
         if k > 0 and len(confident) > 0:
             passes, verified, read = _draw_lengths(lengths[:n_decoding], confident, k, rng)
         coverage = phi[n_decoding]
@@ -130,7 +141,12 @@ def run_engine(  # pragma: no cover - compiled
         duration = c1v + coverage * c1x + n_decoding * t_request + verified * t_token + context * t_kv
         duration += tokens_read * t_pre
         if n_decoding > 0:
-            duration += passes * c_pass + read * t_draft + (c_cycle if k > 0 else 0.0)
+            draft = passes * c_pass + read * t_draft
+            if ahead >= 0.0 and right[decoding[:n_decoding]].all():
+                draft -= min(
+                    draft, c1v + coverage * c1x + n_decoding * t_request + verified * t_token + context * t_kv
+                )
+            duration += draft + (c_cycle if k > 0 else 0.0)
             totals[0] += 1
             totals[1] += n_decoding
             totals[2] += coverage
@@ -143,10 +159,12 @@ def run_engine(  # pragma: no cover - compiled
             if lengths[i] > 0:
                 drafted[request] += lengths[i]
                 draw = rng.random()
-                while gain <= lengths[i] and draw < survival[gain - 1]:
+                while gain <= lengths[i] and draw < survival[kind[request], gain - 1]:
                     accepted[request, gain - 1] += 1
                     gain += 1
             cycles[request] += 1
+            if ahead >= 0.0:
+                right[request] = gain == lengths[i] + 1 and rng.random() < ahead
             gain = min(gain, missing[request])
             missing[request] -= gain
             context += gain
@@ -178,6 +196,20 @@ def run_engine(  # pragma: no cover - compiled
                 arrival[known] = now
                 known += 1
     return admitted, first_token, departure, cycles, accepted, drafted, totals
+
+
+@njit(cache=True)
+def _plan_of_classes(decoding, kind, drafting, lengths):  # pragma: no cover - compiled
+    """Set how many positions each request drafts; return the longest draft, its passes, tokens verified and tokens read."""
+    longest = passes = verified = read = 0
+    for i in range(len(decoding)):
+        plan = drafting[kind[decoding[i]], len(decoding)]
+        lengths[i] = plan[0]
+        longest = max(longest, plan[0])
+        passes = max(passes, plan[1])
+        verified += plan[2]
+        read += plan[3]
+    return longest, passes, verified, read
 
 
 @njit(cache=True)

@@ -48,6 +48,8 @@ class SimulationResult:
         Mean share of experts that a step with decoding requests read; NaN without experts.
     mean_decoding : float
         Mean requests decoding in such a step.
+    kind : int array, shape (request,)
+        Class of each request, 0 where the server has no classes.
     """
 
     server: ServerSpec
@@ -68,6 +70,7 @@ class SimulationResult:
     n_completed: int
     mean_coverage: float
     mean_decoding: float
+    kind: np.ndarray
 
     @property
     def latency_s(self) -> np.ndarray:

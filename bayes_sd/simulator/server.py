@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from bayes_sd.errors import ConditionError
-from bayes_sd.latency.acceptance import survival_by_position
 from bayes_sd.latency.coverage import coverage_skewed, effective_tokens, inclusion_probabilities
 from bayes_sd.simulator.result import SimulationResult
 from bayes_sd.simulator.spec import MOST_WORK, LoadSpec, ServerSpec
@@ -29,7 +28,8 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
 
     with the sum over the b decoding requests and φ the share of experts that their b(1 + ψk) tokens touch,
     expected or drawn. A server's `drafting` makes k depend on b, ends a draft where the drafter is not confident
-    (the batch then takes the passes of its longest draft), or has a tree verified. The service curve of
+    (the batch then takes the passes of its longest draft), or has a tree verified; its `classes` make requests differ in lengths,
+    acceptance and k. The service curve of
     :mod:`bayes_sd.latency.service` is the average of this over a request's life, but for three things that it leaves
     out: the last cycle's surplus tokens are thrown away (:func:`bayes_sd.latency.acceptance.expected_cycles`), a
     request arrives within a step and waits for its end, and the number in flight changes while a request is served.
@@ -56,13 +56,18 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
 
     rng = _generator(load, seed)
     arrival = load.arrival_times(rng)
-    prompt = server.prompt.draw(load.n_total, rng)
+    kind, prompt = np.zeros(load.n_total, dtype=np.int64), server.prompt.draw(load.n_total, rng)
     if load.n_total * server.output.mean > MOST_WORK:
         raise ConditionError(
             f"{load.n_total:,} requests of {server.output.mean:g} output tokens: more than {MOST_WORK:g} tokens take too "
             "long; simulate fewer requests"
         )
     output = server.output.draw(load.n_total, rng)
+    if server.classes:
+        kind = rng.choice(len(server.classes), load.n_total, p=[c.share for c in server.classes])
+        for i, one in enumerate(server.classes):
+            own = np.flatnonzero(kind == i)
+            prompt[own], output[own] = one.prompt.draw(len(own), rng), one.output.draw(len(own), rng)
     cap = min(load.n_total, server.n_max or load.n_total)
     popularity = np.empty(0)
     experts = server.experts
@@ -74,15 +79,17 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
         arrival,
         prompt,
         output,
-        survival_by_position(server.acceptance),
+        kind,
+        server.survival,
         np.array(server.drafting.confident, dtype=float),
-        server.drafting.plan(server.draft_length, cap),
+        server.plans(cap),
         _step_costs(server),
         _coverage_table(server, cap),
         popularity,
         1.0 if experts is None else float(experts.independence),
         cap,
         server.prefill_budget or _UNLIMITED,
+        -1.0 if server.drafting.ahead is None else float(server.drafting.ahead),
         load.clients,
         first,
         after,
@@ -115,6 +122,7 @@ def simulate_server(server: ServerSpec, load: LoadSpec, seed: int) -> Simulation
         n_completed=int(in_window.sum()),
         mean_coverage=float(totals[2] / totals[0]) if totals[0] and experts is not None else float("nan"),
         mean_decoding=float(totals[1] / totals[0]) if totals[0] else 0.0,
+        kind=kind[measured],
     )
 
 

@@ -12,7 +12,8 @@ from bayes_sd.errors import ConditionError
 from bayes_sd.latency.service import StageCosts
 from bayes_sd.loading import load_toml
 from bayes_sd.measurements.schema import BY_NAME, LONGEST_DRAFT, METHODS
-from bayes_sd.simulator.spec import Experts, ServerSpec, TokenLaw
+from bayes_sd.simulator.requests import TokenLaw
+from bayes_sd.simulator.spec import Experts, ServerSpec
 
 MOST_WHOLE = 10_000_000
 Tables = dict[str, dict[str, Any]]

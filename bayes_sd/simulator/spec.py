@@ -1,25 +1,22 @@
 """What is simulated: the server and its requests, and the load on it; checked when made."""
 
 from dataclasses import dataclass, field, fields
-from typing import Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from bayes_sd.errors import ConditionError
-from bayes_sd.latency.acceptance import expected_committed
+from bayes_sd.latency.acceptance import expected_committed, survival_by_position
 from bayes_sd.latency.coverage import routed_share
-from bayes_sd.latency.policy import drafted_shares, length_at
 from bayes_sd.latency.queue import Protocol
 from bayes_sd.latency.queue.protocol import checked_cap, checked_load, checked_protocol
 from bayes_sd.latency.service import StageCosts, Work
-from bayes_sd.measurements.schema import BY_NAME, MOST, MOST_REQUESTS
-
-LengthLaw = Literal["fixed", "normal", "lognormal"]
+from bayes_sd.measurements.schema import MOST, MOST_REQUESTS
+from bayes_sd.simulator.requests import Drafting, RequestClass, TokenLaw, check_acceptance
 
 MOST_CLIENTS = 1_000_000
 MOST_SKEW = 20.0
 """Spread of the experts' popularity past which one expert takes all tokens, whatever their number."""
-MOST_TOKENS = BY_NAME["prompt_tokens"].high
 MOST_WORK = 1e10
 """Output tokens of all requests: some minutes' work."""
 
@@ -28,60 +25,6 @@ WARM_UP_SHARE = 0.1
 
 WARM_UP_ROUNDS = 2
 """Rounds of a closed loop before measuring, at least: its clients start together and need to spread."""
-
-
-@dataclass(frozen=True)
-class TokenLaw:
-    """Lengths of prompts or outputs.
-
-    Attributes
-    ----------
-    mean : float
-        Tokens, at least 1.
-    std : float
-        Standard deviation in tokens; 0 makes every length the mean.
-    law : {"fixed", "normal", "lognormal"}
-        Shape of the lengths before they are rounded to whole tokens, at least 1; "fixed" wants a std of 0.
-    """
-
-    mean: float
-    std: float = 0.0
-    law: LengthLaw = "lognormal"
-
-    def __post_init__(self) -> None:
-        if self.law not in get_args(LengthLaw):
-            raise ConditionError(f"unknown length law {self.law!r}: say {', '.join(get_args(LengthLaw))}")
-        if not 1 <= self.mean <= MOST_TOKENS:
-            raise ConditionError(
-                f"a mean length of {self.mean:g} tokens: it must be at least 1, and at most {MOST_TOKENS:g}"
-            )
-        if not 0 <= self.std <= MOST_TOKENS or (self.law == "fixed" and self.std > 0):
-            raise ConditionError(f"a spread of {self.std:g} tokens under the length law {self.law!r}")
-
-    def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draw lengths.
-
-        Parameters
-        ----------
-        n : int
-            How many.
-        rng : Generator
-
-        Returns
-        -------
-        int array, shape (n,)
-            Tokens.
-        """
-        if self.std == 0:
-            # A mean that is not whole is split between its neighbours, so that it is kept.
-            below = np.floor(self.mean)
-            return (below + (rng.random(n) < self.mean - below)).astype(np.int64)
-        if self.law == "normal":
-            length = rng.normal(self.mean, self.std, n)
-        else:
-            log_variance = np.log1p((self.std / self.mean) ** 2)
-            length = rng.lognormal(np.log(self.mean) - 0.5 * log_variance, np.sqrt(log_variance), n)
-        return np.maximum(np.rint(length), 1).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -116,58 +59,6 @@ class Experts:
 
 
 @dataclass(frozen=True)
-class Drafting:
-    """How a server drafts, where that is not a chain of k in every step.
-
-    Attributes
-    ----------
-    lengths : tuple of (int, int, int)
-        Draft length by requests decoding: first, last and k of each range, as vLLM's table has them; batches after the last range
-        keep its k. Empty: always the server's.
-    confident : tuple of float
-        Probability that the drafter is confident of each position; it stops at the first one that it is not. The server's
-        acceptance is then that of confident drafts. Empty: it never stops.
-    verify_tokens, draft_tokens : int or None
-        Of a tree, whose depth is the server's draft length and whose acceptance is that of reaching each depth: tokens that a request
-        has verified, and that the drafter reads for it, per cycle.
-    """
-
-    lengths: tuple[tuple[int, int, int], ...] = ()
-    confident: tuple[float, ...] = ()
-    verify_tokens: int | None = None
-    draft_tokens: int | None = None
-
-    def check(self, draft_length: int) -> None:
-        """Refuse what does not fit the server's draft length."""
-        length_at(self.lengths, np.ones(1), draft_length)
-        if self.confident and (
-            len(self.confident) != draft_length or not all(0 <= q <= 1 for q in self.confident)
-        ):
-            raise ConditionError(f"confidence {self.confident}: one probability in [0, 1] a draft position")
-        if self.verify_tokens is None and self.draft_tokens is None:
-            return
-        least = min(self.verify_tokens or 0, (self.draft_tokens or 0) + 1)
-        if least <= draft_length or self.confident or self.lengths:
-            raise ConditionError(
-                "a tree has its verified and its drafted tokens, and neither a table nor confidence"
-            )
-
-    def plan(self, draft_length: int, cap: int) -> np.ndarray:
-        """Tabulate positions, passes, verified and read tokens for 0..cap requests decoding, shape (cap + 1, 4)."""
-        k = length_at(self.lengths, np.arange(cap + 1), draft_length)
-        verified = k + 1 if self.verify_tokens is None else np.full_like(k, self.verify_tokens)
-        read = k if self.draft_tokens is None else np.full_like(k, self.draft_tokens)
-        return np.stack([k, k, verified, read], axis=1)
-
-    def mean_verified(self, draft_length: int, cap: int) -> np.ndarray:
-        """Tabulate the mean number of tokens that a request has verified, shape (cap + 1,)."""
-        verified = self.plan(draft_length, cap)[:, 2].astype(float)
-        if self.confident:
-            verified[verified > 1] = 1.0 + drafted_shares(self.confident).sum()
-        return verified
-
-
-@dataclass(frozen=True)
 class ServerSpec:
     """A server, what it serves, and what its requests are like.
 
@@ -189,6 +80,9 @@ class ServerSpec:
         Routing, for a mixture of experts.
     drafting : Drafting
         How it drafts, where that is not a chain of k in every step.
+    classes : tuple of RequestClass
+        Classes of a mixture, with shares that sum to 1; their lengths, acceptance and draft lengths then hold in place of the
+        server's (:meth:`of_classes` gives it their means).
     labels : dict of str to str
         Text columns of the table row: hardware, verifier, drafter, engine, workload and so on.
     """
@@ -200,7 +94,8 @@ class ServerSpec:
     n_max: int | None = None
     prefill_budget: int | None = None
     experts: Experts | None = None
-    drafting: Drafting = Drafting()
+    drafting: Drafting = field(default_factory=Drafting)
+    classes: tuple[RequestClass, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -212,15 +107,56 @@ class ServerSpec:
                 )
         if self.costs.verify_fixed_s + self.costs.sequence_s + self.costs.token_s <= 0:
             raise ConditionError("a verify step costs nothing: verify_fixed_s or token_s must be above 0")
-        if not all(0 <= alpha <= 1 for alpha in self.acceptance):
-            raise ConditionError(f"acceptance {self.acceptance}: each position's must lie in [0, 1]")
+        check_acceptance(self.acceptance)
         self.drafting.check(self.draft_length)
+        self._check_classes()
         if self.n_max is not None:
             checked_cap(self.n_max)
         if self.prefill_budget is not None and self.prefill_budget < 1:
             raise ConditionError(f"a prefill budget of {self.prefill_budget} tokens: it must be at least 1")
         if self.costs.verify_expert_s > 0 and self.experts is None:
             raise ConditionError("verify_expert_s is above 0, but how many experts there are is not said")
+
+    @classmethod
+    def of_classes(cls, costs: StageCosts, classes: tuple[RequestClass, ...], **more: Any) -> "ServerSpec":
+        """Make the server of a mixture of classes; `more` are further attributes."""
+        prompt, output = (
+            sum(c.share * mean for c, mean in zip(classes, means, strict=True))
+            for means in ([c.prompt.mean for c in classes], [c.output.mean for c in classes])
+        )
+        longest = max((c.acceptance for c in classes), key=len)
+        return cls(costs, TokenLaw(prompt), TokenLaw(output), longest, classes=classes, **more)
+
+    def _check_classes(self) -> None:
+        if not self.classes:
+            return
+        total = sum(c.share for c in self.classes)
+        if abs(total - 1.0) > 1e-6:
+            raise ConditionError(f"the shares of the classes sum to {total:g}: they must sum to 1")
+        if self.drafting != Drafting() or max(len(c.acceptance) for c in self.classes) != self.draft_length:
+            raise ConditionError(
+                "classes have draft lengths of their own: leave drafting out, and k at the longest"
+            )
+        if self.experts is not None and not self.experts.draws:
+            raise ConditionError(
+                "the experts of a mixture of classes are drawn token by token: say draws = true"
+            )
+
+    def plans(self, cap: int) -> np.ndarray:
+        """Tabulate how each class drafts, shape (class, cap + 1, 4), as :meth:`Drafting.plan`."""
+        if not self.classes:
+            return self.drafting.plan(self.draft_length, cap)[None]
+        each = ((Drafting(lengths=c.lengths), len(c.acceptance)) for c in self.classes)
+        return np.stack([drafting.plan(k, cap) for drafting, k in each])
+
+    @property
+    def survival(self) -> np.ndarray:
+        """Probability that positions 1..j of a draft are all accepted, shape (class, k); 0 past a class's longest draft."""
+        curves = [c.acceptance for c in self.classes] or [self.acceptance]
+        table = np.zeros((len(curves), self.draft_length))
+        for row, curve in zip(table, curves, strict=True):
+            row[: len(curve)] = survival_by_position(curve)
+        return table
 
     @property
     def draft_length(self) -> int:

@@ -1,6 +1,7 @@
 """A posterior with new rows: as a fit would have it, or a line that says why not."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from bayes_sd.cli import command
-from bayes_sd.errors import DataError
+from bayes_sd.errors import ConvergenceError, DataError
 from bayes_sd.forecast.latency import predict
+from bayes_sd.learn import sampling
 from bayes_sd.learn.matching import matched
 from bayes_sd.learn.rows import join_rows
 from bayes_sd.learn.update import update
@@ -199,3 +201,53 @@ def test_what_cannot_be_updated_is_told_and_nothing_written(call, small_trace, t
 
 def test_weights_with_one_draw_are_not_reliable():
     assert not Weights(np.array([1.0]), 0.9, 1.0).reliable
+
+
+@pytest.fixture(scope="module")
+def far_rows(a100):
+    """A GPU that was not fitted, three times as slow as the fitted one: weights cannot reach it."""
+    rows = a100[(a100["load_kind"] == "concurrency") & (a100["k"] == 0)].tail(4).copy()
+    rows["hardware"], rows["source"] = "L40S", "far away"
+    for name in ("latency_s", "mean_e2e_s", "p50_e2e_s", "mean_ttft_ms", "mean_tpot_ms"):
+        rows[name] = rows[name] * 3.0
+    return rows.reset_index(drop=True)
+
+
+@pytest.fixture(scope="module")
+def far_run(small_fit, far_rows, cards):
+    """A run of the sampler from the moved draws, shorter than an update's."""
+    wider = widened(small_fit, join_rows(small_fit, far_rows), cards, 0)
+    moved = matched(wider, np.arange(small_fit.n_draws), 40.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sampling, "DRAWS", 150)
+        return sampling.sampled(wider, moved, small_fit.spec, 0)
+
+
+def test_the_sampler_goes_where_weights_cannot(small_fit, far_rows, far_run, cards, monkeypatch):
+    assert far_run.gate.max_rhat < 1.1 and far_run.gate.divergences < 30
+    passing = replace(
+        far_run.gate,
+        max_rhat=1.0,
+        min_ess_bulk=500.0,
+        min_ess_tail=450.0,
+        divergences=0,
+        depth_limit=0,
+        min_bfmi=1.0,
+    )
+    monkeypatch.setattr("bayes_sd.learn.update.sampled", lambda *_: replace(far_run, gate=passing))
+    found = update(small_fit, far_rows, cards=cards)
+    assert found.method == "sampling" and "k-hat" in found.reason and "new draws" in found.sentence()
+    assert found.posterior.about["gate"]["passed"] and found.posterior.n_draws == 600
+    assert found.posterior.about["updates"][-1]["effective"] == 600
+    off = np.log(predict(found.posterior, far_rows).latency_s).mean(axis=0) - np.log(far_rows["latency_s"])
+    assert np.abs(off).max() < 0.1
+
+
+def test_a_run_that_did_not_converge_changes_nothing(small_fit, far_rows, far_run, cards, monkeypatch):
+    with pytest.raises(ConvergenceError, match="fit again"):
+        update(small_fit, far_rows, cards=cards, sampling=False)
+    failing = replace(far_run.gate, max_rhat=1.3)
+    monkeypatch.setattr("bayes_sd.learn.update.sampled", lambda *_: replace(far_run, gate=failing))
+    with pytest.raises(ConvergenceError, match="sampling: R-hat") as caught:
+        update(small_fit, far_rows, cards=cards)
+    assert "\n" not in str(caught.value)

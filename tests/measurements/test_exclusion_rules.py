@@ -119,6 +119,7 @@ def test_the_shipped_tables_lose_what_their_sources_warn_of():
         "no_latency": 27,
         "no_lengths": 8,
         "disaggregated": 52,
+        "remote_drafter": 0,
         "draft_length_unknown": 94,
         "tokens_without_acceptance": 7,
         "step_alone": 13,
