@@ -282,7 +282,8 @@ def _engine(
     named = {
         d.engine: without_quarter(d.engine, d.age)
         for d in known.posterior.levels.deployments
-        if (d.verifier, d.hardware, d.precision) == (verifier, gpu, formats) and said in ("", engine_family(d.engine))
+        if (d.verifier, d.hardware, d.precision) == (verifier, gpu, formats)
+        and said in ("", engine_family(d.engine))
     }
     measured = {label: own for label, own in named.items() if not set("+(") & set(own[0])}  # no options
     if not measured:

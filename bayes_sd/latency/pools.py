@@ -47,7 +47,7 @@ def two_pools(
     decode_s : array, shape (..., row, share)
         D(b), seconds of decoding with :data:`SHARES` of the clients in the decode pool.
     waiting : array, shape (..., row, share)
-        Requests in the decode pool there over those that run, 1 where all do: the others wait for their turn, before their first token.
+        Requests in the decode pool there over those that run, 1 where all do: the others wait, before their first token.
     number : array, shape (row, share)
         These numbers of requests, between which decoding is taken as straight.
     clients : array, shape (row,)

@@ -44,7 +44,9 @@ def test_what_is_missing_is_named(small_fit, asked):
 
 def test_a_largest_batch_of_tensorrt_that_is_not_stated_is_drawn(small_fit, asked):
     """What is not admitted waits for its first token, decodes faster, and a request takes longer; a stated one leaves nothing open."""
-    trtllm = asked.assign(engine="dynamo-trtllm-1.0.0", load_value=[12.0, 64.0], prefill_workers=8, prefill_gpus=8)
+    trtllm = asked.assign(
+        engine="dynamo-trtllm-1.0.0", load_value=[12.0, 64.0], prefill_workers=8, prefill_gpus=8
+    )
     admitted = trtllm.assign(max_num_seqs=[3.0, 16.0])
     drawn, stated = (predict(small_fit, frame.assign(n_gpu=12.0)) for frame in (trtllm, admitted))
     assert (np.median(drawn.ttft_s, axis=0) > 1.2 * np.median(stated.ttft_s, axis=0)).all()
@@ -55,7 +57,9 @@ def test_a_largest_batch_of_tensorrt_that_is_not_stated_is_drawn(small_fit, aske
 
 def test_half_the_largest_batch_is_half_in_flight(small_fit, asked):
     """Little's law: with 16 of 64 clients a worker admitted, 4·8 decode where 8 are the limit."""
-    half = asked.iloc[[1]].assign(load_value=64.0, max_num_seqs=8.0, prefill_workers=8, prefill_gpus=8, n_gpu=12.0)
+    half = asked.iloc[[1]].assign(
+        load_value=64.0, max_num_seqs=8.0, prefill_workers=8, prefill_gpus=8, n_gpu=12.0
+    )
     found = predict(small_fit, half)
     decoding = (found.latency_s - found.ttft_s) / found.latency_s * 64.0
     assert np.median(decoding) == pytest.approx(32.0, rel=0.08)

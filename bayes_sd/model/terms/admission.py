@@ -2,11 +2,11 @@
 
     held ← held ⊖ max(1, admitted[run]·N/W)
 
-with N clients, W decode workers and ⊖ a rounded minimum. TensorRT-LLM's workers have a largest batch that whoever sets up two pools
-chooses for a load, and sends a little more than that so that none runs dry: of 192 clients of four workers 129 decode at a time, which is
-4·32, and the others wait for their first token. SGLang's run what their cache holds. Each run was set up by itself, so each has a share of
-its own; the share of decoding in a request's latency tells it, or else it widens what latency says. Rows that state their engine's
-limit have none.
+with N clients, W decode workers and ⊖ a rounded minimum. TensorRT-LLM's workers have a largest batch. Whoever sets up two pools chooses
+it for a load, and sends a little more than that so that none runs dry: of 192 clients of four workers 129 decode at a time, which is
+4·32, and the others wait for their first token. SGLang's run what their cache holds. Each run was set up by itself, so each has a
+share of its own; the share of decoding in a request's latency tells it, or else it widens what latency says. Rows that state their
+engine's limit have none, nor have open loops.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ from bayes_sd.model.term import (
 )
 from bayes_sd.model.terms.cache import SHARPNESS, smooth_minimum
 
-
 SETS_BATCH = ("trtllm",)
 """Engines whose largest batch is always chosen: ``max_batch_size`` of TensorRT-LLM's build and server. Others' is unset, or far above
 what a decode worker is sent. Where any pool could be the limit and any batch, one row could not tell which it was."""
@@ -50,7 +49,9 @@ class Admission(Term):
         pools = deployment.disaggregated and has_pools(row)
         if not pools or deployment.engine_base not in SETS_BATCH or pd.notna(row.get("max_num_seqs")):
             return {"admission": ""}
-        return {"admission": f"{lengths_name(row, deployment)}{SEPARATOR}{float(row['load_value']):g} clients"}
+        return {
+            "admission": f"{lengths_name(row, deployment)}{SEPARATOR}{float(row['load_value']):g} clients"
+        }
 
     def active(self, spec: ModelSpec, coords: Coords) -> bool:
         """Say whether any row has two pools; posteriors of earlier versions have no such prior."""
