@@ -2,8 +2,8 @@
 
     held ← held ⊖ max(1, admitted[run]·N/W)
 
-with N clients, W decode workers and ⊖ a rounded minimum. TensorRT-LLM's workers have a largest batch. Whoever sets up two pools chooses
-it for a load, and sends a little more than that so that none runs dry: of 192 clients of four workers 129 decode at a time, which is
+with N clients, W decode workers and ⊖ a rounded minimum. TensorRT-LLM's workers have a largest batch; whoever sets up two pools
+chooses it for a load, and sends a little more so that none runs dry: of 192 clients of four workers 129 decode at a time, which is
 4·32, and the others wait for their first token. SGLang's run what their cache holds. Each run was set up by itself, so each has a
 share of its own; the share of decoding in a request's latency tells it, or else it widens what latency says. Rows that state their
 engine's limit have none, nor have open loops.
