@@ -26,7 +26,7 @@ def test_layers_are_told_from_engines(label, family, base):
 def test_pools_share_the_effects_of_the_engine_inside():
     age = Age("1.2.0", 0.4, True)
     plain, pools = (
-        Deployment("DeepSeek-R1-0528", "GB300", 8, engine, "w:fp4 kv:fp8", age=age)
+        Deployment("DeepSeek-R1-0528", "GB300", 8, precision="w:fp4 kv:fp8", engine=engine, age=age)
         for engine in ("trtllm-1.2.0", "dynamo-trtllm-1.2.0 +disaggregated")
     )
     for kind in ("engine", "version", "hardware", "verifier"):
