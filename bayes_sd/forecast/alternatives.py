@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.conditions import Conditions, resolve
 from bayes_sd.forecast.costs import PredictedCosts, costs_for
+from bayes_sd.forecast.mixture import share_of
 from bayes_sd.forecast.spread import RequestSpread, request_spread
 from bayes_sd.measurements.schema import OF_ONE_DRAFT, of_role
 from bayes_sd.model.stated import TOLD, measured_committed
@@ -166,7 +167,7 @@ def prepare(
         raise ConditionError("no alternative to compare: name a draft length")
     cards = posterior.cards() if cards is None else cards
     if thin > 1:
-        posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
+        posterior = share_of(posterior, 0, thin)
     conditions = resolve(alternative_rows(base, alternatives), posterior, cards)
     return Prepared(
         alternatives=list(alternatives),

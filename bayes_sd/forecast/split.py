@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from bayes_sd.forecast.costs import costs_for
 from bayes_sd.forecast.curves import condition_work, service_curve, take
 from bayes_sd.forecast.grid import curve_points
 from bayes_sd.forecast.latency import running_cap
+from bayes_sd.forecast.mixture import share_of
 from bayes_sd.forecast.spread import request_spread
 from bayes_sd.latency import tails
 from bayes_sd.latency.between import straight_between
@@ -98,7 +99,7 @@ def prepare_split(
         As :func:`bayes_sd.forecast.conditions.resolve`.
     """
     if thin > 1:
-        posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
+        posterior = share_of(posterior, 0, thin)
     conditions = resolve(base.assign(load_kind="concurrency", load_value=1.0), posterior, cards, pools=True)
     predicted = costs_for(posterior, conditions, cards, seed)
     rows, costs = conditions.design.rows, take(predicted.costs, 0)

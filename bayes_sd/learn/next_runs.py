@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
+from bayes_sd.forecast.mixture import thinned
 from bayes_sd.forecast.sweep import LoadAxis, stability_limits
 from bayes_sd.learn.decision import KINDS, Decision, Kind, latency_decision, replicas_decision
 from bayes_sd.learn.runs import Runs, candidate_runs
@@ -134,8 +135,7 @@ def next_runs(
     """
     sought = sought or Sought()
     _check(decide, sought, slo, rate_rps)
-    thin = max(1, -(-posterior.n_draws // draws))
-    posterior = replace(posterior, tree=posterior.tree.isel(draw=slice(None, None, thin)))
+    posterior = thinned(posterior, draws)
     cards = posterior.cards() if cards is None else cards
     base = as_conditions(base, load_needed=False, posterior=posterior)
     if decide == "replicas":
