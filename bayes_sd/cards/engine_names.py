@@ -83,6 +83,11 @@ def read_engine(text: object) -> EngineName:
     return EngineName(family, version, rest)
 
 
+def layer_round(engine: str) -> str:
+    """Give the layer round an engine with its hyphen, ``dynamo-`` of ``dynamo-vllm``; "" where there is none."""
+    return next((f"{word}-" for word in AROUND if engine.strip().lower().startswith(f"{word}-")), "")
+
+
 def gpus_of(record: Mapping[Any, Any]) -> float:
     """Give the GPUs of a deployment that does not say how many it has.
 
@@ -100,8 +105,8 @@ def gpus_of(record: Mapping[Any, Any]) -> float:
     if all(pools):
         return sum(pools)
     sizes = [_size(record.get(name), 1.0) for name in ("tp", "pp", "dp")]
-    family = read_engine(record.get("engine")).family.removeprefix("dynamo-").removeprefix("mori-")
-    within = family in DP_WITHIN_TP and sizes[0] % sizes[2] == 0
+    family = read_engine(record.get("engine")).family
+    within = family.removeprefix(layer_round(family)) in DP_WITHIN_TP and sizes[0] % sizes[2] == 0
     return sizes[0] * sizes[1] * (1.0 if within else sizes[2])
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from bayes_sd.cards.engine_names import AROUND, DP_WITHIN_TP
+from bayes_sd.cards.engine_names import DP_WITHIN_TP, layer_round
 from bayes_sd.errors import ConditionError
 from bayes_sd.latency.roofline import Layout, Roofline, draft_step_s, roofline
 from bayes_sd.model.ages import REFERENCE_AGE, Age, engine_age, unversioned_quarter
@@ -139,19 +139,14 @@ def engine_base(engine: str) -> str:
     A layer that hands requests to pools computes nothing: its workers are those of the engine inside. vLLM's first engine ("V0"),
     whose scheduler and workers were rewritten as "V1", counts as an engine of its own.
     """
-    return engine_family(engine).removeprefix(_layer(engine))
+    return engine_family(engine).removeprefix(layer_round(engine))
 
 
 def engine_family(engine: str) -> str:
     """Strip an engine's release and options alone: ``dynamo-vllm-0.11.0 +disaggregated`` is ``dynamo-vllm``."""
-    name, layer = engine.strip().lower(), _layer(engine)
+    name, layer = engine.strip().lower(), layer_round(engine)
     base = re.split(r"[-\s(]", name.removeprefix(layer), maxsplit=1)[0] or UNKNOWN
     return f"{layer}vllm-v0" if base == "vllm" and re.search(r"\bv0\b", name) else layer + base
-
-
-def _layer(engine: str) -> str:
-    """Give the layer round an engine with its hyphen, ``dynamo-``; "" where there is none."""
-    return next((f"{w}-" for w in AROUND if engine.strip().lower().startswith(f"{w}-")), "")
 
 
 def engine_label(row: pd.Series) -> str:
