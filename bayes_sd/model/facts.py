@@ -126,7 +126,7 @@ def _grain_facts(design: Design, points: Points, active: Sequence[str], summed: 
     """
     rows = design.rows
     running = np.maximum(nominal_in_flight(design, points)[points.running] / rows["ranks"], 1.0)
-    unsure = np.where(rows["pools"], pool_noise(rows), np.where(queued(design, points), QUEUED_NOISE, 1.0))
+    unsure = np.where(queued(design, points), QUEUED_NOISE, pool_noise(rows))
     told_s = GRAIN * unsure * rows["latency_s"]
     context = rows["prompt"] + 0.5 * rows["output"]
     paid = {

@@ -71,7 +71,7 @@ def queued_factor(share: Any, xp: ModuleType = np) -> Any:
 
 
 def pool_noise(rows: dict[str, np.ndarray]) -> np.ndarray:
-    """Noise of closed loops at two pools, in units of a sound row's, shape (row,).
+    """Noise of closed loops at two pools, in units of a sound row's, shape (row,); 1 for all other rows.
 
     Whether requests wait for the decode workers' caches is judged by their nominal sizes: judged by the model's own, which hardly any
     row tells, a fit would have two answers, one with much waiting and much noise and one with neither.
@@ -79,9 +79,9 @@ def pool_noise(rows: dict[str, np.ndarray]) -> np.ndarray:
     Parameters
     ----------
     rows : dict of str to array, shape (row,)
-        Facts of rows; of those without two pools what is given means nothing.
+        Facts of rows.
     """
-    return POOLED_NOISE * queued_factor(_share_held(rows))
+    return np.where(rows["pools"], POOLED_NOISE * queued_factor(_share_held(rows)), 1.0)
 
 
 def _share_held(rows: dict[str, np.ndarray]) -> np.ndarray:

@@ -143,7 +143,7 @@ def row_facts(design: Design, spec: ModelSpec, points: Points) -> Values:
         "share_point": running[share[~rows["pools"][share]]],
         "share_pool": share[rows["pools"][share]] - (len(rows["load"]) - points.pools),
         "share_source": rows["source"][share],
-        "share_noise": np.where(rows["pools"], pool_noise(rows), 1.0)[share],
+        "share_noise": pool_noise(rows)[share],
         "share_pooled": rows["pools"][share].astype(float),
         "measured_share": decode_share(design)[share],
         **_poisson_facts(points),
