@@ -12,11 +12,12 @@ from bayes_sd.decide.policy_curves import Curve
 from bayes_sd.decide.request_classes import PromptClass, checked_classes
 from bayes_sd.decide.tune import prepare_choices
 from bayes_sd.forecast.curves import condition_work, take
+from bayes_sd.forecast.grid import whole_points
 from bayes_sd.forecast.latency import running_cap
 from bayes_sd.latency.between import straight_between
 from bayes_sd.latency.classes import ClassOfRequests, SharedStep, mixed_curve
 from bayes_sd.latency.kernel import kernel_deviation
-from bayes_sd.latency.service import prefill_tokens, verify_fixed_s
+from bayes_sd.latency.service import prefill_tokens, verify_fixed_s, verify_tokens_s
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,7 +96,7 @@ def mixture(
         w / running_cap(p.costs, p.conditions, longest) for w, p in zip(shares, prepared, strict=True)
     )
     cap = np.maximum(np.floor(held + 1e-9), 1).astype(int)
-    return Mixture([c.name for c in classes], shares, prepared, _points(int(cap.max())), cap)
+    return Mixture([c.name for c in classes], shares, prepared, whole_points(int(cap.max())), cap)
 
 
 def _filled(base: pd.DataFrame, one: PromptClass) -> dict[str, Any]:
@@ -105,12 +106,6 @@ def _filled(base: pd.DataFrame, one: PromptClass) -> dict[str, Any]:
         blank = [name for name in ("acceptance", "mean_accepted_len") if name in base]
         columns = dict.fromkeys(blank, np.nan) | columns
     return columns
-
-
-def _points(n: int) -> np.ndarray:
-    spread = 2.0 ** (np.arange(int(np.ceil(8 * np.log2(max(n, 2)))) + 1) / 8)
-    points = np.unique(np.concatenate([np.arange(1.0, min(n, 12) + 1), np.floor(spread), [n]]))
-    return points[points <= n]
 
 
 def class_curve(
@@ -169,9 +164,14 @@ def _requests(prepared: Prepared, share: float, lengths: np.ndarray, points: np.
             take(prepared.costs.costs, int(k)),
             condition_work(prepared.costs, prepared.conditions, int(k)),
         )
-        tokens = (1.0 + costs.further_token * (work.verified - 1.0)) * costs.token_s
         request = costs.sequence_s + work.context_tokens * costs.kv_token_s
-        one = work.cycles, request, tokens, work.verified, work.draft_length * costs.draft_token_s
+        one = (
+            work.cycles,
+            request,
+            verify_tokens_s(costs, work),
+            work.verified,
+            work.draft_length * costs.draft_token_s,
+        )
         each[int(k)] = tuple(np.broadcast_to(v, (prepared.costs.n_draws, 1)) for v in one)
     for j, name in enumerate(columns):
         columns[name] = [each[int(k)][j] for k in lengths]

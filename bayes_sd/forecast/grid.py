@@ -25,7 +25,12 @@ def curve_points(n: int, tokens_each: float) -> np.ndarray:
     array, shape (point,)
         Increasing, from 1 to n.
     """
-    spread = 2.0 ** (np.arange(int(np.ceil(PER_DOUBLING * np.log2(max(n, 2)))) + 1) / PER_DOUBLING)
-    bends = 2.0**KNOTS / tokens_each
-    points = np.concatenate([[1.0, n], np.arange(1.0, min(n, 12) + 1), np.floor(spread), bends])
+    points = np.concatenate([whole_points(n), 2.0**KNOTS / tokens_each])
     return np.unique(points[(points >= 1.0) & (points <= n)])
+
+
+def whole_points(n: int) -> np.ndarray:
+    """Choose whole numbers in flight from 1 to `n`, increasing, where the kernels' bends are not looked for, shape (point,)."""
+    spread = 2.0 ** (np.arange(int(np.ceil(PER_DOUBLING * np.log2(max(n, 2)))) + 1) / PER_DOUBLING)
+    points = np.unique(np.concatenate([np.arange(1.0, min(n, 12) + 1), np.floor(spread), [n]]))
+    return points[points <= n]

@@ -174,8 +174,13 @@ def verify_fixed_s(costs: StageCosts, coverage: Any) -> Any:
 
 def verify_per_request_s(costs: StageCosts, work: Work, wait: Any = 1.0) -> Any:
     """Cost that one more request in flight adds to a verify step, its tokens' work times `wait` [s/request]."""
-    tokens = (1.0 + costs.further_token * (work.verified - 1.0)) * costs.token_s * wait
+    tokens = verify_tokens_s(costs, work) * wait
     return costs.sequence_s + tokens + work.context_tokens * costs.kv_token_s
+
+
+def verify_tokens_s(costs: StageCosts, work: Work) -> Any:
+    """Work of one request's verified tokens in a step, which waits for the busiest expert [s]."""
+    return (1.0 + costs.further_token * (work.verified - 1.0)) * costs.token_s
 
 
 def busiest_wait(share: Any, busiest: Any) -> Any:
