@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from scoring.scores import mean_and_error
 
 from bayes_sd.baseline.bandit import DraftLengthBandit
 from bayes_sd.decide.advise import Advisor
@@ -166,11 +167,6 @@ def condition_of(posterior, cards):
     return base_condition(posterior, cards, Question({}), "rate", speculate=True, draft_length=4)[0]
 
 
-def standard_error(values: np.ndarray) -> float:
-    """Of the mean over seeds; NaN for one."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -192,8 +188,8 @@ def main() -> None:
         ]
         row = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
         more = np.array([run["advise"] - run["best fixed"] for run in runs])
-        row["more than best fixed"], row["its error"] = float(more.mean()), standard_error(more)
-        row["advise error"] = standard_error(np.array([run["advise"] for run in runs]))
+        row["more than best fixed"], row["its error"] = float(more.mean()), mean_and_error(more)[1]
+        row["advise error"] = mean_and_error(np.array([run["advise"] for run in runs]))[1]
         rows.append({"scenario": scenario.name} | row)
         bandit = min(row[name] for name in BANDITS)
         print(

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scoring.scores import mean_and_error
 
 from bayes_sd.condition import base_condition
 from bayes_sd.condition.frame import as_conditions
@@ -184,23 +185,21 @@ def main() -> None:
                 f"{float(aim):.1%}: {shown(np.array(v))}" for aim, v in own["minutes"].items()
             )
             left = "  ".join(
-                f"{m} min {np.mean(v):.2%} ± {error_of(np.array(v)):.2%}" for m, v in own["regret"].items()
+                f"{m} min {np.mean(v):.2%} ± {mean_and_error(np.array(v))[1]:.2%}"
+                for m, v in own["regret"].items()
             )
             print(f"  {strategy:7s} minutes to {minutes};  left after {left}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
-def error_of(values: np.ndarray) -> float:
-    """Standard error of a mean; NaN of one value."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-
-
 def shown(minutes: np.ndarray) -> str:
     """Mean and its error, or how often an aim was not reached."""
     never = int((~np.isfinite(minutes)).sum())
     return (
-        f"never in {never} of {len(minutes)}" if never else f"{minutes.mean():.1f} ± {error_of(minutes):.1f}"
+        f"never in {never} of {len(minutes)}"
+        if never
+        else f"{minutes.mean():.1f} ± {mean_and_error(minutes)[1]:.1f}"
     )
 
 
