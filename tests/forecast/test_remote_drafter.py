@@ -5,7 +5,7 @@ import pytest
 
 from bayes_sd.errors import BayesSdError, ConditionError
 from bayes_sd.forecast.latency import predict
-from bayes_sd.measurements.rules import EXCLUSIONS
+from bayes_sd.measurements.exclusions import EXCLUSIONS
 from bayes_sd.measurements.schema import REMOTE
 
 CPU = {"drafter_hardware": "EPYC-core", "drafter_tp": 16}

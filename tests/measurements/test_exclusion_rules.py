@@ -3,7 +3,7 @@
 import pytest
 
 from bayes_sd.measurements import apply_rules, load_family, read_table
-from bayes_sd.measurements.rules import EXCLUSIONS
+from bayes_sd.measurements.exclusions import EXCLUSIONS
 
 RATE = {"load_kind": "rate", "load_value": "4"}
 SPECULATING = {"method": "eagle3", "k": "4", "drafter": "d"}
@@ -113,6 +113,7 @@ def test_the_shipped_tables_lose_what_their_sources_warn_of():
         "precision_from_card": 257,
         "prompt_tokens_from_workload": 92,
         "closed_in_truth": 0,
+        "first_tokens_of_a_wave": 10,
         "near_a_bound": 62,
         "source_in_doubt": 156,
         "usual_lengths": 51,
@@ -148,3 +149,14 @@ def test_the_report_reads(write):
 def test_nothing_left_is_a_report_too(write):
     kept, report = apply_rules(read_table(write({"preemptions": "2"})))
     assert (len(kept), report.kept, report.total) == (0, 0, 1)
+
+
+def test_a_single_wave_tells_its_latency_and_not_its_first_token(write):
+    # 16 requests of 16 clients, all busy for 2.1 s: 16 / 2.1 x 2 s = 15.2 of 16 in flight.
+    wave = {"load_value": "16", "n_requests": "16", "achieved_rps": "7.6", "mean_ttft_ms": "300", "mean_tpot_ms": "8.5"}
+    steady = wave | {"n_requests": "320"}
+    table = read_table(write(wave, steady))
+    kept, report = apply_rules(table)
+    assert kept["latency_s"].notna().all() and report.counts()["first_tokens_of_a_wave"] == 1
+    for name in ("mean_ttft_ms", "mean_tpot_ms"):
+        assert table[name].notna().all() and list(kept[name].notna()) == [False, True]
