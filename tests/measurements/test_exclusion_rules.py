@@ -153,7 +153,13 @@ def test_nothing_left_is_a_report_too(write):
 
 def test_a_single_wave_tells_its_latency_and_not_its_first_token(write):
     # 16 requests of 16 clients, all busy for 2.1 s: 16 / 2.1 x 2 s = 15.2 of 16 in flight.
-    wave = {"load_value": "16", "n_requests": "16", "achieved_rps": "7.6", "mean_ttft_ms": "300", "mean_tpot_ms": "8.5"}
+    wave = {
+        "load_value": "16",
+        "n_requests": "16",
+        "achieved_rps": "7.6",
+        "mean_ttft_ms": "300",
+        "mean_tpot_ms": "8.5",
+    }
     steady = wave | {"n_requests": "320"}
     table = read_table(write(wave, steady))
     kept, report = apply_rules(table)
