@@ -118,9 +118,12 @@ def tune(
         )  # fmt: skip
         return
     drafters = compared_drafters(asked, base, cards)
-    prepared = prepare_choices(posterior, base, range(longest + 1), drafters, cards, seed)
+    prepared, changing = (
+        prepare_choices(posterior, base, range(longest + 1), drafters, cards, seed, configured=c)
+        for c in (False, True)
+    )
     result = tune_prepared(posterior, prepared, loads, load_axis, ci=ci)
-    table, rows = tune_table(result), schedule(sweep_batch_sizes(prepared))
+    table, rows = tune_table(result), schedule(sweep_batch_sizes(changing))
     config = speculative_config(rows, *prepared.written(rows["drafter"].iloc[0]), cards)
     result.attrs["answer"] = [
         *schedule_words(rows, several=len(drafters) > 1),

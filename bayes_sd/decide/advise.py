@@ -141,7 +141,7 @@ class Advisor:
                 f"hysteresis of {margin:g} of the speed at {sure:g}: both must be from 0 to below 1"
             )
         self.prepared = prepare_choices(
-            thinned(posterior, DRAWS), condition, range(longest + 1), (), cards, seed
+            thinned(posterior, DRAWS), condition, range(longest + 1), (), cards, seed, configured=True
         )
         self.lengths = tuple(way.k for way in self.prepared.alternatives)
         self.current = None if current is None else self._checked(current)

@@ -55,6 +55,7 @@ def compare_policies(
 ) -> xr.Dataset:
     """Compare a table of draft lengths by batch size and drafts that end by confidence with fixed draft lengths.
 
+    A server whose draft length changes was started with speculation: where it drafts nothing it is slower than one without.
     Every policy has a service curve S(b), and the stationary law of the number in flight for it at the rate: so the load is the one
     that the policy itself brings about (:mod:`bayes_sd.latency.policy`).
 
@@ -102,14 +103,18 @@ def compare_policies(
     thin = max(1, posterior.n_draws // DRAWS)
     if classes:
         mixed = mixture(posterior, base, classes, longest, cards, seed, thin)
-        prepared, caps = mixed.prepared[0], mixed.cap
-        curves, tables, compared = _of_classes(mixed, loads, axis, arrivals)
+        without = mixture(posterior, base, classes, 1, cards, seed, thin, configured=False)
+        prepared, caps = without.prepared[0], mixed.cap
+        fixed = [fixed_class_curves(without)[0], *fixed_class_curves(mixed)[1:]]
+        curves, tables, compared = _of_classes(mixed, fixed, loads, axis, arrivals)
         own = _new_classes(mixed)
     else:
-        prepared = prepare_choices(posterior, base, range(longest + 1), (), cards, seed, thin)
-        tables = tables if tables is not None else {"by batch": best_table(prepared)}
+        choices = (posterior, base, range(longest + 1), (), cards, seed, thin)
+        prepared, changing = (prepare_choices(*choices, configured=c) for c in (False, True))
+        tables = tables if tables is not None else {"by batch": best_table(changing)}
         curves = [*fixed_curves(prepared)]
-        curves += [table_curve(prepared, curves, name, table) for name, table in tables.items()]
+        own_lengths = [*fixed_curves(changing, first=1), *curves[1:]]
+        curves += [table_curve(changing, own_lengths, name, table) for name, table in tables.items()]
         curves += [confidence_curve(prepared, threshold, seed) for threshold in thresholds]
         caps = running_cap(prepared.costs, prepared.conditions, 0)
         compared, own = _loads(prepared, stability_limits(prepared), loads, axis), _assumed(thresholds)
@@ -135,10 +140,10 @@ def _loads(
 
 
 def _of_classes(
-    mixed: Mixture, loads: Any, axis: LoadAxis, arrivals: str | None
+    mixed: Mixture, fixed: list[Curve], loads: Any, axis: LoadAxis, arrivals: str | None
 ) -> tuple[list[Curve], dict[str, Table], tuple[np.ndarray, np.ndarray]]:
     """Make the policies of a mixture of classes, the tables, and the loads."""
-    prepared, fixed = mixed.prepared[0], fixed_class_curves(mixed)
+    prepared = mixed.prepared[0]
     row = np.arange(len(mixed.cap))
     limits = np.stack(
         [mixed.cap / (c.service_s[row, mixed.cap - 1] * np.exp(c.misfit)) for c in fixed], axis=1

@@ -53,8 +53,8 @@ class Curve:
     committed: np.ndarray
 
 
-def fixed_curves(prepared: Prepared) -> list[Curve]:
-    """Compute the service curve of each fixed draft length, no speculation first."""
+def fixed_curves(prepared: Prepared, first: int | None = None) -> list[Curve]:
+    """Compute the service curve of each fixed draft length, or of the first so many, no speculation first."""
     costs, conditions = prepared.costs, prepared.conditions
     return [
         Curve(
@@ -65,7 +65,9 @@ def fixed_curves(prepared: Prepared) -> list[Curve]:
             prepared.spread.work_cv(costs, conditions, i),
             costs.committed[:, i],
         )
-        for i, (way, name) in enumerate(zip(prepared.alternatives, prepared.names, strict=True))
+        for i, (way, name) in enumerate(
+            zip(prepared.alternatives[:first], prepared.names[:first], strict=True)
+        )
     ]
 
 

@@ -63,6 +63,7 @@ def mixture(
     cards: Cards | None = None,
     seed: int = 0,
     thin: int = 1,
+    configured: bool = True,
 ) -> Mixture:
     """Draw the costs of every draft length for each class of requests.
 
@@ -73,8 +74,9 @@ def mixture(
         One row that names a way of drafting.
     classes : sequence of PromptClass
     longest : int
-    cards, seed, thin
-        As in :func:`bayes_sd.decide.tune.prepare_choices`.
+    cards, seed, thin, configured
+        As in :func:`bayes_sd.decide.tune.prepare_choices`; by default a class that is not drafted for shares its server with others
+        that are.
 
     Returns
     -------
@@ -87,7 +89,9 @@ def mixture(
     """
     classes = checked_classes(classes)
     prepared = [
-        prepare_choices(posterior, base.assign(**_filled(base, c)), range(longest + 1), (), cards, seed, thin)
+        prepare_choices(
+            posterior, base.assign(**_filled(base, c)), range(longest + 1), (), cards, seed, thin, configured
+        )
         for c in classes
     ]
     shares = np.array([c.share for c in classes])

@@ -155,7 +155,7 @@ def prepare_trees(
             trees += own
             committed += [tree_committed(tree, acceptance) for tree in own]
     way = chains.alternatives[-1]
-    ways = [TreeAlternative(t.depth, way.drafter, way.method, t) for t in trees]
+    ways = [TreeAlternative(t.depth, way.drafter, way.method, tree=t) for t in trees]
     prepared = prepare(posterior, base, ways, cards, seed, thin)
     # The drafter reads the nodes that it expands; passes and width of the verify step stand in the rows.
     expanded = np.array([float(t.expanded) for t in trees])

@@ -33,6 +33,7 @@ def prepare_choices(
     cards: Cards | None = None,
     seed: int = 0,
     thin: int = 1,
+    configured: bool = False,
 ) -> Prepared:
     """Draw the costs of every draft length of every drafter, with no speculation once.
 
@@ -47,6 +48,8 @@ def prepare_choices(
         Those to choose among; the base condition's by default.
     cards, seed, thin
         As in :func:`bayes_sd.forecast.sweep.prepare`.
+    configured : bool
+        Whether no speculation is K = 0 on a server that was started with speculation, instead of a server without.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def prepare_choices(
         drafters = [(str(row["method"]), str(row["drafter"]))]
     choices = [Alternative(int(k), drafter, method) for method, drafter in drafters for k in lengths if k > 0]
     if 0 in lengths:
-        choices.insert(0, Alternative(0))
+        choices.insert(0, Alternative(0, configured=configured))
     if len(choices) < 2:
         raise ConditionError("one alternative leaves no choice: name at least two draft lengths or drafters")
     return prepare(posterior, base, choices, cards, seed, thin)

@@ -16,6 +16,7 @@ from bayes_sd.forecast.mixture import share_of
 from bayes_sd.forecast.spread import RequestSpread, request_spread
 from bayes_sd.measurements.schema import OF_ONE_DRAFT, of_role
 from bayes_sd.model.stated import TOLD, measured_committed
+from bayes_sd.model.terms.idle import CONFIGURED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +35,15 @@ class Alternative:
         Draft length, 0 without speculation.
     drafter, method : str
         As in a table; blank takes the base condition's. Without meaning at k = 0.
+    configured : bool
+        Whether a server that drafts nothing (k = 0) was started with speculation all the same, as one that can change its draft
+        length: it is slower than one without (:mod:`bayes_sd.model.terms.idle`).
     """
 
     k: int
     drafter: str = ""
     method: str = ""
+    configured: bool = False
 
     def row(self, base: pd.Series) -> pd.Series:
         """Give the base condition's row with this alternative in it.
@@ -50,6 +55,7 @@ class Alternative:
         row = base.copy()
         if self.k == 0:
             row["method"], row["drafter"], row["k"] = "none", "", 0.0
+            row[CONFIGURED] = float(self.configured or base.get(CONFIGURED) == 1)
         else:
             if self.method:
                 row["method"] = self.method
@@ -124,7 +130,8 @@ def alternative_rows(base: pd.DataFrame, alternatives: Sequence[Alternative]) ->
     row = base.iloc[0].copy()
     for name in TOLD:
         row[name] = np.nan
-    types = base.dtypes.to_dict() | dict.fromkeys(TOLD, float)
+    row[CONFIGURED] = row.get(CONFIGURED, np.nan)
+    types = base.dtypes.to_dict() | dict.fromkeys((*TOLD, CONFIGURED), float)
     return pd.DataFrame([a.row(row) for a in alternatives]).astype(types).reset_index(drop=True)
 
 

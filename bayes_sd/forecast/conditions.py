@@ -20,6 +20,7 @@ from bayes_sd.model.design import arrange
 from bayes_sd.model.pools import has_pools
 from bayes_sd.model.remote_rows import REMOTE_DRAFTER, is_remote
 from bayes_sd.model.spec import KINDS
+from bayes_sd.model.terms.idle import CONFIGURED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +33,7 @@ BEYOND = 1.1
 
 NEW = {"memory": "kind of memory", "version": "engine version", "parallel": "layout of GPUs"}
 """What a kind of level that was never measured is called, where not by its own name."""
+IDLE = "speculation configured and off"
 NO_MIXTURE = "mixture of experts"
 """What a trace without any mixture extrapolates in when it is asked about one."""
 
@@ -223,7 +225,7 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
     keys = {d.key: i for i, d in enumerate(levels.deployments)}
     known = set(levels.names)
     pairs, cells = set(posterior.names("pair")), set(posterior.names("cell"))
-    drafters = set(posterior.names("drafter"))
+    drafters, idle = set(posterior.names("drafter")), set(posterior.names("idle"))
     methods = {*METHODS, *posterior.observed["method"]}
     dense_only = not (levels.roofline["n_experts"] > 0).any()
     sparse = conditions.design.deployment_sparse[conditions.design.rows["deployment"]] >= 0
@@ -250,6 +252,8 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
                 new.append(REMOTE_DRAFTER)
             if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
                 new.append("acceptance")
+        elif conditions.frame.iloc[i].get(CONFIGURED) == 1 and deployment.engine_base not in idle:
+            new.append(IDLE)
         reasons.append("; ".join(new))
     return reasons
 

@@ -261,6 +261,15 @@ COLUMNS: tuple[Column, ...] = (
         role="drafting",
         fit="cell",
     ),
+    Column(
+        "speculation_configured",
+        "flag",
+        "whether the server was started with speculation, though nothing is drafted (k = 0): it is slower than one without "
+        "(default: no)",
+        default=0.0,
+        role="drafting",
+        fit="cell",
+    ),
     _count("draft_passes", "passes of the drafter a cycle (blank: k)", role="drafting", fit="cell"),
     _count(
         "verify_tokens",

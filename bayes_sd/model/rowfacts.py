@@ -71,6 +71,7 @@ def point_facts(design: Design, points: Points) -> Values:
         "cached": rows["cached"][row],
         "ranks": rows["ranks"][row],
         "speculates": (rows["k"][row] > 0).astype(float),
+        "idles": (rows["idle"][row] >= 0).astype(float),
         "nominal_held": nominal_held(*lengths),
         "offered": np.where(closed, np.minimum(rows["cap"][row], points.in_flight), points.in_flight),
         "limited": closed,

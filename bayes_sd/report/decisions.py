@@ -58,7 +58,9 @@ def length_words(posterior: Posterior, base: pd.DataFrame, cards: Cards) -> list
     from bayes_sd.decide.schedule import schedule, sweep_batch_sizes
     from bayes_sd.decide.tune import prepare_choices
 
-    return schedule_words(schedule(sweep_batch_sizes(prepare_choices(posterior, base, cards=cards))))
+    return schedule_words(
+        schedule(sweep_batch_sizes(prepare_choices(posterior, base, cards=cards, configured=True)))
+    )
 
 
 def condition_words(base: pd.DataFrame) -> str:

@@ -10,6 +10,7 @@ from bayes_sd.model.terms.drafting import Drafting
 from bayes_sd.model.terms.error import Error
 from bayes_sd.model.terms.experts import Experts
 from bayes_sd.model.terms.further import Further
+from bayes_sd.model.terms.idle import Idle
 from bayes_sd.model.terms.kernel import Kernel
 from bayes_sd.model.terms.misfit import Misfit
 from bayes_sd.model.terms.overlap import Overlap
@@ -22,6 +23,7 @@ TERMS: tuple[Term, ...] = (
     Misfit(),
     Acceptance(),
     Cycle(),
+    Idle(),
     Drafting(),
     Further(),
     Cache(),
