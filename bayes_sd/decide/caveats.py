@@ -18,6 +18,7 @@ NEW_WORDS = {
     "hardware": "This GPU was never measured: its costs come from its card, widely.",
     "engine": "This engine was never measured.",
     "precision": "These number formats were never measured.",
+    "number format unpacked": "A GPU without matrix units for these weights, which it unpacks, was never measured with them.",
     "verifier": "This verifier was never measured: its costs come from its card, widely.",
     "combination": "This verifier, GPU, engine and formats were never measured together.",
     "engine version": "This version of the engine, or its options, was never measured here: others were.",

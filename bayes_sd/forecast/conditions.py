@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 BEYOND = 1.1
 """A length or load this much outside the measured range of its deployment counts as extrapolation."""
 
-NEW = {"memory": "kind of memory", "version": "engine version", "parallel": "layout of GPUs"}
+NEW = {
+    "memory": "kind of memory",
+    "version": "engine version",
+    "parallel": "layout of GPUs",
+    "unpacked": "number format unpacked",
+}
 """What a kind of level that was never measured is called, where not by its own name."""
 IDLE = "speculation configured and off"
 NO_MIXTURE = "mixture of experts"
@@ -262,7 +267,7 @@ def _new_levels(deployment: Deployment, known: set[str]) -> list[str]:
     """Name the kinds of level of which the deployment's own was never measured, the usual case aside."""
     names = {kind: deployment.level(kind) for kind in KINDS if kind != "stack"}
     new = {kind for kind, name in names.items() if name and name not in known}
-    implied = {"memory": "hardware", "version": "engine"}
+    implied = {"memory": "hardware", "version": "engine", "unpacked": "precision"}
     return [NEW.get(kind, kind) for kind in KINDS if kind in new and implied.get(kind) not in new]
 
 

@@ -50,6 +50,8 @@ class Deployment:
         Kind of the GPU's memory, which tells data-centre chips from others.
     age : Age
         The engine's version in time.
+    unpacked : bool
+        Whether the GPU has no matrix units for the number format of the weights, which are then unpacked to one that it has.
     """
 
     verifier: str
@@ -60,6 +62,7 @@ class Deployment:
     layout: Layout | None = None
     memory: str = "hbm"
     age: Age = REFERENCE_AGE
+    unpacked: bool = False
 
     @classmethod
     def stored(cls, values: Mapping[str, Any]) -> Deployment:
@@ -121,6 +124,7 @@ class Deployment:
             "engine": self.engine_base,
             "version": f"{self.engine_base} {self.age.version}" if self.age.version else "",
             "precision": self.precision,
+            "unpacked": self.weights if self.unpacked else "",
             "verifier": self.verifier,
             "parallel": " ".join([*_kinds(self.parallel), *["pools"] * self.disaggregated]),
             "stack": self.stack,
@@ -181,8 +185,10 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
     CardError
         If the hardware or precision is not known, or the verifier neither known nor described by the row.
     """
-    precision = cards.stated_or_native(row.get("precision"), str(row["verifier"]))
     verifier = cards.verifier_from_row(row)
+    precision = cards.precision(
+        cards.stated_or_native(row.get("precision"), str(row["verifier"])), verifier.name
+    )
     pools = pools_of(row, verifier.is_moe)
     hardware = cards.hardware(str(row["hardware"]))
     tp = _size(row, "tp")
@@ -191,11 +197,12 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
         verifier=verifier.name,
         hardware=hardware.name,
         tp=tp,
-        precision=cards.precision(precision, verifier.name).name,
+        precision=precision.name,
         engine=engine,
         layout=layout_of(row, tp, engine_base(engine), verifier.is_moe) if pools is None else pools.decode,
         memory=hardware.memory_kind,
         age=engine_age(row, engine),
+        unpacked=not hardware.native(precision.compute),
     )
 
 

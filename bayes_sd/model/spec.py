@@ -13,7 +13,7 @@ from bayes_sd.loading import exists, load_toml
 
 COEFFICIENTS = ("prefill_token", "verify", "request", "kv", "prefill_fixed", "expert")
 """Stage costs that each deployment has one of; `expert` only where some verifier has routed experts."""
-KINDS = ("memory", "hardware", "engine", "version", "precision", "verifier", "parallel", "stack")
+KINDS = ("memory", "hardware", "engine", "version", "precision", "unpacked", "verifier", "parallel", "stack")
 """Levels that move a coefficient away from its roofline, from general to specific."""
 PARTS = (
     "prefill_compute",

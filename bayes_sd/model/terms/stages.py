@@ -318,8 +318,8 @@ def plain_spread(u: Values, f: Values, xp: ModuleType) -> float:
 
 
 def effect_scales(coefficients: Sequence[str], spec: ModelSpec) -> np.ndarray:
-    """Spread of each kind of effect on each coefficient, shape (coefficient, kind)."""
-    return np.array([[spec.priors["spread"][c][kind] for kind in KINDS] for c in coefficients])
+    """Spread of each kind of effect on each coefficient, shape (coefficient, kind); 0 of a kind unknown to an earlier version."""
+    return np.array([[spec.priors["spread"][c].get(kind, 0.0) for kind in KINDS] for c in coefficients])
 
 
 def effect_means(coefficients: list[str], levels: list[str], spec: ModelSpec) -> np.ndarray:
