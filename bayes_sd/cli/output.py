@@ -33,31 +33,36 @@ _SUSPICIOUS = re.compile(r"[^\n\t -~\u00a0-\u1fff\u2010-\u2027\u2030-\u205f\u207
 
 
 class Shown:
-    """Standard output that shows control characters instead of sending them, and masks secrets.
+    """Standard output or error that shows control characters instead of sending them, and masks secrets.
 
     Where a result itself went to standard output (``--output -``), words for a reader go to standard error instead.
 
     Parameters
     ----------
     stream : text file
+    errors : text file
+        Standard error.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, errors: TextIO) -> None:
+        self._stream, self._errors = stream, errors
 
     def write(self, text: str) -> int:
         """Write a text."""
-        files = sys.modules.get("bayes_sd.files")
-        stream = sys.stderr if files is not None and 1 in files.streamed else self._stream
         text = masked(text)
         if _SUSPICIOUS.search(text):
             text = "\n".join(visible(line) for line in text.split("\n"))
-        return stream.write(text)
+        return self.plain.write(text)
 
     def write_styled(self, text: str) -> int:
         """Write text whose control characters are the program's own: colour and weight of letters, of words made safe before."""
+        return self.plain.write(text)
+
+    @property
+    def plain(self) -> TextIO:
+        """Where it writes, as it is: for what moves the cursor itself, such as a bar."""
         files = sys.modules.get("bayes_sd.files")
-        return (sys.stderr if files is not None and 1 in files.streamed else self._stream).write(text)
+        return self._errors if files is not None and 1 in files.streamed else self._stream
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -65,16 +70,21 @@ class Shown:
 
 @contextlib.contextmanager
 def shown_output() -> Iterator[None]:
-    """Put :class:`Shown` before standard output for a while."""
+    """Put :class:`Shown` before standard output and standard error for a while."""
     files = sys.modules.get("bayes_sd.files")
     if files is not None:
         files.streamed.clear()  # of an earlier command in this process
-    before = sys.stdout
-    sys.stdout = Shown(before)
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (Shown(stream, before[1]) for stream in before)
     try:
         yield
     finally:
-        sys.stdout = before
+        sys.stdout, sys.stderr = before
+
+
+def plain_errors() -> TextIO:
+    """Give standard error as it is, for a bar; words that it shows must be made :func:`~bayes_sd.errors.visible` before."""
+    return getattr(sys.stderr, "plain", sys.stderr)
 
 
 def refuse_output_over_input(parameters: Mapping[str, Any]) -> None:
