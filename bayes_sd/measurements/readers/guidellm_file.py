@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import MOST_DEPTH
 from bayes_sd.measurements.readers.jsonscan import CHUNK_BYTES, MOST_VALUE_BYTES, decode, object_end
 from bayes_sd.measurements.readers.members import section
 from bayes_sd.measurements.readers.packed import open_binary
@@ -28,6 +29,8 @@ MARK_BYTES = 256
 WHOLE_BYTES = 64 << 20
 """Above this, a report whose requests are not found by their first member is streamed: slower."""
 SEPARATORS = b" \t\r\n,"
+NESTING = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
+"""By how much an event of the stream changes how deep it is."""
 
 NAN = float("nan")
 FIELDS = ("start_s", "end_s", "ttft_ms", "prompt", "output", "iterations", "drafts", "drafted", "accepted")
@@ -123,7 +126,7 @@ def read_report(path: Path) -> tuple[dict[str, object], Requests]:
     requests = Requests()
     try:
         report = _report(path, requests)
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{path}: a request has something else than numbers in it; write the file again"
         ) from error
@@ -190,14 +193,17 @@ def _replace(path: Path, part: bytes, requests: Requests) -> bytes:
 def _streamed(path: Path, requests: Requests) -> object:
     """Read a large report whose requests begin with another member (written again by another program)."""
     import ijson
-    from ijson.common import IncompleteJSONError, ObjectBuilder
+    from ijson.common import JSONError, ObjectBuilder
 
     items = {f"benchmarks.item.requests.{status}.item" for status in STATUSES}
     report, request = ObjectBuilder(), ObjectBuilder()
-    inside = ""
+    inside, depth = "", 0
     try:
         with open_binary(path) as handle:
             for prefix, event, value in ijson.parse(handle, use_float=True, buf_size=CHUNK_BYTES):
+                depth += NESTING.get(event, 0)
+                if depth > MOST_DEPTH:
+                    raise DataError(f"{path}: JSON nested more than {MOST_DEPTH} deep; is it the right file?")
                 if not inside and prefix in items and event == "start_map":
                     inside, request = prefix, ObjectBuilder()
                 if not inside:
@@ -209,7 +215,7 @@ def _streamed(path: Path, requests: Requests) -> object:
                 if prefix == inside and event == "end_map":
                     report.event("number", requests.add(request.value))
                     inside = ""
-    except IncompleteJSONError as error:
+    except (JSONError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: the JSON is cut short or not valid; fetch or write it again") from error
     return report.value
 
