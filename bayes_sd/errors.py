@@ -12,7 +12,7 @@ MOST_QUOTED = 200
 MOST_SHOWN = 1200
 """Characters of a whole message."""
 _MOST_LOOKED_AT = 8 * MOST_SHOWN
-"""Characters of a message, half of them from either end, in which long pieces are looked for, which takes the square of their number."""
+"""Characters of a message, half from either end, in which long pieces are looked for: that takes the square of their number."""
 MASK = "***"
 _SHORTEST_SECRET = 4
 _secrets: set[str] = set()
@@ -33,7 +33,7 @@ _CREDENTIALS = (
     ),
     (("bearer", "basic"), re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;}]+", re.IGNORECASE), rf"\1 {MASK}"),
     (
-        ("key", "passw", "secret", "credential", "token"),
+        ("key", "passw", "passph", "secret", "credential", "token"),
         re.compile(
             r"((?:api|access|private|secret|auth|account)[_-]?keys?(?:[_-]?id)?|passw(?:or)?d|passphrase|secret|credentials?|"
             r"(?:access|auth|refresh|id|session|hf|api|bot|bearer|github|hub)[_-]?token)"
