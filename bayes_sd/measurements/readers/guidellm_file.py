@@ -29,8 +29,8 @@ MARK_BYTES = 256
 WHOLE_BYTES = 64 << 20
 """Above this, a report whose requests are not found by their first member is streamed: slower."""
 SEPARATORS = b" \t\r\n,"
-NESTING = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
-"""By how much an event of the stream changes how deep it is."""
+STREAM_BYTES = 1 << 18
+"""Bytes of a streamed report that are taken apart at once."""
 
 NAN = float("nan")
 FIELDS = ("start_s", "end_s", "ttft_ms", "prompt", "output", "iterations", "drafts", "drafted", "accepted")
@@ -39,6 +39,8 @@ KEYS_OF_0_3 = ("start_time", "end_time")
 SPEC_KEYS = ("num_spec_steps", "num_draft_tokens", "num_accepted_draft_tokens")
 NO_SPEC = [None, None, None]
 STATUSES = ("successful", "incomplete", "errored")
+ITEMS = {("benchmarks", "item", "requests", status, "item") for status in STATUSES}
+"""Where requests stand in a report."""
 
 
 class Requests:
@@ -195,26 +197,33 @@ def _streamed(path: Path, requests: Requests) -> object:
     import ijson
     from ijson.common import JSONError, ObjectBuilder
 
-    items = {f"benchmarks.item.requests.{status}.item" for status in STATUSES}
     report, request = ObjectBuilder(), ObjectBuilder()
-    inside, depth = "", 0
+    open_: list[str] = []  # the containers that are open: the name under which each goes on, "item" in a list
+    outer = 0  # how many of them a request stands in; 0 outside of one
     try:
+        # Without the library's own paths, whose lengths add up to the square of how deep a file is nested.
         with open_binary(path) as handle:
-            for prefix, event, value in ijson.parse(handle, use_float=True, buf_size=CHUNK_BYTES):
-                depth += NESTING.get(event, 0)
-                if depth > MOST_DEPTH:
-                    raise DataError(f"{path}: JSON nested more than {MOST_DEPTH} deep; is it the right file?")
-                if not inside and prefix in items and event == "start_map":
-                    inside, request = prefix, ObjectBuilder()
-                if not inside:
+            for event, value in ijson.basic_parse(handle, use_float=True, buf_size=STREAM_BYTES):
+                if event in ("end_map", "end_array"):
+                    open_.pop()
+                elif event == "map_key":
+                    open_[-1] = value
+                if not outer and event == "start_map" and tuple(open_) in ITEMS:
+                    outer, request = len(open_), ObjectBuilder()
+                if event in ("start_map", "start_array"):
+                    open_.append("item")
+                    if len(open_) > MOST_DEPTH:
+                        raise DataError(
+                            f"{path}: JSON nested more than {MOST_DEPTH} deep; is it the right file?"
+                        )
+                if not outer:
                     report.event(event, value)
                     continue
-                if isinstance(value, str) and event == "string":
-                    value = ""  # prompts and answers
-                request.event(event, value)
-                if prefix == inside and event == "end_map":
+                # Texts are prompts and answers.
+                request.event(event, "" if event == "string" else value)
+                if event == "end_map" and len(open_) == outer:
                     report.event("number", requests.add(request.value))
-                    inside = ""
+                    outer = 0
     except (JSONError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: the JSON is cut short or not valid; fetch or write it again") from error
     return report.value
