@@ -11,6 +11,8 @@ MOST_QUOTED = 200
 """Characters of one piece of input that a message repeats."""
 MOST_SHOWN = 1200
 """Characters of a whole message."""
+_MOST_LOOKED_AT = 8 * MOST_SHOWN
+"""Characters of a message, half from either end, in which long pieces are looked for: that takes the square of their number."""
 MASK = "***"
 _SHORTEST_SECRET = 4
 _secrets: set[str] = set()
@@ -19,18 +21,34 @@ _secrets: set[str] = set()
 _CONTROL = re.compile(
     r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 )
-_QUOTED = re.compile(rf"(?<!\w)(['\"])((?:\\.|(?!\1).){{{MOST_QUOTED + 1},}}?)\1(?!\w)")
+# A backslash is read in one way only: two ways for each would take time exponential in their number where no quote closes.
+_QUOTED = re.compile(rf"(?<!\w)(['\"])((?:\\.|(?!\1)[^\\]){{{MOST_QUOTED + 1},}}?)\1(?!\w)")
 _WORD = re.compile(rf"\S{{{MOST_QUOTED + 56},}}")
 _CREDENTIALS = (
-    (("//",), re.compile(r"(?<=//)[^\s/@]+@"), f"{MASK}@"),
+    (("@",), re.compile(r"(?<=//)[^\s/]{1,400}@"), f"{MASK}@"),
+    (
+        ("authorization", "cookie"),
+        re.compile(r"(authorization|cookie)(\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\r\n\"'\\]+", re.IGNORECASE),
+        rf"\1\2{MASK}",
+    ),
     (("bearer", "basic"), re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;}]+", re.IGNORECASE), rf"\1 {MASK}"),
     (
-        ("key", "passw", "secret", "access", "auth"),
+        ("key", "passw", "passph", "secret", "credential", "token"),
         re.compile(
-            r"\b((?:x-)?api[_-]?key|password|passwd|secret|access[_-]?token|auth[_-]?token)(\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"',;&}\\]+",
+            r"((?:api|access|private|secret|auth|account)[_-]?keys?(?:[_-]?id)?|passw(?:or)?d|passphrase|secret|credentials?|"
+            r"(?:access|auth|refresh|id|session|hf|api|bot|bearer|github|hub)[_-]?token)"
+            r"(\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"',;&}\\]+",
             re.IGNORECASE,
         ),
         rf"\1\2{MASK}",
+    ),
+    (
+        ("sk-", "hf_", "gh", "akia", "eyj", "xox"),
+        re.compile(
+            r"\b(?:sk-[\w-]{16,}|hf_\w{20,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|"
+            r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
+        ),
+        MASK,
     ),
 )
 """What looks like credentials: letters that are in all of it, which are found much faster; a pattern; what stands for it."""
@@ -61,6 +79,11 @@ def masked(text: str) -> str:
     """
     for secret in sorted(_secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
+        # A text that was cut may end within it.
+        for length in range(len(secret) - 1, _SHORTEST_SECRET, -1):
+            if text.endswith(secret[:length]):
+                text = text[:-length] + MASK
+                break
     folded = text.casefold()
     for signs, pattern, replacement in _CREDENTIALS:
         if any(sign in folded for sign in signs):
@@ -114,6 +137,8 @@ def rendered(message: str) -> str:
         One line.
     """
     line = visible(masked(message))
+    if len(line) > _MOST_LOOKED_AT:
+        line = line[: _MOST_LOOKED_AT // 2] + line[-_MOST_LOOKED_AT // 2 :]
     line = _QUOTED.sub(lambda found: f"{found[1]}{found[2][:MOST_QUOTED]}...{found[1]}", line)
     line = _WORD.sub(lambda found: f"{found[0][: MOST_QUOTED // 2]}...{found[0][-MOST_QUOTED // 2 :]}", line)
     if len(line) > MOST_SHOWN:

@@ -19,7 +19,7 @@ ShippedKind = Literal["models", "data"]
 
 STDOUT = "-"
 """Destination that stands for standard output, as ``/dev/stdout`` does."""
-_STANDARD = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
+_STANDARD = {STDOUT: 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")
 _LONGEST_SUFFIX = 16
 streamed: set[int] = set()

@@ -24,8 +24,14 @@ from bayes_sd.errors import BayesSdError, DataError, shown
 MIB = 1 << 20
 MOST_BYTES = 64 * MIB
 """Of a file that is read whole."""
-MOST_BYTES_TOML = 4 * MIB
+MOST_BYTES_TOML = MIB
 """Of a TOML file, which a person writes."""
+MOST_DOTS = 10_000_000
+"""Of a TOML file, squared for each line and added up."""
+MOST_BYTES_YAML = 4 * MIB
+"""Of a YAML text: a report of means and percentiles, without its requests."""
+MOST_NODES = 1_000_000
+"""Values of a YAML text, each counted wherever it is referred to: a few lines of references can stand for more than memory holds."""
 MOST_DEPTH = 64
 """Lists and tables inside each other."""
 MOST_INTEGER = 2**63 - 1
@@ -219,6 +225,9 @@ def load_toml(path: Path, error: Raises = DataError) -> dict[str, Any]:
         As :func:`read_text`, and if it is no TOML, or has such numbers.
     """
     text = read_text(path, error, MOST_BYTES_TOML)
+    # The parser takes the square of the parts of a dotted key, which is on one line.
+    if sum(line.count(".") ** 2 for line in text.split("\n")) > MOST_DOTS:
+        raise error(f"{path}: TOML with thousands of dots in a line; is it the right file?")
     try:
         content = tomllib.loads(text)
     except RecursionError as reason:
@@ -229,11 +238,54 @@ def load_toml(path: Path, error: Raises = DataError) -> dict[str, Any]:
     return content
 
 
+def parse_yaml(text: bytes, where: str, error: Callable[[str], Exception] = DataError) -> Any:
+    """Decode a YAML text of plain values.
+
+    Parameters
+    ----------
+    text : bytes
+        At most :data:`MOST_BYTES_YAML`.
+    where : str
+        Place, for the message.
+    error : callable
+        From a message to what is raised.
+
+    Returns
+    -------
+    object
+        Nested at most :data:`MOST_DEPTH` deep, of at most :data:`MOST_NODES` values with references followed.
+
+    Raises
+    ------
+    Exception
+        What `error` gives, if it is no YAML, or nested or long beyond reason.
+    """
+    import yaml
+
+    if len(text) > MOST_BYTES_YAML:
+        raise error(
+            f"{where}: too large: more than {MOST_BYTES_YAML // MIB} MiB of YAML; is it the right file?"
+        )
+    try:
+        value = yaml.safe_load(text)
+    except RecursionError as reason:
+        raise error(f"{where}: YAML nested more than {MOST_DEPTH} deep; is it the right file?") from reason
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError) as reason:
+        raise error(f"{where}: not valid YAML: {shown(str(reason))}") from reason
+    _check_depth(value, where, "YAML", error)
+    return value
+
+
 def _check_depth(value: Any, where: str, form: str, error: Callable[[str], Exception]) -> None:
-    """Refuse deep nesting and, in TOML, the long integers that its standard forbids; without recursion."""
-    level, depth = [value], 0
+    """Refuse deep nesting, in TOML the long integers that its standard forbids, in YAML too many values; without recursion."""
+    level, depth, nodes = [value], 0, 0
     while level:
         depth += 1
+        nodes += len(level)
+        if form == "YAML" and nodes > MOST_NODES:
+            raise error(
+                f"{where}: YAML of more than {MOST_NODES:,} values, references followed; is it the right file?"
+            )
         if depth > MOST_DEPTH + 1:
             raise error(f"{where}: {form} nested more than {MOST_DEPTH} deep; is it the right file?")
         # A list of a number for every token has nothing below, which its types say at once.

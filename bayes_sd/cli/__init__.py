@@ -71,7 +71,7 @@ def _checked(callback):
 
     @wraps(callback)
     def run(*arguments, **parameters):
-        refuse_output_over_input(parameters)
+        refuse_output_over_input(click.get_current_context())
         return callback(*arguments, **parameters)
 
     return run

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.output import ToWrite, gave
 from bayes_sd.cli.page import Page
 
 SHOWN = 5
@@ -21,7 +21,7 @@ NAMED = 4
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards.")
 @click.option("--all", "every", is_flag=True, help="List all deployments.")
-@click.option("--output", type=click.Path(path_type=Path), help="All deployments: FILE.csv or FILE.json.")
+@click.option("--output", type=ToWrite(), help="All deployments: FILE.csv or FILE.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def about(trace, models, every, output, as_json):
     """Say what TRACE was fitted to: models, GPUs, engines, drafters, loads and lengths, and whether the fit converged.

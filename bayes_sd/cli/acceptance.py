@@ -7,7 +7,7 @@ import click
 
 from bayes_sd.cli.acceptance_page import print_acceptance
 from bayes_sd.cli.numbers import CHAINS, DRAWS, PROBABILITY, SEED, TUNE
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.output import ToWrite, gave
 from bayes_sd.errors import ConditionError
 from bayes_sd.files import check_writable, locked
 from bayes_sd.plots.acceptance import plot_acceptance
@@ -25,7 +25,7 @@ NOT_CONVERGED = 3
     help="Table(s) of counts, of accepted lengths, or of measurements.  [default: the shipped ones]",
 )
 @click.option("--iid", is_flag=True, help="One acceptance for all positions of a workload.")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="File of the fit (.nc).")
+@click.option("--output", required=True, type=ToWrite(), help="File of the fit (.nc).")
 @click.option(
     "--k", "longest", default=8, show_default=True, type=click.IntRange(1, 64), help="Longest draft shown."
 )
@@ -42,10 +42,10 @@ NOT_CONVERGED = 3
 @click.option("--seed", default=20260515, show_default=True, type=SEED, help="Same seed, same file.")
 @click.option(
     "--profiles",
-    type=click.Path(path_type=Path),
+    type=ToWrite(),
     help="Also write the profiles by method as a card (models/acceptance.toml is one).",
 )
-@click.option("--figure", type=click.Path(path_type=Path), help="E over draft length: FILE.png or FILE.svg.")
+@click.option("--figure", type=ToWrite(), help="E over draft length: FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 @click.option("--explain", is_flag=True, help="Print every workload, and say what the numbers mean.")
 def acceptance(data, iid, output, longest, ci, draws, tune, chains, seed, profiles, figure, as_json, explain):

@@ -18,6 +18,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.next import TIME
 from bayes_sd.cli.numbers import PROBABILITY, Number
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.condition import base_condition
 from bayes_sd.decide.advice_export import adaptive_steps, advice_line, advice_record, prometheus_text
 from bayes_sd.decide.advise import MARGIN, SURE, Advice, Advisor
@@ -79,15 +80,13 @@ PATIENCE_S = 600.0
     help="Probability that it must be better with.",
 )
 @click.option("--stop-after", type=click.IntRange(1), metavar="N", help="Windows to see.  [default: all]")
+@click.option("--prometheus", type=ToWrite(), help="FILE.prom, written anew with each window.")
 @click.option(
-    "--prometheus", type=click.Path(path_type=Path), help="FILE.prom, written anew with each window."
-)
-@click.option(
-    "--vllm", type=click.Path(path_type=Path), help="FILE.json for vLLM's --speculative-config, likewise."
+    "--vllm", type=ToWrite(beside=".csv"), help="FILE.json for vLLM's --speculative-config, likewise."
 )
 @click.option(
     "--sglang",
-    type=click.Path(path_type=Path),
+    type=ToWrite(),
     help="FILE.json for SGLang's --speculative-adaptive-config, likewise.",
 )
 @click.option(

@@ -1,7 +1,6 @@
 """``ask``: one condition in one line, and the decision about it."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import click
@@ -10,7 +9,7 @@ from bayes_sd.cards.sentence import read_sentence, restate
 from bayes_sd.cli.condition import trace_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.output import ToWrite, gave
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 
@@ -30,7 +29,7 @@ from bayes_sd.errors import ConditionError
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=ToWrite(),
     help="FILE.json, FILE.csv (draft lengths), or FILE.nc with the draws.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.errors import CardError, OutputError
 from bayes_sd.files import write_atomically
 from bayes_sd.loading import parse_json
@@ -39,7 +40,7 @@ from bayes_sd.loading import parse_json
 @click.option("--tp", default=1, show_default=True, type=click.IntRange(1), help="... or so many of it ...")
 @click.option("--precision", help="... in this format.  [default: the checkpoint's own]")
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
-@click.option("--output", type=click.Path(path_type=Path), help="TOML file to write.  [default: print it]")
+@click.option("--output", type=ToWrite(), help="TOML file to write.  [default: print it]")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def card(checkpoint, index, output, force, as_json, **asked):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.output import ToWrite, gave
 from bayes_sd.cli.page import Page
 
 SECTIONS = ("verifier", "drafter", "hardware", "weights")
@@ -18,7 +18,7 @@ MOST_ROWS = 16
 @click.option("--section", type=click.Choice(SECTIONS), help="Only cards of this kind.  [default: all]")
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: whole cards.")
-@click.option("--output", type=click.Path(path_type=Path), help="Names and numbers: FILE.csv or FILE.json.")
+@click.option("--output", type=ToWrite(), help="Names and numbers: FILE.csv or FILE.json.")
 @click.option("--all", "every", is_flag=True, help="List all that are found.")
 def cards(query, section, models, as_json, output, every):
     """List the cards that QUERY means: a name as people write it, a part of one, a family, a method.

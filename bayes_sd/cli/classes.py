@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bayes_sd.cli.output import is_read
 from bayes_sd.decide.request_classes import PromptClass
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.cells import CellError, parse_cell
@@ -25,7 +26,10 @@ class Classes(click.ParamType):
         """Turn the text into classes; whether they are a mixture is checked with the condition."""
         if not isinstance(value, str):
             return value
-        return _from_file(Path(value)) if value.endswith(".csv") else _from_text(value)
+        if not value.endswith(".csv"):
+            return _from_text(value)
+        is_read(value, ctx)
+        return _from_file(Path(value))
 
 
 def _from_text(text: str) -> tuple[PromptClass, ...]:

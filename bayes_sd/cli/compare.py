@@ -6,6 +6,7 @@ import click
 
 from bayes_sd.cards import load_cards
 from bayes_sd.cli.numbers import MOST_DRAWS
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.page import Page
 from bayes_sd.errors import TraceError
 
@@ -27,9 +28,7 @@ MEANING = (
 )
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
 @click.option("--accept-unconverged", is_flag=True, help="Use fits that did not pass their convergence gate.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="FILE.csv, FILE.json, or FILE.nc with every row's."
-)
+@click.option("--output", type=ToWrite(), help="FILE.csv, FILE.json, or FILE.nc with every row's.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
 def compare(traces, draws, models, accept_unconverged, output, as_json, explain):

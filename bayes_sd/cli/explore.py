@@ -7,6 +7,7 @@ import click
 
 from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import ToWrite
 
 
 @click.command()
@@ -16,7 +17,7 @@ from bayes_sd.cli.opened import open_trace
     "--output",
     default=Path("explore.html"),
     show_default=True,
-    type=click.Path(path_type=Path),
+    type=ToWrite(),
     help="HTML file to write.",
 )
 @click.option(

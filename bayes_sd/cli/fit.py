@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bayes_sd.cli.numbers import CHAINS, CORES, DRAWS, SEED, TUNE, Number
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.files import check_writable, locked
 from bayes_sd.measurements.load import checked_family
 from bayes_sd.model.spec import ModelSpec, family_priors
@@ -24,9 +25,7 @@ NOT_CONVERGED = 3
     help="Measurement table(s) instead of the shipped ones.",
 )
 @click.option("--models", type=click.Path(path_type=Path), help="Folder with further cards (TOML).")
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="Posterior file.  [default: traces/FAMILY.nc]"
-)
+@click.option("--output", type=ToWrite(), help="Posterior file.  [default: traces/FAMILY.nc]")
 @click.option("--draws", default=1000, show_default=True, type=DRAWS, help="Kept draws per chain.")
 @click.option("--tune", default=250, show_default=True, type=TUNE, help="Warm-up draws per chain.")
 @click.option("--chains", default=4, show_default=True, type=CHAINS, help="Chains.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.progress import CountShown
 from bayes_sd.errors import DataError, OutputError
 from bayes_sd.files import write_atomically
@@ -54,7 +55,7 @@ def _column_options(command):
     "--output",
     "-o",
     required=True,
-    type=click.Path(path_type=Path),
+    type=ToWrite(),
     help="CSV table to write; replaced if there.",
 )
 @click.option(
@@ -76,7 +77,7 @@ def _column_options(command):
 @click.option(
     "--report",
     "report_file",
-    type=click.Path(path_type=Path),
+    type=ToWrite(),
     help="JSON file of what came of each file, and every note with its places.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

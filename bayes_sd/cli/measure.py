@@ -10,6 +10,7 @@ import click
 
 from bayes_sd.cli.ingest import OPTIONS, _pairs
 from bayes_sd.cli.numbers import SECONDS, SEED, Number, numbers
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.progress import Shown
 from bayes_sd.errors import DataError
 from bayes_sd.interrupts import saying
@@ -41,7 +42,7 @@ def _column_options(command):
     "--output",
     "-o",
     required=True,
-    type=click.Path(path_type=Path),
+    type=ToWrite(),
     help="CSV table; rows there are kept, new ones added.",
 )
 @click.option(

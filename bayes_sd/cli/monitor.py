@@ -16,6 +16,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.monitor_lines import CELLS, HEADS, Seen, cells, json_line, line, watched, worth
 from bayes_sd.cli.numbers import PROBABILITY, SECONDS
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.page import Page
 from bayes_sd.decide.contradictions import contradictions, impossible
 from bayes_sd.decide.tables import check_format, write_result
@@ -73,8 +74,8 @@ Blocks = Iterator[tuple[list[Window], Scrape | None]]
     type=SECONDS,
     help="Spread of single requests' latencies over their mean.  [default: 0.5; 0.15 where windows state output lengths]",
 )
-@click.option("--figure", type=click.Path(path_type=Path), help="Windows and p-values: FILE.png or FILE.svg.")
-@click.option("--output", type=click.Path(path_type=Path), help="The last windows: FILE.csv, .json or .nc.")
+@click.option("--figure", type=ToWrite(), help="Windows and p-values: FILE.png or FILE.svg.")
+@click.option("--output", type=ToWrite(), help="The last windows: FILE.csv, .json or .nc.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a window.")
 def monitor(
     trace, models, seed, accept_unconverged, asked, metrics, interval, stop_after, false_alarm_rate, windows, request_cv,

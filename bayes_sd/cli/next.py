@@ -11,6 +11,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY, Number
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 
@@ -80,8 +81,8 @@ TIME = Time()
     type=PROBABILITY,
     help="That the replicas are enough with.",
 )
-@click.option("--plan", "planned", type=click.Path(path_type=Path), help="FILE.json for `measure --plan`.")
-@click.option("--output", type=click.Path(path_type=Path), help="All candidates: FILE.csv or FILE.json.")
+@click.option("--plan", "planned", type=ToWrite(), help="FILE.json for `measure --plan`.")
+@click.option("--output", type=ToWrite(), help="All candidates: FILE.csv or FILE.json.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
 def next_command(

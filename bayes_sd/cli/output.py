@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
+
+import click
 
 from bayes_sd.errors import OutputError, masked, visible
 
@@ -16,48 +19,45 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-WRITTEN = (
-    "output",
-    "figure",
-    "collapse_figure",
-    "stages_figure",
-    "profiles",
-    "planned",
-    "report",
-    "prometheus",
-    "sglang",
+STDOUT = "-"
+_READ = "bayes_sd.read"
+"""Where a command's context has the files that :func:`is_read` noted."""
+_SUSPICIOUS = re.compile(
+    r"[^\n\t -~\u00a0-\u1fff\u2010-\u2027\u2030-\u205f\u2070-\ud7ff\ue000-\ufefe\uff00-\U0010ffff]"
 )
-"""Parameters of commands that name a file to write."""
-
-_SUSPICIOUS = re.compile(r"[^\n\t -~\u00a0-\u1fff\u2010-\u2027\u2030-\u205f\u2070-\ufefe\uff00-\U0010ffff]")
 
 
 class Shown:
-    """Standard output that shows control characters instead of sending them, and masks secrets.
+    """Standard output or error that shows control characters instead of sending them, and masks secrets.
 
     Where a result itself went to standard output (``--output -``), words for a reader go to standard error instead.
 
     Parameters
     ----------
     stream : text file
+    errors : text file
+        Standard error.
     """
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, errors: TextIO) -> None:
+        self._stream, self._errors = stream, errors
 
     def write(self, text: str) -> int:
         """Write a text."""
-        files = sys.modules.get("bayes_sd.files")
-        stream = sys.stderr if files is not None and 1 in files.streamed else self._stream
         text = masked(text)
         if _SUSPICIOUS.search(text):
             text = "\n".join(visible(line) for line in text.split("\n"))
-        return stream.write(text)
+        return self.plain.write(text)
 
     def write_styled(self, text: str) -> int:
         """Write text whose control characters are the program's own: colour and weight of letters, of words made safe before."""
+        return self.plain.write(text)
+
+    @property
+    def plain(self) -> TextIO:
+        """Where it writes, as it is: for what moves the cursor itself, such as a bar."""
         files = sys.modules.get("bayes_sd.files")
-        return (sys.stderr if files is not None and 1 in files.streamed else self._stream).write(text)
+        return self._errors if files is not None and 1 in files.streamed else self._stream
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -65,47 +65,100 @@ class Shown:
 
 @contextlib.contextmanager
 def shown_output() -> Iterator[None]:
-    """Put :class:`Shown` before standard output for a while."""
+    """Put :class:`Shown` before standard output and standard error for a while."""
     files = sys.modules.get("bayes_sd.files")
     if files is not None:
         files.streamed.clear()  # of an earlier command in this process
-    before = sys.stdout
-    sys.stdout = Shown(before)
+    before = sys.stdout, sys.stderr
+    for (
+        stream
+    ) in before:  # a terminal or a pipe of another encoding gets escapes in place of letters that it lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = (Shown(stream, before[1]) for stream in before)
     try:
         yield
     finally:
-        sys.stdout = before
+        sys.stdout, sys.stderr = before
 
 
-def refuse_output_over_input(parameters: Mapping[str, Any]) -> None:
+def plain_errors() -> TextIO:
+    """Give standard error as it is, for a bar; words that it shows must be made :func:`~bayes_sd.errors.visible` before."""
+    return getattr(sys.stderr, "plain", sys.stderr)
+
+
+class ToWrite(click.Path):
+    """Type of an option that names a file to write: what the option is for is said where it is declared, once.
+
+    Parameters
+    ----------
+    folder : bool
+        A folder to write several files into.
+    beside : str
+        Suffix of a second file that is written beside it; "" for none.
+    """
+
+    def __init__(self, folder: bool = False, beside: str = "") -> None:
+        super().__init__(path_type=Path, file_okay=not folder)
+        self.beside = beside
+
+    def files(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Give all files that are written."""
+        return [
+            Path(path),
+            *([Path(path).with_suffix(self.beside)] if self.beside and Path(path).name else []),
+        ]
+
+
+def is_read(path: str | os.PathLike[str], ctx: click.Context | None) -> None:
+    """Note a file that an option reads while it is taken apart, and whose name no parameter has afterwards."""
+    if ctx is not None:
+        ctx.meta.setdefault(_READ, []).append(path)
+
+
+def refuse_output_over_input(context: click.Context) -> None:
     """Refuse before anything is computed to write over a file that the same command reads, over another result, or nowhere.
 
     Parameters
     ----------
-    parameters : mapping
-        A command's, by name.
+    context : click.Context
+        Of the command, with its parameters.
 
     Raises
     ------
     OutputError
     """
-    taken: dict[tuple[int, int], str] = {}
-    for name, value in sorted(parameters.items(), key=lambda item: item[0] in WRITTEN):
+    kinds = {p.name: p.type for p in context.command.params}
+    taken: dict[object, str] = {}
+    read = [value for name, value in context.params.items() if not isinstance(kinds.get(name), ToWrite)]
+    for value in [*read, context.meta.get(_READ, ())]:
         for one in value if isinstance(value, tuple | list) else (value,):
-            if not isinstance(one, str | os.PathLike):
+            if isinstance(one, str | os.PathLike) and (place := _place(one)) is not None:
+                taken[place] = "read by this command"
+    for name, value in context.params.items():
+        kind = kinds.get(name)
+        if value is None or not isinstance(kind, ToWrite):
+            continue
+        for path in kind.files(value):
+            place = _place(path)
+            if place is None:
+                place = os.path.realpath(path) if "\0" not in str(path) else str(path)
+                if os.fspath(path) != STDOUT:
+                    _check_folder(path, "--" + str(name).replace("_", "-"))
+            elif not os.path.isfile(path):
                 continue
-            try:
-                found = os.stat(one)
-            except OSError:
-                if name in WRITTEN and os.fspath(one) != "-":
-                    _check_folder(one, "--" + name.replace("_", "-"))
-                continue
-            except ValueError:
-                continue
-            place = (found.st_dev, found.st_ino)
-            if name in WRITTEN and place in taken and os.path.isfile(one):
-                raise OutputError(f"{os.fspath(one)} is {taken[place]}: choose another file to write")
-            taken[place] = "written already" if name in WRITTEN else "read by this command"
+            if place in taken:
+                raise OutputError(f"{path} is {taken[place]}: choose another file to write")
+            taken[place] = "written already"
+
+
+def _place(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """Tell a file from all others, by whatever name; None where there is none of that name."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _check_folder(path: str | os.PathLike[str], option: str) -> None:
@@ -145,8 +198,6 @@ def gave(
         Whether all is said, so that no page is to be printed.
     """
     import json
-
-    import click
 
     from bayes_sd.decide.tables import plain, records, write_result
 

@@ -1,11 +1,10 @@
 """``plan``: how many replicas for a rate within a latency objective, with and without speculation."""
 
-from pathlib import Path
-
 import click
 
 from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -51,10 +50,8 @@ from bayes_sd.plots.style import check_figure_path, save_figure
     help="GPUs of both pools at most, with --split.",
 )
 @click.option("--price", type=float, help="Price of a GPU-hour, in any currency.")
-@click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="FILE.csv, FILE.json, or FILE.nc with the draws."
-)
+@click.option("--figure", type=ToWrite(), help="FILE.png or FILE.svg.")
+@click.option("--output", type=ToWrite(), help="FILE.csv, FILE.json, or FILE.nc with the draws.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
 def plan(

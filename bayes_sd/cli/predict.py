@@ -10,6 +10,7 @@ import click
 
 from bayes_sd.cli.numbers import PROBABILITY, SEED
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.progress import CountShown
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
@@ -33,7 +34,7 @@ SHOWN = 10
 )
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=ToWrite(),
     help="CSV to write: the conditions, then predictions.",
 )
 @click.option(

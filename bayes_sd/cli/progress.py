@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from bayes_sd.cli.output import plain_errors
+from bayes_sd.errors import masked, visible
 from bayes_sd.interrupts import undone
 
 
@@ -36,7 +38,7 @@ class Shown:
 
         self.finished = 0
         self._quiet = quiet
-        self._console = Console(stderr=True)
+        self._console = Console(file=plain_errors())
         self._bar: Any = None
         self._task: Any = None
         self._open = ExitStack()
@@ -67,7 +69,7 @@ class Shown:
         self.finished = progress.finished
         if self._quiet:
             return
-        where = f"{progress.point.name}, repeat {progress.point.repeat}"
+        where = visible(masked(f"{progress.point.name}, repeat {progress.point.repeat}"))
         if self._bar is not None:
             expected = max(progress.expected, progress.finished)
             self._bar.update(self._task, total=expected, completed=progress.finished, description=where)
@@ -108,7 +110,7 @@ class CountShown:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-            console = Console(stderr=True)
+            console = Console(file=plain_errors())
             if not console.is_terminal:
                 self._quiet = True
                 return
@@ -122,4 +124,4 @@ class CountShown:
             self._bar.start()
             self._open.enter_context(undone(self._bar.stop))  # it hides the cursor
             self._task = self._bar.add_task("", total=total)
-        self._bar.update(self._task, completed=done, description=words)
+        self._bar.update(self._task, completed=done, description=visible(masked(words)))

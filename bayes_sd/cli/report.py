@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.report.build import make_report
 
 
 @click.command(name="report")
 @click.argument("trace", type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="HTML file to write.")
+@click.option("--output", required=True, type=ToWrite(), help="HTML file to write.")
 @click.option(
     "--kind",
     default="family",

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from bayes_sd.cli.numbers import SEED, numbers
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.page import Page
 from bayes_sd.errors import BayesSdError, ConditionError, OutputError
 from bayes_sd.measurements.readers import write_table
@@ -74,9 +75,9 @@ def _server_options(command):
 
 @click.command(name="simulate")
 @click.argument("server_file", required=False, type=click.Path(path_type=Path), metavar="[SERVER.toml]")
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="CSV table to write.")
+@click.option("--output", "-o", type=ToWrite(), help="CSV table to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
-@click.option("--requests", type=click.Path(path_type=Path), help="CSV of the single requests, too.")
+@click.option("--requests", type=ToWrite(), help="CSV of the single requests, too.")
 @click.option(
     "--concurrency", type=Numbers(), help="Closed loops: numbers of clients.  [default: 1,8,64 unless --rate]"
 )

@@ -1,14 +1,12 @@
 """``speedup``: at which load speculation helps, and how sure that is."""
 
-from pathlib import Path
-
 import click
 
 from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.output import ToWrite, gave
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.plots.style import check_figure_path, save_figure
 
@@ -24,10 +22,8 @@ from bayes_sd.plots.style import check_figure_path, save_figure
     type=PROBABILITY,
     help="Probability of the intervals.",
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="FILE.csv, FILE.json, or FILE.nc with the draws."
-)
-@click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
+@click.option("--output", type=ToWrite(), help="FILE.csv, FILE.json, or FILE.nc with the draws.")
+@click.option("--figure", type=ToWrite(), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print summary and table as JSON.")
 @click.option("--explain", is_flag=True, help="Say also where the numbers come from.")
 def speedup(

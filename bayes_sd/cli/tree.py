@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import click
 
@@ -11,7 +10,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY, numbers
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.output import ToWrite, gave
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -43,8 +42,8 @@ from bayes_sd.plots.style import check_figure_path, save_figure
     help="Positions that --ranks was counted over.  [default: exact]",
 )
 @click.option("--ci", default=0.9, show_default=True, type=PROBABILITY, help="Probability of the intervals.")
-@click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
-@click.option("--output", type=click.Path(path_type=Path), help="Trees by load: FILE.csv, .json or .nc.")
+@click.option("--figure", type=ToWrite(), help="FILE.png or FILE.svg.")
+@click.option("--output", type=ToWrite(), help="Trees by load: FILE.csv, .json or .nc.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
 def tree(

@@ -1,7 +1,5 @@
 """``tune``: which draft length and drafter at which load, and vLLM's table of it."""
 
-from pathlib import Path
-
 import click
 
 from bayes_sd.cli.classes import Classes
@@ -9,7 +7,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.output import ToWrite, gave
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -31,12 +29,10 @@ from bayes_sd.plots.style import check_figure_path, save_figure
 )
 @click.option(
     "--vllm",
-    type=click.Path(path_type=Path),
+    type=ToWrite(beside=".csv"),
     help="FILE.json for vLLM's --speculative-config, with FILE.csv beside it saying how sure each row is.",
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="Comparison by load: FILE.csv, FILE.json or FILE.nc."
-)
+@click.option("--output", type=ToWrite(), help="Comparison by load: FILE.csv, FILE.json or FILE.nc.")
 @click.option(
     "--policy",
     is_flag=True,
@@ -48,7 +44,7 @@ from bayes_sd.plots.style import check_figure_path, save_figure
     metavar="P:SHARE,...|FILE.csv",
     help="With --policy: classes of prompts with their shares, as 300:0.7,4000:0.3, each to get a draft length of its own.",
 )
-@click.option("--figure", type=click.Path(path_type=Path), help="FILE.png or FILE.svg.")
+@click.option("--figure", type=ToWrite(), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean, and the runners-up.")
 def tune(

@@ -6,6 +6,7 @@ import click
 
 from bayes_sd.cli.condition import trace_options
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.files import check_writable, locked
 
 
@@ -18,9 +19,7 @@ from bayes_sd.files import check_writable, locked
     type=click.Path(path_type=Path),
     help="Measurement table(s) with the new rows.",
 )
-@click.option(
-    "--output", type=click.Path(path_type=Path), help="Posterior file.  [default: TRACE-updated.nc beside it]"
-)
+@click.option("--output", type=ToWrite(), help="Posterior file.  [default: TRACE-updated.nc beside it]")
 @click.option(
     "--no-sampling", is_flag=True, help="Give up, with a line, where weighing and moving draws is not enough."
 )

@@ -301,6 +301,11 @@ def checked_target(target: str) -> str:
     TargetError
         If it is no such address.
     """
+    # Before anything is said of it: what stands before the last @ is a secret, also where the address is none.
+    before, at, _ = target.partition("//")[2].rpartition("@") if "//" in target else target.rpartition("@")
+    secret = before.partition(":")[2] or before if at else ""
+    keep_secret(secret)
+    keep_secret(unquote(secret))
     try:
         parts = urlsplit(target if "//" in target else f"http://{target}")
         bad = parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0
@@ -309,9 +314,6 @@ def checked_target(target: str) -> str:
         bad = True
     if bad or parts.query or parts.fragment:
         raise TargetError(f"{target}: not an address of a server; write it as http://HOST:PORT")
-    secret = parts.password or parts.username or ""
-    keep_secret(secret)
-    keep_secret(unquote(secret))
     path = parts.path.rstrip("/").removesuffix("/v1")
     return f"{parts.scheme}://{parts.netloc}{path}"
 

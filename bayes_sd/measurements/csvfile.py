@@ -62,7 +62,7 @@ def write_csv(table: pd.DataFrame, path: str | Path, float_format: str | None = 
     texts = [name for name in table if table[name].dtype.kind not in "fiub"]
     safe = table.assign(
         **{str(name): [guarded(v) if isinstance(v, str) else v for v in table[name]] for name in texts}
-    )
+    ).rename(columns=lambda name: guarded(str(name)))
     return write_atomically(
         path, lambda beside: safe.to_csv(beside, index=False, float_format=float_format, lineterminator="\n")
     )

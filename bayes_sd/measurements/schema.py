@@ -70,11 +70,12 @@ MOST_REQUESTS = 10_000_000
 LONGEST_DRAFT = 1024
 """Tokens proposed per cycle at most: engines draft a few, or some tens."""
 MOST = {
-    "tp": 1e5, "n_gpu": 1e5, "dp": 1e5, "pp": 1e5, "ep": 1e5, "nodes": 1e5, "n_experts": 1e5, "top_k_experts": 1e5,
+    "tp": 1e5, "drafter_tp": 1e5, "n_gpu": 1e5, "dp": 1e5, "pp": 1e5, "ep": 1e5, "nodes": 1e5, "n_experts": 1e5, "top_k_experts": 1e5,
     **dict.fromkeys(POOLS, 1e5),
     "k": LONGEST_DRAFT, "mean_accepted_len": LONGEST_DRAFT + 1, "draft_passes": LONGEST_DRAFT, "verify_tokens": 1e5,
     "max_num_seqs": 1e7, "client_cap": 1e7, "load_value": 1e6,
-    "1e9": 1e6, "tokens": 1e8, "requests": 1e7, "requests/s": 1e7, "tokens/s": 1e10, "s": 1e8, "ms": 1e11, "": 1e15,
+    "1e9": 1e6, "tokens": 1e8, "requests": 1e7, "requests/s": 1e7, "tokens/s": 1e10, "s": 1e8, "ms": 1e11,
+    "1e9 bytes": 1e4, "1e9 bytes/s": 1e6, "1e12/s": 1e6, "": 1e15,
 }  # fmt: skip
 """Name of a column, or else its unit, to the highest value that any hardware or server could have in the years to come."""
 

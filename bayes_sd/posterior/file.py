@@ -110,6 +110,10 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
         raise TraceError(
             f"{file}: no such {kind.noun}; make one with `uv run bayes_sd {kind.command} --output {file}`"
         )
+    if not file.is_file():
+        raise TraceError(
+            f"{file}: is a pipe or a device, and a {kind.noun} is read in parts: write it to a file first"
+        )
     try:
         _check_nesting(file)
         with xr.open_datatree(file, engine="h5netcdf") as opened:
@@ -136,7 +140,7 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
 
 
 def _check_nesting(file: Path) -> None:
-    """Refuse a file with groups inside its groups: no fit writes them, and a group that holds itself has no end.
+    """Refuse a file with groups inside its groups: no fit writes them, and a group that holds itself has no end; or with links.
 
     Parameters
     ----------
@@ -149,12 +153,27 @@ def _check_nesting(file: Path) -> None:
     import h5py
 
     with h5py.File(file, "r") as raw:
+        _check_own(raw)
         for name, group in raw.items():
             if not isinstance(group, h5py.Group):
                 continue
+            _check_own(group)
             inside = next((n for n in group if group.get(n, getclass=True) is h5py.Group), None)
             if inside is not None:
                 raise TraceError(f"its group {name!r} holds another one, {inside!r}; {DAMAGED}")
+
+
+def _check_own(group: Any) -> None:
+    """Refuse what stands in another file, or in another place of this one: links, and values stored outside."""
+    import h5py
+
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise TraceError(f"its {name!r} is a link to another place; {DAMAGED}")
+        if group.get(name, getclass=True) is h5py.Dataset and (
+            group[name].external or group[name].is_virtual
+        ):
+            raise TraceError(f"its {name!r} is stored in another file; {DAMAGED}")
 
 
 def require_converged(about: dict[str, Any], path: str | Path, kind: FileKind) -> None:

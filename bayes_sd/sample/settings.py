@@ -41,5 +41,5 @@ class SamplerSettings:
     thin: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the settings as plain values."""
-        return asdict(self)
+        """Give what the draws depend on as plain values: not the cores, which would make another file of the same draws."""
+        return {name: value for name, value in asdict(self).items() if name != "cores"}

@@ -75,6 +75,15 @@ def test_bad_values(tmp_path, monkeypatch, small_trace, command, step):
     assert faults(ran(), tmp_path / "out.csv") == []
 
 
+@pytest.mark.parametrize("name", ["\x07\x08", "\x1b]0;title", "\u202eabc"])
+def test_words_beside_a_result_show_control_characters(tmp_path, name):
+    (tmp_path / "config.json").write_text(CONFIG)
+    done = run(["card", tmp_path / "config.json", "--name", f"{name} api_key=opensesame"])
+    assert (done.code, done.fault()) == (0, "")
+    assert name.encode("unicode_escape").decode() in done.errors  # the card itself is on standard output
+    assert "opensesame" not in done.errors
+
+
 def test_bad_input_changes_no_file(tmp_path, monkeypatch, small_trace):
     monkeypatch.chdir(tmp_path)
     for name in ("out.csv", "c.csv", "notes.txt"):

@@ -138,6 +138,60 @@ def test_benchmark_files(tmp_path, total):
     assert faults(ran(), tmp_path / "o.csv") == []
 
 
+LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 60))
+YAMLS = {
+    "references": f"scenario: {{}}\n{LAUGHS}metrics: *a59\n", "itself": "scenario: {}\nmetrics: &a {b: *a}\n",
+    "merged": "scenario: {}\nmetrics: &a\n  <<: *a\n", "deep": "scenario: " + "[" * 5000, "flow": "scenario: " + "{a: " * 5000,
+    "number": f"scenario: {{}}\nmetrics: {{requests: {{total: {'9' * 10_000}}}}}\n", "date": "scenario: 2026-13-45\n",
+    "python": "scenario: !!python/object/apply:os.system ['true']\n", "keys": "scenario: {[1]: 2}\n",
+    "binary": "scenario: !!binary '*'\n", "sixties": "scenario: {}\nmetrics: {requests: {total: 99:99:99:99}}\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", YAMLS)
+def test_yaml_that_means_more_than_it_says(tmp_path, name):
+    (tmp_path / "r.yaml").write_text(YAMLS[name])
+    done = run(["ingest", tmp_path / "r.yaml", "--output", tmp_path / "o.csv"])
+    assert (done.code, done.fault()) == (2, "")
+
+
+TOMLS = {
+    "dotted": "a." * 200_000 + "a = 1\n", "quoted": '"=".' * 100_000 + "a = 1\n", "header": "[" + "a." * 200_000 + "a]\n",
+    "inline": "x = {" + "a." * 200_000 + "a = 1}\n", "deep": "a = " + "[" * 5000, "tables": "a = " + "{a=" * 5000,
+    "number": f"a = {'9' * 10_000}\n", "hex": f"a = 0x{'f' * 10_000}\n", "text": 'a = "' + "x" * 2_000_000 + '"\n',
+    "date": "a = 9999-99-99\n", "twice": "a = 1\n" * 2, "nan": "[costs]\nverify_fixed_s = nan\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOMLS)
+def test_toml_that_costs_more_than_it_says(tmp_path, name):
+    (tmp_path / "s.toml").write_text(TOMLS[name])
+    done = run(["simulate", tmp_path / "s.toml", "--output", tmp_path / "o.csv"])
+    assert (done.code, done.fault()) == (2, "")
+
+
+STREAMED = {
+    "deep": b'{"benchmarks": ' + b"[" * 300_000, "maps": b'{"benchmarks": ' + b'{"a":' * 100_000,
+    "number": b'{"benchmarks": [%s]}' % (b"9" * 10_000),
+    "cut": b'{"benchmarks": [{"requests": {"successful": [{"a": 1', "text": b'{"benchmarks": "\xff\xfe"}', "none": b"{]",
+    "infinite": b'{"benchmarks": [{"requests": {"successful": [{"output_tokens": 1e400}]}}]}',
+    "histogram": b'{"benchmarks": [{"requests": {"successful": [{"response_metrics": {"speculative_decoding": '
+    b'{"acceptance_histogram": [1e300, {}]}}}]}}]}',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STREAMED)
+def test_a_report_that_is_streamed(tmp_path, monkeypatch, name):
+    from bayes_sd.errors import DataError
+    from bayes_sd.measurements.readers import guidellm_file
+
+    monkeypatch.setattr(guidellm_file, "WHOLE_BYTES", 0)
+    (tmp_path / "b.json").write_bytes(STREAMED[name] + b" " * 1000)
+    with pytest.raises(DataError) as caught:
+        guidellm_file.read_report(tmp_path / "b.json")
+    assert "\n" not in str(caught.value)
+
+
 INDEX = """{"metadata": {"total_size": 16060522496, "total_parameters": 8030261248},
 "weight_map": {"model.embed_tokens.weight": "model-00001.safetensors", "lm_head.weight": "model-00002.safetensors"}}"""
 

@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -119,6 +121,8 @@ def test_a_result_is_not_written_over_what_the_command_reads(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trace.nc").write_bytes(b"of a day's fit")
     (tmp_path / "asked.csv").write_text("verifier\n")
+    (tmp_path / "classes.csv").write_text("class,share,prompt_tokens\nshort,0.5,300\nlong,0.5,4000\n")
+    (tmp_path / "meta.toml").write_text("")
     os.link("trace.nc", "same.nc")
     os.symlink("asked.csv", "also.csv")
     kept = contents(tmp_path)
@@ -130,11 +134,56 @@ def test_a_result_is_not_written_over_what_the_command_reads(tmp_path, monkeypat
         ["fit", "--family", "llama", "--data", "asked.csv", "--output", "asked.csv"],
         ["next", "trace.nc", "--plan", "trace.nc"],
         ["report", "trace.nc", "--output", "trace.nc"],
+        [
+            "tune",
+            "trace.nc",
+            "--conditions",
+            "asked.csv",
+            "--vllm",
+            "asked.json",
+        ],  # writes asked.csv beside it
+        ["advise", "trace.nc", "--conditions", "asked.csv", "--vllm", "asked.json"],
+        ["tune", "trace.nc", "--policy", "--classes", "classes.csv", "--output", "classes.csv"],
+        ["ingest", "asked.csv", "--meta", "meta.toml", "--output", "new.csv", "--report", "meta.toml"],
+        ["simulate", "meta.toml", "--output", "new.csv", "--requests", "meta.toml"],
+        ["monitor", "trace.nc", "--metrics", "asked.csv", "--output", "asked.csv"],
     ):
         done = run(arguments)
         assert done.code == 2
         assert "read by this command: choose another file to write" in done.errors
         assert contents(tmp_path) == kept
+
+
+def test_two_results_do_not_share_a_new_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["simulate", "--output", "a.csv", "--requests", "./a.csv"],
+        ["advise", "trace.nc", "--prometheus", "a.csv", "--vllm", "a.json"],
+        ["ingest", "b.json", "--output", "a.csv", "--report", "a.csv"],
+    ):
+        done = run(arguments)
+        assert done.code == 2
+        assert "written already" in done.errors
+    assert os.listdir(tmp_path) == []
+
+
+def test_standard_input_is_not_replaced(tmp_path):
+    asked = tmp_path / "asked.csv"
+    asked.write_text("old")
+    script = "import sys; from bayes_sd.files import *; write_atomically('/dev/stdin', lambda p: p.write_text('new'))"
+    with asked.open() as stdin:
+        done = subprocess.run([sys.executable, "-c", script], stdin=stdin, stderr=subprocess.PIPE, text=True)
+    assert "cannot write /dev/stdin" in done.stderr
+    assert asked.read_text() == "old"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_letters_that_a_terminal_lacks(tmp_path, encoding):
+    script = "from bayes_sd.cli.output import shown_output\nwith shown_output():\n print('\\u00b1 \\u2265 \\udcff \\U0001f600')"
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\udcff" in done.stdout
 
 
 @pytest.mark.parametrize(

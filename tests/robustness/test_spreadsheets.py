@@ -42,3 +42,12 @@ def test_a_table_that_is_written_and_read(tmp_path, write):
         header, rows = read_rows(tmp_path / "t.csv")
         table = pd.DataFrame([row for _, row in rows], columns=header, dtype="str")
         assert table["verifier"].tolist() == names
+
+
+@pytest.mark.parametrize("write", [write_csv, write_table])
+def test_a_column_whose_name_a_spreadsheet_would_run(tmp_path, write):
+    names = ["=cmd|'/c calc'!A1", "+1", "-1", "@A1", "plain"]
+    write(pd.DataFrame([["x"] * len(names)], columns=names, dtype="str"), tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(newline="") as file:
+        assert not any(cell.startswith(("=", "+", "-", "@")) for cell in next(csv.reader(file)))
+    assert read_rows(tmp_path / "t.csv")[0] == names

@@ -1,6 +1,8 @@
 """Files of fits that are damaged, changed by hand, or none: one line, whatever is wrong with them."""
 
 import json
+import os
+import socket
 
 import numpy as np
 import pytest
@@ -118,6 +120,40 @@ def test_a_missing_group(tree, tmp_path, group):
     rest = xr.DataTree.from_dict(others)
     rest.attrs = dict(tree.attrs)
     refused(stored(rest, tmp_path / "t.nc"), group)
+
+
+@pytest.mark.parametrize("kind", ["external link", "soft link", "external values", "virtual"])
+def test_what_stands_elsewhere(tree, tmp_path, kind):
+    import h5py
+
+    path, other = stored(tree, tmp_path / "t.nc"), tmp_path / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["values"] = np.zeros(3)
+    with h5py.File(path, "a") as file:
+        if kind == "external link":
+            file["more"] = h5py.ExternalLink(str(other), "/values")
+        elif kind == "soft link":
+            file["posterior/more"] = h5py.SoftLink("/observed")
+        elif kind == "external values":
+            file["posterior"].create_dataset("more", (3,), "f8", external=[("/etc/passwd", 0, 24)])
+        else:
+            layout = h5py.VirtualLayout(shape=(3,), dtype="f8")
+            layout[:] = h5py.VirtualSource(str(other), "values", shape=(3,))
+            file["posterior"].create_virtual_dataset("more", layout)
+    refused(path, "more", "another")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket"])
+def test_what_is_no_file(tmp_path, kind):
+    path = tmp_path / "t.nc"
+    if kind == "pipe":
+        os.mkfifo(path)  # opening it would wait for ever
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(os.path.relpath(path))  # a socket's name is short
+    refused(path, "write it to a file")
 
 
 def test_draws_that_are_no_numbers(tree, tmp_path):

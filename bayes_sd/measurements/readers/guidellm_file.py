@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import MOST_DEPTH
 from bayes_sd.measurements.readers.jsonscan import CHUNK_BYTES, MOST_VALUE_BYTES, decode, object_end
 from bayes_sd.measurements.readers.members import section
 from bayes_sd.measurements.readers.packed import open_binary
@@ -28,6 +29,8 @@ MARK_BYTES = 256
 WHOLE_BYTES = 64 << 20
 """Above this, a report whose requests are not found by their first member is streamed: slower."""
 SEPARATORS = b" \t\r\n,"
+STREAM_BYTES = 1 << 18
+"""Bytes of a streamed report that are taken apart at once."""
 
 NAN = float("nan")
 FIELDS = ("start_s", "end_s", "ttft_ms", "prompt", "output", "iterations", "drafts", "drafted", "accepted")
@@ -36,6 +39,8 @@ KEYS_OF_0_3 = ("start_time", "end_time")
 SPEC_KEYS = ("num_spec_steps", "num_draft_tokens", "num_accepted_draft_tokens")
 NO_SPEC = [None, None, None]
 STATUSES = ("successful", "incomplete", "errored")
+ITEMS = {("benchmarks", "item", "requests", status, "item") for status in STATUSES}
+"""Where requests stand in a report."""
 
 
 class Requests:
@@ -123,7 +128,7 @@ def read_report(path: Path) -> tuple[dict[str, object], Requests]:
     requests = Requests()
     try:
         report = _report(path, requests)
-    except TypeError as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{path}: a request has something else than numbers in it; write the file again"
         ) from error
@@ -190,26 +195,36 @@ def _replace(path: Path, part: bytes, requests: Requests) -> bytes:
 def _streamed(path: Path, requests: Requests) -> object:
     """Read a large report whose requests begin with another member (written again by another program)."""
     import ijson
-    from ijson.common import IncompleteJSONError, ObjectBuilder
+    from ijson.common import JSONError, ObjectBuilder
 
-    items = {f"benchmarks.item.requests.{status}.item" for status in STATUSES}
     report, request = ObjectBuilder(), ObjectBuilder()
-    inside = ""
+    open_: list[str] = []  # the containers that are open: the name under which each goes on, "item" in a list
+    outer = 0  # how many of them a request stands in; 0 outside of one
     try:
+        # Without the library's own paths, whose lengths add up to the square of how deep a file is nested.
         with open_binary(path) as handle:
-            for prefix, event, value in ijson.parse(handle, use_float=True, buf_size=CHUNK_BYTES):
-                if not inside and prefix in items and event == "start_map":
-                    inside, request = prefix, ObjectBuilder()
-                if not inside:
+            for event, value in ijson.basic_parse(handle, use_float=True, buf_size=STREAM_BYTES):
+                if event in ("end_map", "end_array"):
+                    open_.pop()
+                elif event == "map_key":
+                    open_[-1] = value
+                if not outer and event == "start_map" and tuple(open_) in ITEMS:
+                    outer, request = len(open_), ObjectBuilder()
+                if event in ("start_map", "start_array"):
+                    open_.append("item")
+                    if len(open_) > MOST_DEPTH:
+                        raise DataError(
+                            f"{path}: JSON nested more than {MOST_DEPTH} deep; is it the right file?"
+                        )
+                if not outer:
                     report.event(event, value)
                     continue
-                if isinstance(value, str) and event == "string":
-                    value = ""  # prompts and answers
-                request.event(event, value)
-                if prefix == inside and event == "end_map":
+                # Texts are prompts and answers.
+                request.event(event, "" if event == "string" else value)
+                if event == "end_map" and len(open_) == outer:
                     report.event("number", requests.add(request.value))
-                    inside = ""
-    except IncompleteJSONError as error:
+                    outer = 0
+    except (JSONError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: the JSON is cut short or not valid; fetch or write it again") from error
     return report.value
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bayes_sd.errors import DataError
+from bayes_sd.loading import MOST_BYTES_YAML, parse_yaml
 from bayes_sd.measurements.readers.members import number, positive, scaled, section
 from bayes_sd.measurements.readers.packed import open_binary
 from bayes_sd.measurements.readers.reading import (
@@ -25,7 +26,6 @@ from bayes_sd.measurements.readers.reading import (
 )
 from bayes_sd.measurements.readers.sglang_server import DISAGGREGATED, HALVES, SPLIT
 
-MOST_BYTES = 16 << 20
 SECONDS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
 ISO_DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 RATES = ("request_rate", "request-rate", "rate", "rate_qps")
@@ -58,16 +58,8 @@ def read(path: Path) -> Iterator[Cell]:
 
 
 def _loaded(path: Path) -> Members:
-    import yaml
-
     with open_binary(path) as handle:
-        text = handle.read(MOST_BYTES + 1)
-    if len(text) > MOST_BYTES:
-        raise DataError(f"{path}: too large for a benchmark report in YAML")
-    try:
-        report = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise DataError(f"{path}: not valid YAML: {' '.join(str(error).split())[:200]}") from error
+        report = parse_yaml(handle.read(MOST_BYTES_YAML + 1), str(path))
     if not isinstance(report, dict):
         raise DataError(f"{path}: not the report of a benchmark tool that is known")
     return {str(key): value for key, value in report.items()}

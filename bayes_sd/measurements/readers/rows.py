@@ -75,7 +75,7 @@ def write_table(table: pd.DataFrame, path: str | Path) -> Path:
     def writer(beside: Path) -> None:
         with beside.open("w", encoding="utf-8", newline="") as handle:
             out = csv.writer(handle, lineterminator="\n")
-            out.writerow(table.columns)
+            out.writerow([guarded(str(name)) for name in table.columns])
             for row in table.itertuples(index=False):
                 out.writerow(
                     [guarded(_text(value)) if isinstance(value, str) else _text(value) for value in row]
