@@ -59,12 +59,12 @@ def read_groups(path: Path, attribute: str) -> xr.DataTree | None:
     import xarray as xr
 
     with h5py.File(path, "r") as raw:
-        attributes = _attributes(raw)
-        if not isinstance(attributes.get(attribute), str):
-            return None
         groups = {name: item for name, item in raw.items() if isinstance(item, h5py.Group)}
         for name, group in groups.items():
             _refuse_nested(name, group)
+        attributes = _attributes(raw)
+        if not isinstance(attributes.get(attribute), str):
+            return None
         size = sum(_bytes(item) for group in (raw, *groups.values()) for item in _arrays(group).values())
         if size > MOST_BYTES:
             raise TraceError(f"its groups unpack to {size / 2**30:,.0f} GiB; {DAMAGED}")
