@@ -33,7 +33,7 @@ FORMATS: dict[str, str] = {
     r"gguf|mlx|exl[23]|quantized|quant|qat|qat-q4-0": "",
 }
 """Formats as people write them, blanks as dashes, and the weight format that they mean (empty: their own name, or none)."""
-_PARTED = r"(?:[-.:]|\s*[(\[]|\s+)"
+_PARTED = r"(?:[-.:]|\s*[(\[])"
 _SEPARATED = [
     # A model's name says its format last, but for a bracket round it or how finished the checkpoint is.
     (re.compile(rf"(.+?){_PARTED}(?:{pattern})[)\]]?(?:-preview)?", re.I), name)

@@ -56,8 +56,8 @@ class Known:
         return self._tuned(name) if section == "verifier" else None
 
     def _tuned(self, name: str) -> Any:
-        """Look a verifier up by the model that it was tuned from, where its name ends in that one's."""
-        for base in untuned(name):
+        """Look a verifier up by the model that it was tuned from, where its name, one word, ends in that one's."""
+        for base in () if " " in name.strip() else untuned(name):
             alike = self._stems["verifier"].get(base, set())
             if len(alike) == 1:
                 return self.by_section["verifier"][next(iter(alike))]

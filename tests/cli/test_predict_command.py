@@ -88,7 +88,7 @@ ASKED = (
 
 def test_options_say_what_a_row_of_a_table_says(ask, call, small_trace, tmp_path):
     _, table, _ = ask([GOOD])
-    code, out, err = call("predict", small_trace, *ASKED, "--output", tmp_path / "p.csv")
+    code, _, err = call("predict", small_trace, *ASKED, "--output", tmp_path / "p.csv")
     assert code == 0, err
     said = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
     assert said["latency_median_s"].tolist() == table["latency_median_s"].tolist()
