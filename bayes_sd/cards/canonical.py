@@ -8,50 +8,79 @@ one, :mod:`bayes_sd.cards.record` to settle a row.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from bayes_sd.cards.names import key
 from bayes_sd.errors import CardError
 
 _FOUR, _EIGHT = "(int-?4|4-?bit)", "(int-?8|8-?bit)"
-_LLAMACPP = r"i?q[1-8]-(?:k-[sml]|k|0|1|xs|xxs|s|m|nl)"
+_LLAMACPP = r"(?:ud-)?i?q[1-8]-(?:k-(?:xl|[sml])|k|0|1|xs|xxs|s|m|nl)"
 FORMATS: dict[str, str] = {
     r"(quark-|modelopt-|ptpc-|fbgemm-)?(fp8|f8|float8)"
     r"(-(dynamic|block|block-?wise|static|kv|e4m3(fn)?|e5m2|per-?tensor|per-?channel|tensor|w8a8))*|w8a8-fp8|e4m3(fn)?|e5m2": "fp8",
     r"(modelopt-)?(nvfp4(a16)?(-v\d)?|fp4(-v\d)?|nvfp4-qat)": "fp4",
     r"(quark-)?mxfp4(-moe)?": "mxfp4",
-    rf"gptq-({_EIGHT}|w8a16)|w8a16|8-?bit|(bnb|bitsandbytes)-{_EIGHT}|llm-int8|(int8|fp8)-(w8a16|weight-only)|experts-int8": "w8a16",
+    rf"gptq-({_EIGHT}|w8a16)|w8a16|8-?bit|(bnb|bitsandbytes)-{_EIGHT}|llm-int8"
+    r"|(int8|fp8)-(w8a16|weights?-only)|experts-int8|wint8": "w8a16",
     r"gptq-(int3|3-?bit)": "gptq-3bit",
     r"(bnb|bitsandbytes|unsloth-bnb)(-(nf4|4-?bit))?|nf4": "bnb-4bit",
-    rf"(awq|gptq)(-marlin)?(-({_FOUR}|w4a16|g128|128g))?|int4(-(awq|gptq|autoround|w4a16|g128|weight-only))?|int4wo"
-    r"|w4a16(-(awq|gptq|g128))?|autoround(-int4)?|4bit|qat-w4a16": "w4a16",
+    rf"(awq|gptq)(-marlin)?(-({_FOUR}|w4a16|g128|128g))?|int4(-(awq|gptq|autoround|w4a16|g128|weights?-only))?|int4wo"
+    r"|w4a16(-(awq|gptq|g128))?|autoround(-int4)?|4bit|qat-w4a16|wint4|q4f16(-\d)?": "w4a16",
     r"w4a8|w4afp8": "w4a8",
-    r"int8|w8a8|int8-w8a8|w8a8-int8|smoothquant": "int8",
-    r"bf16|fp16|f16|bfloat16|float16": "fp16",
+    r"((channel|block)(-wise)?-)?int8|w8a8|int8-w8a8|w8a8(-(channel|block))?-int8|int8-(channel|block)(-wise)?|smoothquant": "int8",
+    r"bf16|fp16|f16|bfloat16|float16|q0f16": "fp16",
     rf"{_LLAMACPP}(-gguf)?": "",
-    r"gguf|mlx|quantized|quant|qat|qat-q4-0": "",
+    r"gguf|mlx|exl[23]|quantized|quant|qat|qat-q4-0": "",
 }
 """Formats as people write them, blanks as dashes, and the weight format that they mean (empty: their own name, or none)."""
+_PARTED = r"(?:[-.:]|\s*[(\[])"
 _SEPARATED = [
     # A model's name says its format last, but for a bracket round it or how finished the checkpoint is.
-    (re.compile(rf"(.+?)(?:[-.:]|\s*[(\[])(?:{pattern})[)\]]?(?:-preview)?", re.I), name)
+    (re.compile(rf"(.+?){_PARTED}(?:{pattern})[)\]]?(?:-preview)?", re.I), name)
     for pattern, name in FORMATS.items()
 ]
-_GGUF = re.compile(rf".+?(?:[-.:]|\s*[(\[])({_LLAMACPP})(?:-gguf)?[)\]]?", re.I)
-TUNINGS = re.compile(
-    r"-(instruct|chat|it|base|thinking|reasoning|hf|terminus|exp|speciale|preview|pt|orig|distill|assistant|v0\.\d|\d{4})$"
+_GGUF = re.compile(rf".+?{_PARTED}({_LLAMACPP})(?:-gguf)?[)\]]?", re.I)
+_BITS = re.compile(
+    rf"(.+?){_PARTED}(?:exl[23][-_ ]?)?(\d(?:[._]\d+)?) ?bpw(?:[-_ ]?h\d)?(?:[-_ ]?exl[23])?[)\]]?", re.I
 )
-"""Endings of a model's name that say how it was trained, not what shape it has."""
+"""ExLlama's formats, by their bits a number: ``-exl2-4.5bpw``, ``-4_25bpw_h6``."""
+TUNINGS = re.compile(
+    r"-(instruct|chat|it|base|non-thinking|thinking|no-?think|reasoning|hf|terminus|exp|speciale|preview|pt|orig|distill|assistant"
+    r"|dpo|sft|v0\.\d|\d{4}|1m|\d{1,3}k|99(\.9)?|(?<=\db-)(high|medium|low)"
+    r"|\((non-?thinking|thinking|no-?think|reasoning|high|medium|low|xhigh|instruct|chat)\))$"
+)
+"""Endings of a model's name that say how it was trained, asked to think, or scored (MLPerf's 99.9), not what shape it has."""
 
+RESHAPED = re.compile(
+    r"^\d+x$|prun|shear|mini|reap|slim|skip|draft|eagle|medusa|hass|mtp|nextn|flash|spec|merg|frank|upscal|moe|vision|distill|proxy|nano|half"
+)
+"""Parts of words before the name of another model that make it no mere tuning of that one."""
+SIZE = re.compile(r"(\d+x)?\d+(\.\d+)?[bm]")
 HARDWARE_FILLERS = {
     "nvidia", "amd", "intel", "google", "cloud", "geforce", "tesla", "instinct", "radeon", "accelerator", "gpu", "gpus", "tensor",
     "core", "oam", "hbm", "hbm2", "hbm2e", "hbm3", "hbm3e", "gddr6", "gddr7", "generation", "graphics", "hgx", "apple", "huawei",
-    "aws",
+    "aws", "ampere", "hopper", "blackwell", "graceblackwell", "gracehopper", "edition", "workstation",
 }  # fmt: skip
 """Words in a GPU's name that tell it from no other."""
-COUNT_BEFORE = re.compile(r"(?P<n>\d{1,4})\s*[x×*]\s*(?P<name>\D.*)", re.I)
+WATTS = re.compile(r"\d{2,4}w")
+"""A limit of power in a GPU's name, as MLPerf writes it."""
+COUNT_BEFORE = re.compile(r"(?P<n>\d{1,4})\s*[x×*]\s*(?P<name>\D.*|\d{4}(\D.*)?)", re.I)
 COUNT_AFTER = re.compile(r"(?P<name>.*[^×*\s])(?:\s*[×*]|\s+x)\s*(?P<n>\d{1,4})", re.I)
 COUNT_TIGHT = re.compile(r"(?P<name>.*[^×*\s])x(?P<n>[1-9]\d?)", re.I)
 """``b200x8``; of at most two digits, since names of GPUs end in ``X 1550`` and ``TX3060``."""
+COUNT_PLAIN = re.compile(r"(?P<n>[1-9]\d?)\s+(?P<name>(?!gi?b\b)[a-z].*|\d{4}(\D.*)?)", re.I)
+"""``8 A100``; a size of memory is none."""
+COUNT_WORDS = re.compile(
+    r"(?P<name>.+?)[\s,]*(?:[(\[]\s*)?(?:(?P<n>\d{1,4})[\s-]*gpus?|\btp\s*[=-]?\s*(?P<tp>\d{1,4}))\s*[)\]]?",
+    re.I,
+)
+"""``A100 (1 GPU)``, ``H100 TP8``."""
+COUNT_COLON = re.compile(r"(?P<name>[a-z][^:]*):(?P<n>\d{1,2})", re.I)
+COUNT_SLICE = re.compile(r"(?P<name>(?:tpu[\s-]*)?v[56]e)-(?P<n>\d{1,3})", re.I)
+"""A slice of TPUs whose name counts chips (those of v4 and v5p count cores)."""
+ONE_NODE = re.compile(r"1\s*[x×*]\s*(?=\d+\s*[x×*\s]\s*[a-z])", re.I)
+"""One machine of so many GPUs: ``1x8 H200``."""
+COUNTS = (COUNT_BEFORE, COUNT_WORDS, COUNT_AFTER, COUNT_TIGHT, COUNT_PLAIN, COUNT_COLON, COUNT_SLICE)
 MOST_GPUS = 1024
 TRUE, FALSE = {"1", "1.0", "true", "yes", "y", "t"}, {"0", "0.0", "false", "no", "n", "f"}
 
@@ -73,13 +102,17 @@ def split_format(name: str) -> tuple[str, str | None]:
     """
     base, found = name.strip(), None
     while True:
+        bits = _BITS.fullmatch(base)
+        if bits is not None:
+            base, found = bits[1], f"{bits[2].replace('_', '.')}bit"
+            continue
         spelled = base.replace("_", "-")
         hit = next(((m, fmt) for rule, fmt in _SEPARATED if (m := rule.fullmatch(spelled))), None)
         if hit is None:
             return base, found
         match, meant = hit
         gguf = _GGUF.fullmatch(spelled)
-        found = meant or (gguf[1].lower().replace("-", "_") if gguf else None) or found
+        found = meant or (gguf[1].lower().removeprefix("ud-").replace("-", "_") if gguf else None) or found
         base = base[: match.end(1)]
 
 
@@ -127,6 +160,31 @@ def squeezed(name: str) -> str:
     return re.sub(r"(?<=[a-z])-(?=\d)", "", re.sub(r"[.:]", "-", plain))
 
 
+def tight(name: str) -> str:
+    """Give a model's :func:`squeezed` name without dashes before letters: ``minimaxm2-5`` of ``MiniMax-M2.5``."""
+    return re.sub(r"-(?=[a-z])", "", squeezed(name))
+
+
+def untuned(name: str) -> Iterator[str]:
+    """Give what a fine-tuned model's name may end in, the longest first: ``llama-3.1-405b`` of ``Hermes-3-Llama-3.1-405B``.
+
+    Parameters
+    ----------
+    name : str
+
+    Yields
+    ------
+    str
+        Stems that say a size. None where a word says that the shape is another one, or that it drafts.
+    """
+    words = stem(name).split("-")
+    for i in range(1, len(words)):
+        if RESHAPED.search(words[i - 1]) or SIZE.fullmatch(words[i - 1]):
+            return
+        if any(SIZE.fullmatch(word) for word in words[i:]):
+            yield "-".join(words[i:])
+
+
 def without_active(name: str) -> str:
     """Take the active size off a mixture's name: ``qwen3-235b`` of ``qwen3-235b-a22b``."""
     return re.sub(r"(?<=\db)-a\d+(-\d+)?b(?=-|$)", "", name)
@@ -152,7 +210,9 @@ def hardware_spellings(name: str) -> tuple[str, ...]:
         The name itself; without makers, brands, computers and kinds of memory; with a memory size at its end.
     """
     whole = key(re.sub(r"[(\[]([\w -]+)[)\]]", r" \1 ", name))
-    bare = "-".join(word for word in whole.split("-") if word not in HARDWARE_FILLERS)
+    bare = "-".join(
+        word for word in whole.split("-") if word not in HARDWARE_FILLERS and not WATTS.fullmatch(word)
+    )
     bare = re.sub(r"^mac(book|-studio|-mini)?(-pro|-air)?-(?=m\d)", "", bare)
     bare = re.sub(r"^(?:rtx-?)?(?=a?\d{4}(-|d$|$))", "rtx-", bare)
     words = bare.split("-")
@@ -161,7 +221,7 @@ def hardware_spellings(name: str) -> tuple[str, ...]:
 
 
 def split_count(name: str) -> tuple[str, int | None]:
-    """Take the number of GPUs off hardware: ``8xH100``, ``2 x RTX 4090``, ``H200 x4`` and ``b200x8``.
+    """Take the number of GPUs off hardware: ``8xH100``, ``H200 x4``, ``b200x8``, ``8 A100``, ``H100:4``, ``A100 (2 GPUs)``.
 
     Parameters
     ----------
@@ -174,12 +234,12 @@ def split_count(name: str) -> tuple[str, int | None]:
     gpus : int or None
         None where the name says none.
     """
-    found = next(
-        (m for rule in (COUNT_BEFORE, COUNT_AFTER, COUNT_TIGHT) if (m := rule.fullmatch(name.strip()))), None
-    )
-    if found is None or not 1 <= int(found["n"]) <= MOST_GPUS:
+    said = ONE_NODE.sub("", name.strip())
+    found = next((m for rule in COUNTS if (m := rule.fullmatch(said))), None)
+    count = int(found.groupdict().get("tp") or found["n"]) if found is not None else 0
+    if found is None or not 1 <= count <= MOST_GPUS:
         return name, None
-    return found["name"].strip(), int(found["n"])
+    return found["name"].strip(), count
 
 
 def read_flag(value: object) -> bool | None:

@@ -16,6 +16,7 @@ from typing import get_args
 
 from bayes_sd.cards.base import GIGA, Method
 from bayes_sd.cards.drafter import Drafter
+from bayes_sd.cards.nearest import size_in
 from bayes_sd.cards.verifier import Verifier
 from bayes_sd.errors import CardError
 
@@ -220,8 +221,8 @@ def refuse_half_told_mixture(
 def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float | None = None) -> Drafter:
     """Make a card for a drafter that has none.
 
-    A given parameter count is taken. Without one, methods that add a layer to the verifier (eagle, eagle3,
-    mtp, medusa, mlp_speculator) are taken as one dense layer of its width, 12 hidden^2, plus a projection
+    A given parameter count is taken, or the one that a draft model's name says. Without one, methods that add a layer to the
+    verifier (eagle, eagle3, mtp, medusa, mlp_speculator) are taken as one dense layer of its width, 12 hidden^2, plus a projection
     of two hidden vectors into one, and read the verifier's output layer; those that propose a block (dflash, dspark)
     have :data:`BLOCK_LAYERS` such layers and take in as many hidden vectors; n-gram and suffix decoding have no model. A method
     that is not known is taken as one that adds a layer.
@@ -248,6 +249,8 @@ def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float
         For a draft model of unknown size.
     """
     shared = 0.0
+    if params_b is None and method == "draft_model" and not MIXTURE.search(name):
+        params_b = size_in(name)
     if method in ("ngram", "suffix"):
         params_b = 0.0
     elif params_b is None:

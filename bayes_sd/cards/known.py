@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bayes_sd.cards.base import Card
-from bayes_sd.cards.canonical import spellings, squeezed, stem, without_active
+from bayes_sd.cards.canonical import spellings, squeezed, stem, tight, untuned, without_active
 from bayes_sd.cards.names import find, key, suggest
 from bayes_sd.cards.read import SECTIONS
 from bayes_sd.errors import CardError
@@ -41,7 +41,7 @@ class Known:
         )
 
     def model(self, section: str, name: str) -> Any:
-        """Look a model up under every spelling of its name, then by what tells its shape."""
+        """Look a model up under every spelling of its name, then by what tells its shape, then by what it was tuned from."""
         index = self._index[section]
         direct = index.get(key(name))
         if direct is not None:
@@ -49,10 +49,18 @@ class Known:
         for spelled in spellings(name):
             if spelled in index:
                 return index[spelled]
-        for spelled in (stem(name), squeezed(name)):
+        for spelled in (stem(name), squeezed(name), tight(name)):
             alike = self._stems[section].get(spelled, set())
             if len(alike) == 1:
                 return self.by_section[section][next(iter(alike))]
+        return self._tuned(name) if section == "verifier" else None
+
+    def _tuned(self, name: str) -> Any:
+        """Look a verifier up by the model that it was tuned from, where its name, one word, ends in that one's."""
+        for base in () if " " in name.strip() else untuned(name):
+            alike = self._stems["verifier"].get(base, set())
+            if len(alike) == 1:
+                return self.by_section["verifier"][next(iter(alike))]
         return None
 
     def find(self, section: str, name: str) -> Any:
@@ -95,7 +103,7 @@ class Known:
         self.by_section[section][card.name] = card
         if section in MODELS:
             for name in (card.name, *card.aliases):
-                for spelled in {stem(name), squeezed(name), without_active(squeezed(name))}:
+                for spelled in {stem(name), squeezed(name), tight(name), without_active(squeezed(name))}:
                     self._stems[section].setdefault(spelled, set()).add(card.name)
         self._index[section] |= {key(name): card for name in (card.name, *card.aliases)}
 

@@ -49,6 +49,9 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
         words.append(f"precision {formats!r} is {read or 'that of the published checkpoint'}")
     name = _text(values.get("verifier"))
     base, weights = split_format(name)
+    if weights is None and " " in name:  # a cell holds one name, blanks and all: "Llama 3.1 8B FP8"
+        dashed, weights = split_format("-".join(name.split()))
+        base = base if weights is None else dashed
     if weights is not None:
         stated = _text(values.get("precision"))
         values["verifier"] = base

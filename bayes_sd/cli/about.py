@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,10 +11,17 @@ from bayes_sd.cli.opened import open_trace
 from bayes_sd.cli.output import ToWrite, gave
 from bayes_sd.cli.page import Page
 
+if TYPE_CHECKING:
+    from bayes_sd.cards import Cards
+    from bayes_sd.posterior import Posterior
+
 SHOWN = 5
 """Deployments listed without ``--all``."""
 NAMED = 4
 """Names of one kind that are written out."""
+CI = 0.9
+DRAWS = 200
+"""Of those that calibration is computed from: ends of intervals to a percent or two of rows."""
 
 
 @click.command()
@@ -37,6 +44,7 @@ def about(trace, models, every, output, as_json):
     check_format(output, PLAIN)
     posterior, cards = open_trace(trace, models, accept_unconverged=True)
     found, table = scope(posterior, cards), deployment_table(posterior, cards)
+    found["calibration"] = _calibration(posterior, cards)
     if gave(found, table, "measured", output, as_json):
         return
     page = Page()
@@ -88,7 +96,33 @@ def _measured(found: dict[str, Any]) -> list[str]:
         f"Workloads: {_names(found['workloads'])}",
         f"Lengths: {lengths} tokens",
         f"Loads: {loads}",
+        *_gate(found["gate_numbers"]),
+        f"Calibration: {found['calibration']['inside']:.0%} of its own rows lie within the {CI:.0%} intervals that it gives them; "
+        f"the median error is {found['calibration']['median_error']:.1%}. Rows left out: `check`.",
     ]
+
+
+def _gate(numbers: dict[str, float]) -> list[str]:
+    """Write the numbers of the convergence gate, of files that have them."""
+    from bayes_sd.decide.scope import GATE
+
+    if len(numbers) < len(GATE):
+        return []
+    rhat, bulk, tail, divergences = (numbers[name] for name in GATE)
+    return [
+        f"Gate: R-hat at most {rhat:.3f}, effective draws at least {min(bulk, tail):,.0f}, divergences {divergences:.0f}"
+    ]
+
+
+def _calibration(posterior: Posterior, cards: Cards) -> dict[str, float]:
+    """Compare the rows that were fitted with what the posterior says of them."""
+    import numpy as np
+
+    from bayes_sd.check.fitted import fitted_rows
+
+    rows = fitted_rows(posterior, cards, CI, thin=max(1, posterior.n_draws // DRAWS))
+    errors = np.abs(rows["median"].to_numpy() / rows["measured"].to_numpy() - 1)
+    return {"ci": CI, "inside": float(rows["inside"].mean()), "median_error": float(np.median(errors))}
 
 
 def _names(counts: dict[str, int]) -> str:

@@ -16,7 +16,7 @@ import click
 from bayes_sd.cli.numbers import SEED, of_column
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements.cells import CellError, parse_cell
-from bayes_sd.measurements.schema import COLUMNS, Column
+from bayes_sd.measurements.schema import BY_NAME, COLUMNS, Column
 
 if TYPE_CHECKING:
     from bayes_sd.condition import Question
@@ -39,6 +39,11 @@ FIRST = (
 """Columns whose options stand first in the help."""
 ELSEWHERE = ("drafter", "load_kind", "load_value", "source", "config_id", "notes")
 """Columns of a condition that have options of another form, or that no answer depends on."""
+OPTION = "column_"
+"""How the parameter of a column's option begins."""
+SET = click.option(
+    "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any column by its name; repeatable."
+)
 
 
 class Cell(click.ParamType):
@@ -70,7 +75,48 @@ def _option(column: Column) -> Callable[..., Any]:
     unit = f" [{column.unit}]" if column.unit and numeric else ""
     words = f"{column.meaning[:1].upper()}{column.meaning[1:]}{unit}."
     kind = of_column(column.name) if numeric else Cell(column)
-    return click.option(f"--{column.name.replace('_', '-')}", f"column_{column.name}", type=kind, help=words)
+    return click.option(f"--{column.name.replace('_', '-')}", f"{OPTION}{column.name}", type=kind, help=words)
+
+
+def _stated(values: dict[str, Any]) -> dict[str, Any]:
+    """Take the columns that options state out of a command's parameters."""
+    names = [name for name in values if name.startswith(OPTION)]
+    columns = {name.removeprefix(OPTION): value for name in names if (value := values.pop(name)) is not None}
+    by_name = _set_pairs(values.pop("pairs"))
+    for name in by_name.keys() & columns.keys():
+        raise ConditionError(f"--set {name}=... and --{name.replace('_', '-')} are both given: keep one")
+    return by_name | columns
+
+
+def _decorated(command: Callable[..., Any], options: list[Callable[..., Any]]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def row_options(*more: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command an option for each column of a condition; it gets them as one argument ``stated``, a dict.
+
+    Parameters
+    ----------
+    *more : str
+        Further columns, of those that other commands say in another form (:data:`ELSEWHERE`).
+
+    Returns
+    -------
+    callable
+        Decorates a function still to be decorated with ``click.command``.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def collected(**values: Any) -> Any:
+            return command(stated=_stated(values), **values)
+
+        columns = [*option_columns(), *(BY_NAME[name] for name in more)]
+        return _decorated(collected, [*(_option(column) for column in columns), SET])
+
+    return decorate
 
 
 def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -90,16 +136,12 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def collected(**values: Any) -> Any:
         from bayes_sd.condition import Question
 
-        columns = {column.name: values.pop(f"column_{column.name}") for column in option_columns()}
-        columns = {name: value for name, value in columns.items() if value is not None}
-        by_name = _set_pairs(values.pop("pairs"))
-        for name in by_name.keys() & columns.keys():
-            raise ConditionError(f"--set {name}=... and --{name.replace('_', '-')} are both given: keep one")
+        columns = _stated(values)
         conditions, row = values.pop("conditions"), values.pop("row")
         if row is not None and conditions is None:
             raise ConditionError("--row is given without --conditions: it says which row of that file")
         asked = Question(
-            columns=by_name | columns,
+            columns=columns,
             drafters=values.pop("drafters"),
             conditions=conditions,
             row=row or 1,
@@ -108,7 +150,6 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
         )
         return command(asked=asked, **values)
 
-    decorated: Callable[..., Any] = collected
     options = [
         click.option(
             "--conditions", type=click.Path(path_type=Path), help="CSV of conditions to take one row from."
@@ -117,13 +158,9 @@ def condition_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--deployment", help="A deployment of the trace, by its name or part of it."),
         *(_option(column) for column in option_columns()),
         click.option("--drafter", "drafters", multiple=True, help="The drafting model; repeat to compare."),
-        click.option(
-            "--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any column by its name; repeatable."
-        ),
+        SET,
     ]
-    for option in reversed(options):
-        decorated = option(decorated)
-    return decorated
+    return _decorated(collected, options)
 
 
 def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bayes_sd.cli.condition import row_options
 from bayes_sd.cli.numbers import PROBABILITY, SEED
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.cli.output import ToWrite
@@ -15,7 +16,7 @@ from bayes_sd.cli.progress import CountShown
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.csvfile import write_csv
-from bayes_sd.measurements.table import Left
+from bayes_sd.measurements.table import Left, check_condition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,10 +29,10 @@ SHOWN = 10
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option(
     "--conditions",
-    required=True,
     type=click.Path(path_type=Path),
     help="CSV with the measurement table's column names.",
 )
+@row_options("drafter", "load_kind", "load_value")
 @click.option(
     "--output",
     type=ToWrite(),
@@ -57,27 +58,41 @@ SHOWN = 10
 @click.option("--json", "as_json", is_flag=True, help="Print conditions and predictions as JSON.")
 @click.option("--explain", is_flag=True, help="Print all conditions, and say what the numbers mean.")
 def predict(
-    trace, conditions, output, ci, on_error, models, seed, accept_unconverged, as_json, explain
+    trace, conditions, stated, output, ci, on_error, models, seed, accept_unconverged, as_json, explain
 ):  # fmt: skip
     """Predict latency for a table of conditions: its mean, and the 50th, 95th and 99th percentile of requests.
 
-    Lengths, draft length, drafter, precision and engine may be blank: they are drawn from what the trace or published recipes
-    have, which widens the intervals, and named in the column assumed. Percentiles hang on how much output lengths vary: state
-    it in the column output_tokens_std.
+    One condition may be said by options instead, named as the table's columns are and read in the same way. Lengths, draft
+    length, drafter, precision and engine may be blank: they are drawn from what the trace or published recipes have, which
+    widens the intervals, and named in the column assumed. Percentiles hang on how much output lengths vary: state it in the
+    column output_tokens_std.
 
     \b
-    Example:  uv run bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
+    Examples:
+      uv run bayes_sd predict traces/llama.nc --conditions mine.csv --output predicted.csv
+      uv run bayes_sd predict traces/llama.nc --verifier Qwen3-8B --hardware H100 --load-kind rate --load-value 8
     """
     import json
 
     from bayes_sd.cli.predict_page import print_predict
+    from bayes_sd.condition.question import OPTIONS_WORDS
     from bayes_sd.decide.tables import records
     from bayes_sd.forecast.answerable import answerable
     from bayes_sd.forecast.blocks import predict_summary
 
+    if conditions is not None and stated:
+        raise ConditionError(
+            f"--conditions and --{next(iter(stated)).replace('_', '-')} are both given: a table has its own columns, keep one"
+        )
+    if conditions is None and not stated:
+        raise ConditionError("nothing is asked: give a table by --conditions, or one condition by options")
     posterior, cards = open_trace(trace, models, accept_unconverged)
     left: list[Left] | None = [] if on_error == "skip" else None
-    frame = read_conditions(conditions, leave_open=True, left=left)
+    if stated:
+        conditions = OPTIONS_WORDS
+        frame = check_condition(stated, OPTIONS_WORDS, leave_open=True)
+    else:
+        frame = read_conditions(conditions, leave_open=True, left=left)
     for words in frame.attrs["understood"]:
         click.echo(words, err=True)
     if left is not None:

@@ -40,7 +40,7 @@ def print_predict(table: pd.DataFrame, ci: float, left: int, explain: bool) -> N
         (
             str(i),
             f"{load(row['load_value'])} {KINDS[row['load_kind']]}",
-            f"{row['k']:g}",
+            "open" if row["k"] != row["k"] else f"{row['k']:g}",
             latency(row, "latency", scale),
             _tail(row, scale),
             digits(scale * row["ttft_median_s"]) if np.isfinite(row["ttft_median_s"]) else "-",

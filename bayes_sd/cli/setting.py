@@ -109,9 +109,8 @@ def setting_lines(base: pd.DataFrame, committed: str = "", arrivals: str = "") -
     """Write a condition in three lines: server, drafting, requests."""
     row = base.iloc[0]
     cap = "" if row["max_num_seqs"] != row["max_num_seqs"] else f", at most {row['max_num_seqs']:g} running"
-    lines = [
-        f"Server: {row['verifier']} on {row['tp']}x {row['hardware']}, {row['engine']}, {row['precision']}{cap}"
-    ]
+    formats = row["precision"] or "formats as published"
+    lines = [f"Server: {row['verifier']} on {row['tp']}x {row['hardware']}, {row['engine']}, {formats}{cap}"]
     if row["k"] > 0:
         named = f" with {row['drafter']}" if row["drafter"] else ""
         many = f"; {committed} tokens a cycle" if committed else ""

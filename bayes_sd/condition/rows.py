@@ -13,7 +13,7 @@ from bayes_sd.condition.defaults import OUTPUT_TOKENS, PROMPT_TOKENS, WORKLOAD
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.schema import CARRIED, of_role
-from bayes_sd.model.deployments import Deployment, engine_family, engine_label
+from bayes_sd.model.deployments import deployment_of, engine_family
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NAMES = tuple(name for name in of_role("deployment") if name != "engine_options")
 """Columns that say which deployment is meant; the engine's options are part of its name there."""
+NAMING = (*of_role("deployment"), *of_role("verifier"), "n_gpu")
+"""Columns that :func:`~bayes_sd.model.deployments.deployment_of` reads."""
 
 
 def start_from_file(path: Path, row: int) -> tuple[dict[str, Any], list[str]]:
@@ -222,22 +224,11 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
     -------
     array of str, shape (row,)
     """
-    made: dict[tuple[str, ...], str] = {}
-    keys = []
-    for _, row in rows.iterrows():
-        name = tuple(str(row.get(c)) for c in (*NAMES, "engine_options"))
-        if name not in made:
-            verifier = str(row["verifier"])
-            verifier = cards.verifier(verifier).name if cards.has("verifier", verifier) else verifier
-            made[name] = Deployment(
-                verifier=verifier,
-                hardware=cards.hardware(str(row["hardware"])).name,
-                tp=int(row["tp"]),
-                precision=cards.precision(cards.stated_or_native(row["precision"], verifier), verifier).name,
-                engine=engine_label(row),
-            ).key
-        keys.append(made[name])
-    return np.array(keys, dtype=object)
+    naming = [name for name in NAMING if name in rows]
+    group = rows.groupby(naming, sort=False, dropna=False).ngroup().to_numpy()
+    _, first = np.unique(group, return_index=True)
+    made = [deployment_of(rows.iloc[i], cards).key for i in first]
+    return np.array(made, dtype=object)[group]
 
 
 def _named(deployment: str, known: list[str]) -> list[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bayes_sd.posterior.posterior import Posterior
 
 LOOPS = {"concurrency": "clients", "rate": "req/s"}
+GATE = ("max_rhat", "min_ess_bulk", "min_ess_tail", "divergences")
+"""What the convergence gate looks at."""
 RANGES = ("prompt_tokens", "output_tokens", "load_value")
 
 
@@ -33,7 +35,7 @@ def scope(posterior: Posterior, cards: Cards | None = None) -> dict[str, Any]:
         Plain values: ``family``; ``families`` (of the verifiers' cards); ``rows``, ``deployments`` (counts); ``verifiers``,
         ``hardware``, ``engines``, ``drafters``, ``workloads`` (names to rows); ``mixtures`` (verifiers with routed experts);
         ``lengths`` and ``loads`` (ranges, loads by kind of loop); ``draft_lengths``; ``converged``, ``gate`` (failures of it),
-        ``draws``.
+        ``gate_numbers`` (of :data:`GATE`, those that the file has), ``draws``.
     """
     cards = posterior.cards() if cards is None else cards
     rows, levels = posterior.observed, posterior.levels
@@ -58,6 +60,7 @@ def scope(posterior: Posterior, cards: Cards | None = None) -> dict[str, Any]:
         "draft_lengths": sorted({int(k) for k in speculating["k"]}),
         "converged": bool(gate.get("passed")),
         "gate": list(gate.get("failures", ())),
+        "gate_numbers": {name: gate[name] for name in GATE if name in gate},
         "draws": posterior.n_draws,
     }
 

@@ -105,9 +105,7 @@ def read_conditions(
     """
     path = Path(path)
     header, rows = read_rows(path)
-    needed = [
-        c.name for c in COLUMNS if c.condition == "required" and not (leave_open and c.role == "requests")
-    ]
+    needed = _needed(leave_open)
     _check_header(path, header, needed)
     results = {c.name for c in COLUMNS if c.condition == "result"}
     # Some sources have the day of the run as its repeat.
@@ -116,7 +114,7 @@ def read_conditions(
     return _frame(path, keep, records).drop(columns=[*results, *ADDED])
 
 
-def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
+def check_condition(values: Mapping[str, object], where: str, leave_open: bool = False) -> pd.DataFrame:
     """Check one condition that comes from options or a program instead of a file.
 
     Parameters
@@ -125,6 +123,8 @@ def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
         Column name to value; None, NaN and "" mean blank.
     where : str
         Where it comes from, for messages.
+    leave_open : bool
+        Whether lengths may be blank.
 
     Returns
     -------
@@ -142,12 +142,19 @@ def check_condition(values: Mapping[str, object], where: str) -> pd.DataFrame:
         near = difflib.get_close_matches(unknown, BY_NAME, n=1)
         raise DataError(f"{where}: no column {unknown!r}" + (f": did you mean {near[0]!r}?" if near else ""))
     results = {c.name for c in COLUMNS if c.condition == "result"}
-    needed = [c.name for c in COLUMNS if c.condition == "required"]
+    needed = _needed(leave_open)
     keep = [name for name in dict.fromkeys([*given, *needed]) if name not in results or name == "repeat"]
     path = Path(where)
     records = _parse(path, keep, [(1, [given.get(name, "") for name in keep])], needed=needed, asked=True)
     frame = _frame(path, keep, records)
     return frame.drop(columns=[*results, *ADDED])
+
+
+def _needed(leave_open: bool) -> list[str]:
+    """Name the columns that a condition must fill, lengths only where they may not be left open."""
+    return [
+        c.name for c in COLUMNS if c.condition == "required" and not (leave_open and c.role == "requests")
+    ]
 
 
 def _text(value: object) -> str:

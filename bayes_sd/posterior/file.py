@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from bayes_sd.errors import ConvergenceError, OutputError, TraceError
 from bayes_sd.files import netcdf_content, write_atomically
 from bayes_sd.loading import exists
+from bayes_sd.posterior.netcdf import read_groups
 from bayes_sd.posterior.validate import (
     CHECKSUM,
     DAMAGED,
     check_groups,
-    check_size,
     checksum,
     validated_context,
 )
@@ -103,8 +103,6 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
     TraceError
         If the file is missing, truncated, of another kind, or of a newer format.
     """
-    import xarray as xr
-
     file = Path(path)
     if not exists(file):
         raise TraceError(
@@ -115,65 +113,23 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
             f"{file}: is a pipe or a device, and a {kind.noun} is read in parts: write it to a file first"
         )
     try:
-        _check_nesting(file)
-        with xr.open_datatree(file, engine="h5netcdf") as opened:
-            text = opened.attrs.get(kind.attribute)
-            if isinstance(text, str):
-                check_size(opened)
-                tree = opened.load()
+        tree = read_groups(file, kind.attribute)
     except TraceError as error:
         raise TraceError(f"{file}: {error}") from error
     except Exception as error:
         raise TraceError(
             f"{file}: not a readable {kind.noun} ({type(error).__name__}); it may be truncated: fit again"
         ) from error
-    if not isinstance(text, str):
+    if tree is None:
         raise TraceError(f"{file}: {kind.foreign}; give a file that `{kind.command}` wrote")
     try:
-        about = validated_context(text, kind.attribute, kind.version)
+        about = validated_context(tree.attrs[kind.attribute], kind.attribute, kind.version)
         check_groups(tree, about)
     except TraceError as error:
         raise TraceError(f"{file}: {error}") from error
     if CHECKSUM in tree.attrs and tree.attrs[CHECKSUM] != checksum(tree):
         raise TraceError(f"{file}: its checksum is not that of its contents; {DAMAGED}")
     return tree, about
-
-
-def _check_nesting(file: Path) -> None:
-    """Refuse a file with groups inside its groups: no fit writes them, and a group that holds itself has no end; or with links.
-
-    Parameters
-    ----------
-    file : Path
-
-    Raises
-    ------
-    TraceError
-    """
-    import h5py
-
-    with h5py.File(file, "r") as raw:
-        _check_own(raw)
-        for name, group in raw.items():
-            if not isinstance(group, h5py.Group):
-                continue
-            _check_own(group)
-            inside = next((n for n in group if group.get(n, getclass=True) is h5py.Group), None)
-            if inside is not None:
-                raise TraceError(f"its group {name!r} holds another one, {inside!r}; {DAMAGED}")
-
-
-def _check_own(group: Any) -> None:
-    """Refuse what stands in another file, or in another place of this one: links, and values stored outside."""
-    import h5py
-
-    for name in group:
-        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise TraceError(f"its {name!r} is a link to another place; {DAMAGED}")
-        if group.get(name, getclass=True) is h5py.Dataset and (
-            group[name].external or group[name].is_virtual
-        ):
-            raise TraceError(f"its {name!r} is stored in another file; {DAMAGED}")
 
 
 def require_converged(about: dict[str, Any], path: str | Path, kind: FileKind) -> None:

@@ -210,18 +210,6 @@ def validated_context(text: str, attribute: str = "bayes_sd", newest: int | None
     return about
 
 
-def check_size(tree: xr.DataTree) -> None:
-    """Refuse groups that are larger unpacked than any fit, before they are read into memory.
-
-    Raises
-    ------
-    TraceError
-    """
-    size = sum(variable.nbytes for node in tree.subtree for variable in node.to_dataset().variables.values())
-    if size > MOST_BYTES:
-        raise TraceError(f"its groups unpack to {size / 2**30:,.0f} GiB; {DAMAGED}")
-
-
 def check_groups(tree: xr.DataTree, about: dict[str, Any]) -> None:
     """Check that a tree has draws, of the dims that its context names, all of them numbers.
 

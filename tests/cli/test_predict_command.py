@@ -69,3 +69,43 @@ def test_nothing_to_answer_is_an_error(ask):
     code, table, said = ask(BAD, "--on-error", "skip")
     assert code == 2 and table is None
     assert "rows can be answered" in said.err
+
+
+ASKED = (
+    *(
+        "--verifier",
+        "Llama-3.1-8B-Instruct",
+        "--hardware",
+        "A100",
+        "--precision",
+        "fp16",
+        "--engine",
+        "vllm-0.24.0",
+    ),
+    *("--prompt-tokens", 200, "--output-tokens", 340, "--load-kind", "concurrency", "--load-value", 4),
+)
+
+
+def test_options_say_what_a_row_of_a_table_says(ask, call, small_trace, tmp_path):
+    _, table, _ = ask([GOOD])
+    code, _, err = call("predict", small_trace, *ASKED, "--output", tmp_path / "p.csv")
+    assert code == 0, err
+    said = pd.read_csv(tmp_path / "p.csv", keep_default_na=False)
+    assert said["latency_median_s"].tolist() == table["latency_median_s"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ((), "nothing is asked"),
+        (
+            ("--verifier", "Llama-3.1-8B-Instruct", "--hardware", "A100", "--load-value", 4),
+            "load_kind: blank",
+        ),
+        ((*ASKED, "--conditions", "c.csv"), "both given"),
+        ((*ASKED, "--set", "tpp=2"), "no column 'tpp'"),
+    ],
+)
+def test_options_that_ask_nothing_or_twice_are_refused(call, small_trace, options, word):
+    code, _, err = call("predict", small_trace, *options)
+    assert code == 2 and err.count("\n") == 1 and word in err
