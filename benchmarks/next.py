@@ -36,9 +36,10 @@ from bayes_sd.condition import base_condition
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.condition.question import Question
 from bayes_sd.learn.decision import latency_decision
-from bayes_sd.learn.next_runs import RESTART_S, Sought, choose, default_candidates
+from bayes_sd.learn.next_runs import choose, default_candidates
 from bayes_sd.learn.runs import candidate_runs
-from bayes_sd.learn.value import log_likelihood, simulated, value_of
+from bayes_sd.learn.search import RESTART_S, Sought
+from bayes_sd.learn.value import simulated, value_of
 from bayes_sd.posterior import load_posterior
 
 STRATEGIES = ("next", "ladder", "sweep", "random")

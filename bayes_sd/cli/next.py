@@ -99,7 +99,8 @@ def next_command(
     from bayes_sd.condition import compared_drafters
     from bayes_sd.decide.tables import check_format, records, write_result
     from bayes_sd.forecast import read_conditions_for
-    from bayes_sd.learn.next_runs import Sought, next_runs
+    from bayes_sd.learn.next_runs import next_runs
+    from bayes_sd.learn.search import Sought
     from bayes_sd.learn.written import plan_of, runs_table
     from bayes_sd.measure.planned import write_plan
 
