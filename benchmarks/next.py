@@ -44,7 +44,7 @@ from bayes_sd.learn.value import simulated, value_of
 from bayes_sd.posterior import load_posterior
 
 STRATEGIES = ("next", "ladder", "sweep", "random")
-MOST_MINUTES = 60.0
+MOST_MINUTES = 30.0
 AIMS, AFTER = (0.01, 0.005), (3, 5, 10, 20)
 """Regrets to reach, and minutes after which to look."""
 
@@ -158,7 +158,7 @@ def compare(
     planned, judged = (latency_decision(half, base, "k", cards=cards) for half in halves)
     rows = as_conditions(default_candidates(planned, base, False), posterior=posterior).reset_index(drop=True)
     ladder = [candidate_runs(half, rows, cards) for half in halves]
-    sought = Sought(budget_s=60.0 * MOST_MINUTES, restart_s=restart_s, most=24, beyond=-np.inf)
+    sought = Sought(budget_s=60.0 * MOST_MINUTES, restart_s=restart_s, most=12, beyond=-np.inf)
     plan = [int(i) for i in choose(planned, ladder[0], sought)["chosen"].to_numpy()]
     sweep = candidate_runs(halves[1], sweep_rows(halves[1], base, rows, cards), cards)
     found: dict[str, Any] = {"regret": judged.regret, "plan": [ladder[0].names[i] for i in plan]}

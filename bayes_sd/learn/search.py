@@ -103,25 +103,36 @@ class Search:
         """Add the session that gains most a minute, until the budget is used up or nothing gains beyond its error.
 
         A session is one to :data:`AHEAD` runs of one server: the first of them may be worth its server's start only beside the next.
+        What a session gains falls as more is known. So its last gain bounds it from above, and most need not be valued anew
+        (Minoux 1978, doi:10.1007/BFb0006528).
 
         Returns
         -------
         list of Step
         """
         steps: list[Step] = []
+        bounds = dict.fromkeys(self._runs.server, np.inf)
         while len(steps) < self._sought.most:
-            sessions = [
-                session
-                for server in dict.fromkeys(self._runs.server)
-                for session in self._sessions(server, steps)
-            ]
-            sessions = [
-                (gain, added) for gain, added in sessions if gain.added > self._sought.beyond * gain.error
-            ]
-            if not sessions:
+            if steps:  # its runs need no start any more, and are worth more a minute than before
+                bounds[self._runs.server[steps[-1].run]] = np.inf
+            best = self._best_session(steps, bounds)
+            if best is None:
                 break
-            steps += max(sessions, key=lambda one: one[0].rate)[1]
+            steps += best
         return steps[: self._sought.most]
+
+    def _best_session(self, before: list[Step], bounds: dict[str, float]) -> list[Step] | None:
+        """Give the runs of the session that gains most a minute, None where none gains beyond its error; lowers the bounds."""
+        best, highest = None, -np.inf
+        for server in sorted(bounds, key=lambda name: -bounds[name]):
+            if bounds[server] <= highest:
+                break
+            sessions = self._sessions(server, before)
+            bounds[server] = max((gain.rate for gain, _ in sessions), default=-np.inf)
+            for gain, steps in sessions:
+                if gain.rate > highest and gain.added > self._sought.beyond * gain.error:
+                    best, highest = steps, gain.rate
+        return best
 
     def _sessions(self, server: str, before: list[Step]) -> list[tuple[_Gain, list[Step]]]:
         """Give the best next run of a server, the best two and so on, within the budget."""
