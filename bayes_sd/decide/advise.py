@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from bayes_sd.cards import Cards
     from bayes_sd.posterior.posterior import Posterior
 
-RATE_NODES = (0.1, 0.3, 0.5, 0.7, 0.9)
-"""Quantiles of the rate to come that every draw is judged at."""
+RATE_NODES = (0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95)
+"""Quantiles of the rate to come that every draw is judged at: enough of them that a burst of one window in ten is among them."""
 MARGIN, SURE = 0.005, 0.7
 """Hysteresis: another draft length must save this share of the speed, and be the better one with this probability."""
 
