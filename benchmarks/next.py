@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scoring.scores import mean_and_error
+from threadpoolctl import threadpool_limits
 
 from bayes_sd.condition import base_condition
 from bayes_sd.condition.frame import as_conditions
@@ -191,7 +192,10 @@ def main() -> None:
     cards = posterior.cards()
     told = {}
     for name, base in questions(posterior, cards):
-        told[name] = found = compare(posterior, base, cards, options.draws, options.orders, options.restart)
+        with threadpool_limits(limits=1):
+            told[name] = found = compare(
+                posterior, base, cards, options.draws, options.orders, options.restart
+            )
         print_one(name, found)
     if options.json:
         options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
@@ -199,8 +200,10 @@ def choose(decision: Decision, runs: Runs, sought: Sought) -> xr.Dataset:
             f"a budget of {minutes(sought.budget_s)} is shorter than any run: the shortest takes {minutes(shortest)}, the "
             "server's start included"
         )
-    search = Search(decision, runs, sought)
-    return _dataset(decision, runs, sought, search.single, search.best_set())
+    # Thousands of small regressions: threads would wait for each other far longer than they work.
+    with threadpool_limits(limits=1):
+        search = Search(decision, runs, sought)
+        return _dataset(decision, runs, sought, search.single, search.best_set())
 
 
 def _dataset(
