@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from bayes_sd.forecast.summary import summarise as summarise
     from bayes_sd.forecast.sweep import sweep as sweep
     from bayes_sd.latency.service import StageCosts as StageCosts
-    from bayes_sd.learn.next_runs import Sought as Sought
     from bayes_sd.learn.next_runs import next_runs as next_runs
+    from bayes_sd.learn.search import Sought as Sought
     from bayes_sd.learn.update import UpdateResult as UpdateResult
     from bayes_sd.learn.update import update as update
     from bayes_sd.measurements.readers.pipeline import ingest as ingest
@@ -119,7 +119,7 @@ _PUBLIC = {
     "Advice": "decide.advise",
     "compare": "check.compare",
     "next_runs": "learn.next_runs",
-    "Sought": "learn.next_runs",
+    "Sought": "learn.search",
     "update": "learn.update",
     "UpdateResult": "learn.update",
     "simulate": "simulator.server:simulate_ladder",

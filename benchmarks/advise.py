@@ -1,6 +1,6 @@
 """What `advise` loses against an oracle while load and acceptance drift, beside fixed draft lengths and a bandit.
 
-    uv run python benchmarks/advise.py TRACE.nc [--windows 240] [--seeds 2] [--json OUT.json]
+    uv run python benchmarks/advise.py TRACE.nc [--windows 240] [--seeds 2] [--scenario bursts] [--json OUT.json] [--figure FILE.svg]
 
 The server is one draw of the posterior that the advisor does not see: its own costs, and its own way for acceptance to change
 with draft length. Each window of a minute has a Poisson number of requests, their mean latency by the queue law with the luck of
@@ -14,8 +14,10 @@ import argparse
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from scoring.regret_figure import draw as draw_regret
 from scoring.scores import mean_and_error
 
 from bayes_sd.baseline.bandit import DraftLengthBandit
@@ -24,6 +26,7 @@ from bayes_sd.decide.windows import Window
 from bayes_sd.posterior import load_posterior
 
 WINDOW_S, LONGEST = 60.0, 8
+FIXED = "best fixed length"
 LATENCY_CV, JITTER, REQUEST_SD = 0.5, 0.02, 0.3
 BANDITS = {
     "D-UCB, B = 0.05": {"discount": 0.98, "bound": 0.05},
@@ -143,21 +146,64 @@ def regrets(world: World, scenario: Scenario) -> np.ndarray:
     return np.array(rows)
 
 
-def compare(posterior, condition, cards, scenario: Scenario, draw: int, seed: int) -> dict[str, float]:
-    """Regret of each learner in a scenario, and switches of the advisor."""
+@dataclass(frozen=True)
+class Trial:
+    """One server in a scenario: regret by window of each learner and of the best fixed length, and what the advisor chose."""
+
+    regret: dict[str, np.ndarray]
+    fixed: int
+    chosen: list[int]
+
+    def mean(self, name: str) -> float:
+        """Mean regret of a learner."""
+        return float(self.regret[name].mean())
+
+    @property
+    def switches(self) -> int:
+        """How often the advisor changed the draft length."""
+        return int((np.diff(self.chosen) != 0).sum())
+
+
+def compare(posterior, condition, cards, scenario: Scenario, draw: int, seed: int) -> Trial:
+    """Let each learner run a server through a scenario."""
     world = World(posterior, condition, cards, draw, seed)
     lost = regrets(world, scenario)
     at = np.arange(len(lost))
     keep = [i for i in range(posterior.tree["posterior"].sizes["draw"]) if i != draw]
     others = replace(posterior, tree=posterior.tree.isel(draw=keep))
     chosen = run_advisor(Advisor(others, condition, cards, longest=LONGEST, seed=seed), world, scenario)
-    found = {"advise": lost[at, chosen].mean(), "best fixed": lost.mean(axis=0).min()}
-    found["best fixed k"] = float(lost.mean(axis=0).argmin())
-    found["switches"] = float((np.diff(chosen) != 0).sum())
+    fixed = int(lost.mean(axis=0).argmin())
+    regret = {"advise": lost[at, chosen], FIXED: lost[:, fixed]}
     for name, options in BANDITS.items():
-        tried = run_bandit(DraftLengthBandit(LONGEST + 1, **options), world, scenario)
-        found[name] = lost[at, tried].mean()
-    return {name: float(value) for name, value in found.items()}
+        regret[name] = lost[at, run_bandit(DraftLengthBandit(LONGEST + 1, **options), world, scenario)]
+    return Trial(regret, fixed, chosen)
+
+
+def summary(scenario: Scenario, trials: list[Trial]) -> dict[str, Any]:
+    """Means over the servers and their errors, and the curves of a figure."""
+    mean = {name: float(np.mean([t.mean(name) for t in trials])) for name in trials[0].regret}
+    more = np.array([t.mean("advise") - t.mean(FIXED) for t in trials])
+    bandit = min(BANDITS, key=lambda name: mean[name])
+    shown = {"advise": "advise", FIXED: FIXED, "best bandit": bandit}
+    return {
+        "scenario": scenario.name,
+        "seeds": len(trials),
+        "window_s": WINDOW_S,
+        **mean,
+        "advise error": mean_and_error(np.array([t.mean("advise") for t in trials]))[1],
+        "more than best fixed": float(more.mean()),
+        "its error": mean_and_error(more)[1],
+        "best bandit": bandit,
+        "switches": float(np.mean([t.switches for t in trials])),
+        "each": [
+            {"fixed": t.fixed, "switches": t.switches, **{n: t.mean(n) for n in t.regret}} for t in trials
+        ],
+        "share": scenario.share.tolist(),
+        "committed": scenario.committed.tolist(),
+        "curves": {
+            label: np.mean([t.regret[name] for t in trials], axis=0).tolist() for label, name in shown.items()
+        },
+    }
 
 
 def condition_of(posterior, cards):
@@ -174,7 +220,9 @@ def main() -> None:
     parser.add_argument("trace", type=Path)
     parser.add_argument("--windows", type=int, default=240)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--scenario", help="only those whose name begins so")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--figure", type=Path, help="FILE.png or FILE.svg, which gets a dark twin")
     options = parser.parse_args()
     posterior = load_posterior(options.trace, True)
     cards = posterior.cards()
@@ -182,23 +230,23 @@ def main() -> None:
     draws = posterior.tree["posterior"].sizes["draw"]
     rows = []
     for scenario in scenarios(options.windows):
-        runs = [
+        if options.scenario and not scenario.name.startswith(options.scenario):
+            continue
+        trials = [
             compare(posterior, condition, cards, scenario, (37 * seed + 11) % draws, seed)
             for seed in range(options.seeds)
         ]
-        row = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
-        more = np.array([run["advise"] - run["best fixed"] for run in runs])
-        row["more than best fixed"], row["its error"] = float(more.mean()), mean_and_error(more)[1]
-        row["advise error"] = mean_and_error(np.array([run["advise"] for run in runs]))[1]
-        rows.append({"scenario": scenario.name} | row)
-        bandit = min(row[name] for name in BANDITS)
+        rows.append(row := summary(scenario, trials))
         print(
-            f"{scenario.name:32s} advise {row['advise']:6.2%} ± {row['advise error']:.2%}  best fixed {row['best fixed']:6.2%}  "
-            f"difference {more.mean():+.2%} ± {row['its error']:.2%}  best bandit {bandit:6.2%}  switches {row['switches']:.0f}",
+            f"{row['scenario']:32s} advise {row['advise']:6.2%} ± {row['advise error']:.2%}  best fixed {row[FIXED]:6.2%}  "
+            f"difference {row['more than best fixed']:+.2%} ± {row['its error']:.2%}  "
+            f"best bandit {row[row['best bandit']]:6.2%}  switches {row['switches']:.0f}",
             flush=True,
         )
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if options.figure:
+        draw_regret(rows, options.figure)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Minutes of measuring until a decision gives away 1 %: `next` against a ladder, a sweep of ten strategies, and runs at random.
 
-    uv run python benchmarks/next.py TRACE.nc [--draws 1200] [--orders 6] [--json OUT.json]
+    uv run python benchmarks/next.py TRACE.nc [--draws 1200] [--orders 6] [--restart 120] [--json OUT.json]
 
 A decision is the draft length, from none to eight, at five numbers in flight, of a server whose prompts, whose GPU or whose drafter
 the posterior was not fitted to. Half of the draws plan; the other half are truths in turn, in which the runs are simulated with the
-noise of a measurement: all draws but the truth are weighted by what was measured, the choice is made with these weights, and its loss
-is paid in the truth. So `next` is judged by draws that it did not see. Regret is the mean over the truths, its standard error beside.
+noise of a measurement. After each run the choice is made by the expected losses given all that was measured, the truth left out,
+and its loss is paid in the truth. So `next` is judged by draws that it did not see. Regret is the mean over the truths.
 
 * next: the runs of one plan, by what each gains a minute beside those before it, going on where `next` itself would stop, since it is
   then asked again;
@@ -14,9 +14,10 @@ is paid in the truth. So `next` is judged by draws that it did not see. Regret i
   takes, and eight constant rates evenly between what these two reach;
 * random: runs of the ladder in random order.
 
-Servers of ladder and sweep come in random order, several times, and the measurements are simulated anew each time. A choice never
-rests on fewer than 25 draws that explain what was measured, so that regrets have a floor, the same for all. Another draft length is
-another server and costs a restart of two minutes; a run takes what `measure` would take for it.
+Servers of ladder and sweep come in random order, several times, and the measurements are simulated anew each time. Another draft
+length is another server and costs a restart, of two minutes or what `--restart` says, 0 to compare minutes of measuring alone; a run
+takes what `measure` would take for it. "Least" is the shortest time in which any one run reaches the aim, the server's start included:
+no plan can be quicker.
 """
 
 from __future__ import annotations
@@ -31,19 +32,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from scoring.scores import mean_and_error
+from threadpoolctl import threadpool_limits
 
 from bayes_sd.condition import base_condition
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.condition.question import Question
 from bayes_sd.learn.decision import latency_decision
-from bayes_sd.learn.next_runs import RESTART_S, Sought, choose, default_candidates
+from bayes_sd.learn.next_runs import choose, default_candidates
 from bayes_sd.learn.runs import candidate_runs
-from bayes_sd.learn.value import log_likelihood, simulated, value_of
+from bayes_sd.learn.search import RESTART_S, Sought
+from bayes_sd.learn.value import simulated, value_of
 from bayes_sd.posterior import load_posterior
 
 STRATEGIES = ("next", "ladder", "sweep", "random")
-MOST_MINUTES = 240.0
-AIMS, AFTER = (0.01, 0.015, 0.02), (5, 10, 20, 40)
+MOST_MINUTES = 30.0
+AIMS, AFTER = (0.01, 0.005), (3, 5, 10, 20)
 """Regrets to reach, and minutes after which to look."""
 
 
@@ -96,20 +99,28 @@ def sweep_rows(posterior, base: pd.DataFrame, rows: pd.DataFrame, cards) -> pd.D
     return as_conditions(pd.DataFrame(made), posterior=posterior).reset_index(drop=True)
 
 
-def curve(decision, runs, order, seed: int) -> list[Point]:
+def curve(decision, runs, order, seed: int, restart_s: float) -> list[Point]:
     """Regret after each run of an order, restarts included."""
-    points, total, spent, running = [Point(0.0, decision.regret, 0.0)], None, 0.0, ""
+    points, seen, spent, running = [Point(0.0, decision.regret, 0.0)], [], 0.0, ""
     for i in order:
-        seen = simulated(runs, i, np.random.default_rng([seed, 71, i]))
-        own = log_likelihood(runs, i, *seen)
-        total = own if total is None else total + own
-        spent += float(runs.seconds[i]) + (RESTART_S if runs.server[i] != running else 0.0)
+        seen.append(simulated(runs, i, np.random.default_rng([seed, 71, i])))
+        spent += float(runs.seconds[i]) + (restart_s if runs.server[i] != running else 0.0)
         running = runs.server[i]
-        value = value_of(decision, total)
+        value = value_of(decision, seen)
         points.append(Point(spent / 60.0, decision.regret - value.fall, value.error))
         if spent > 60.0 * MOST_MINUTES:
             break
     return points
+
+
+def least(decision, runs, restart_s: float) -> dict[str, float]:
+    """Minutes of the shortest single run that reaches each aim."""
+    left = []
+    for i in range(len(runs)):
+        seen = simulated(runs, i, np.random.default_rng([99, i]))
+        left.append(decision.regret - value_of(decision, [seen]).fall)
+    minutes = (runs.seconds + restart_s) / 60.0
+    return {str(aim): float(np.min(minutes, where=np.array(left) <= aim, initial=np.inf)) for aim in AIMS}
 
 
 def grouped(servers: list[str], rng: np.random.Generator) -> list[int]:
@@ -141,19 +152,22 @@ def regret_at(points: list[Point], minutes: float) -> float:
     return [p.regret for p in points if p.minutes <= minutes][-1]
 
 
-def compare(posterior, base: pd.DataFrame, cards, draws: int, n_orders: int) -> dict[str, Any]:
+def compare(
+    posterior, base: pd.DataFrame, cards, draws: int, n_orders: int, restart_s: float
+) -> dict[str, Any]:
     halves = [part(posterior, start, draws) for start in (0, 1)]
     planned, judged = (latency_decision(half, base, "k", cards=cards) for half in halves)
     rows = as_conditions(default_candidates(planned, base, False), posterior=posterior).reset_index(drop=True)
     ladder = [candidate_runs(half, rows, cards) for half in halves]
-    sought = Sought(budget_s=60.0 * MOST_MINUTES, most=24, beyond=-np.inf)
+    sought = Sought(budget_s=60.0 * MOST_MINUTES, restart_s=restart_s, most=12, beyond=-np.inf)
     plan = [int(i) for i in choose(planned, ladder[0], sought)["chosen"].to_numpy()]
     sweep = candidate_runs(halves[1], sweep_rows(halves[1], base, rows, cards), cards)
     found: dict[str, Any] = {"regret": judged.regret, "plan": [ladder[0].names[i] for i in plan]}
+    found["least"] = least(judged, ladder[1], restart_s)
     for strategy in STRATEGIES:
         runs = sweep if strategy == "sweep" else ladder[1]
         curves = [
-            curve(judged, runs, order, seed)
+            curve(judged, runs, order, seed, restart_s)
             for seed, order in enumerate(orders(strategy, runs, plan, n_orders))
         ]
         found[strategy] = {
@@ -171,26 +185,49 @@ def main() -> None:
     parser.add_argument("trace", type=Path)
     parser.add_argument("--draws", type=int, default=1200)
     parser.add_argument("--orders", type=int, default=6)
+    parser.add_argument("--restart", type=float, default=RESTART_S, help="time of a server's start [s]")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     posterior = load_posterior(options.trace, True)
     cards = posterior.cards()
     told = {}
     for name, base in questions(posterior, cards):
-        told[name] = found = compare(posterior, base, cards, options.draws, options.orders)
-        print(f"{name}: deciding now gives away {found['regret']:.2%}", flush=True)
-        for strategy in STRATEGIES:
-            own = found[strategy]
-            minutes = "  ".join(
-                f"{float(aim):.1%}: {shown(np.array(v))}" for aim, v in own["minutes"].items()
+        with threadpool_limits(limits=1):
+            told[name] = found = compare(
+                posterior, base, cards, options.draws, options.orders, options.restart
             )
-            left = "  ".join(
-                f"{m} min {np.mean(v):.2%} ± {mean_and_error(np.array(v))[1]:.2%}"
-                for m, v in own["regret"].items()
-            )
-            print(f"  {strategy:7s} minutes to {minutes};  left after {left}", flush=True)
+        print_one(name, found)
     if options.json:
         options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def print_one(name: str, found: dict[str, Any]) -> None:
+    """Print what was found of a question."""
+    print(
+        f"{name}: deciding now gives away {found['regret']:.2%}; first runs {'; '.join(found['plan'][:3])}",
+        flush=True,
+    )
+    for strategy in STRATEGIES:
+        own = found[strategy]
+        minutes = "  ".join(f"{float(aim):.1%}: {shown(np.array(v))}" for aim, v in own["minutes"].items())
+        left = "  ".join(
+            f"{m} min {np.mean(v):.2%} ± {mean_and_error(np.array(v))[1]:.2%}"
+            for m, v in own["regret"].items()
+        )
+        print(f"  {strategy:7s} minutes to {minutes};  left after {left}", flush=True)
+    for aim in map(str, AIMS):
+        print(f"  to {float(aim):.1%}: least {found['least'][aim]:.1f} min; {ratio(found, aim)}", flush=True)
+
+
+def ratio(found: dict[str, Any], aim: str) -> str:
+    """Say `next`'s minutes over those of the quickest other strategy, and the error of that."""
+    minutes = {name: np.array(found[name]["minutes"][aim]) for name in STRATEGIES}
+    best = min(STRATEGIES[1:], key=lambda name: minutes[name].mean())
+    if not np.isfinite(minutes[best]).all() or not np.isfinite(minutes["next"]).all():
+        return f"no ratio, {best} is the best other"
+    (own, own_error), (other, other_error) = (mean_and_error(minutes[name]) for name in ("next", best))
+    error = own / other * np.hypot(own_error / own, other_error / other)
+    return f"next takes {own / other:.2f} ± {error:.2f} of what {best} takes"
 
 
 def shown(minutes: np.ndarray) -> str:

@@ -13,6 +13,7 @@ import click
 from threadpoolctl import threadpool_limits
 
 from bayes_sd.cli.condition import condition_options, trace_options
+from bayes_sd.cli.monitor_learned import Following
 from bayes_sd.cli.monitor_lines import CELLS, HEADS, Seen, cells, json_line, line, watched, worth
 from bayes_sd.cli.numbers import PROBABILITY, SECONDS
 from bayes_sd.cli.opened import open_trace
@@ -74,12 +75,17 @@ Blocks = Iterator[tuple[list[Window], Scrape | None]]
     type=SECONDS,
     help="Spread of single requests' latencies over their mean.  [default: 0.5; 0.15 where windows state output lengths]",
 )
+@click.option(
+    "--learn",
+    is_flag=True,
+    help="Learn acceptance, arrivals and step time, forgetting as fast as they drift, and say them.",
+)
 @click.option("--figure", type=ToWrite(), help="Windows and p-values: FILE.png or FILE.svg.")
 @click.option("--output", type=ToWrite(), help="The last windows: FILE.csv, .json or .nc.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object a window.")
 def monitor(
     trace, models, seed, accept_unconverged, asked, metrics, interval, stop_after, false_alarm_rate, windows, request_cv,
-    figure, output, as_json,
+    learn, figure, output, as_json,
 ):  # fmt: skip
     """Say of live windows whether they are what the posterior predicts, and what would explain a drift.
 
@@ -102,6 +108,7 @@ def monitor(
     posterior, cards = open_trace(trace, models, accept_unconverged)
     condition, words = base_condition(posterior, cards, asked, load_kind="concurrency")
     watch = Monitor(posterior, condition, cards, false_alarm_rate, windows, request_cv, seed)
+    following = Following(posterior, condition, cards, interval, seed) if learn else None
     about = watched(condition, [*words, *([note] if note else [])], watch)
     seen = Seen()
     kept: deque[Verdict] = deque(maxlen=MOST_KEPT if figure is not None or output is not None else 1)
@@ -111,14 +118,17 @@ def monitor(
     with threadpool_limits(limits=1):
         for verdicts, told in _judged(watch, _first(blocks, stop_after), condition, cards, seen):
             kept.extend(verdicts)
+            learned = [following.see(v.window) if following else None for v in verdicts]
             if as_json:
-                click.echo("\n".join(json_line(v, told) for v in verdicts))
+                click.echo(
+                    "\n".join(json_line(v, told, own) for v, own in zip(verdicts, learned, strict=True))
+                )
             elif streamed:
                 click.echo(
                     "\n".join([line(v) for v in verdicts] + [f"       other server: {w}" for w in told])
                 )
     if not as_json:
-        _say(seen, worth(false_alarm_rate, windows), about if whole else None, verdicts)
+        _say(seen, worth(false_alarm_rate, windows), about if whole else None, verdicts, following)
     _write(list(kept), seen, figure, output)
     return ALARM if seen.alarm is not None else 0
 
@@ -182,7 +192,9 @@ def _judged(
         yield verdicts, fresh
 
 
-def _say(seen: Seen, caveat: str, about: list[str] | None, verdicts: list[Verdict]) -> None:
+def _say(
+    seen: Seen, caveat: str, about: list[str] | None, verdicts: list[Verdict], following: Following | None
+) -> None:
     """Print the verdict: before everything where all windows were there already, else at the end."""
     page = Page()
     page.answer(*seen.sentences())
@@ -192,6 +204,8 @@ def _say(seen: Seen, caveat: str, about: list[str] | None, verdicts: list[Verdic
         last = verdicts[-MOST_SHOWN:]
         title = f"The last {len(last)} of {len(verdicts)} windows" if len(last) < len(verdicts) else "Windows"
         page.table(title, CELLS, [cells(v) for v in last])
+    if following is not None:
+        page.notes("Learned, for the next window [5 to 95 %]:", following.lines())
     page.notes("Mind:", [caveat])
     page.print()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +71,9 @@ def cells(verdict: Verdict) -> tuple[str, ...]:
     )
 
 
-def json_line(verdict: Verdict, contradicts: Sequence[str] = ()) -> str:
+def json_line(
+    verdict: Verdict, contradicts: Sequence[str] = (), learned: dict[str, Any] | None = None
+) -> str:
     """Write one window as a JSON object; what cannot be said of an idle one is null."""
     judged = verdict.judged
     return json.dumps(
@@ -88,6 +90,7 @@ def json_line(verdict: Verdict, contradicts: Sequence[str] = ()) -> str:
             "drift": verdict.drift,
             "contradicts": list(contradicts),
         }
+        | ({} if learned is None else {"learned": learned})
     )
 
 

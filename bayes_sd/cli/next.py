@@ -14,6 +14,7 @@ from bayes_sd.cli.opened import open_trace
 from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
+from bayes_sd.plots.style import check_figure_path, save_figure
 
 UNITS_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 MOST_S = 7 * 86_400.0
@@ -83,11 +84,12 @@ TIME = Time()
 )
 @click.option("--plan", "planned", type=ToWrite(), help="FILE.json for `measure --plan`.")
 @click.option("--output", type=ToWrite(), help="All candidates: FILE.csv or FILE.json.")
+@click.option("--figure", type=ToWrite(), help="FILE.png or FILE.svg.")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @click.option("--explain", is_flag=True, help="Say also what the numbers mean.")
 def next_command(
     trace, decide, budget, restart, candidates, aim, asked, loads, load_axis, longest, slo, rate, probability, planned,
-    output, as_json, explain, models, seed, accept_unconverged,
+    output, figure, as_json, explain, models, seed, accept_unconverged,
 ):  # fmt: skip
     """Say which runs to measure next: those that lower the expected regret of a decision most, a minute of measuring.
 
@@ -100,11 +102,14 @@ def next_command(
     from bayes_sd.condition import compared_drafters
     from bayes_sd.decide.tables import check_format, records, write_result
     from bayes_sd.forecast import read_conditions_for
-    from bayes_sd.learn.next_runs import Sought, next_runs
+    from bayes_sd.learn.next_runs import next_runs
+    from bayes_sd.learn.search import Sought
     from bayes_sd.learn.written import plan_of, runs_table
     from bayes_sd.measure.planned import write_plan
 
     check_format(output)
+    if figure is not None:
+        check_figure_path(figure)
     if decide != "replicas" and (slo or rate):
         raise ConditionError("--slo and --rate are for --decide replicas: leave them out, or decide for that")
     posterior, cards = open_trace(trace, models, accept_unconverged)
@@ -132,11 +137,15 @@ def next_command(
         write_result(output, result, table, dict(result.attrs), "runs")
     if planned is not None and result.sizes["step"]:
         write_plan(planned, *plan_of(result))
+    if figure is not None:
+        from bayes_sd.plots.next_runs import plot_next
+
+        save_figure(plot_next(result), figure)
     if as_json:
         click.echo(json.dumps({**result.attrs, "condition": words, "runs": records(table)}, indent=1))
         return
     print_next(result, table, base, words, explain)
     if planned is not None and not result.sizes["step"]:
         click.echo(f"{planned} is not written: there is no run to plan.")
-    for path in filter(None, [output, planned if result.sizes["step"] else None]):
+    for path in filter(None, [output, planned if result.sizes["step"] else None, figure]):
         click.echo(f"wrote {path}")

@@ -18,7 +18,7 @@ MEANING = (
     "Regret is the share of the attainable speed that the safest choice gives away on average, over what may be true.",
     "A run's worth is how much the regret is expected to fall once it is known; ± is its Monte Carlo error.",
     "A minute: of measuring and of starting its server.",
-    "Where few draws explain a precise run its worth is a lower bound (column effective of --output).",
+    "It is a lower bound: a choice made by a regression on what was measured, which is not quite the best one.",
 )
 
 

@@ -140,7 +140,7 @@ def refuse_output_over_input(context: click.Context) -> None:
         if value is None or not isinstance(kind, ToWrite):
             continue
         for path in kind.files(value):
-            place = _place(path)
+            place: object = _place(path)
             if place is None:
                 place = os.path.realpath(path) if "\0" not in str(path) else str(path)
                 if os.fspath(path) != STDOUT:

@@ -8,6 +8,7 @@ sudden change finds the quick ones at work (dynamic model averaging; Raftery, KÃ
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,6 +27,10 @@ REQUEST_LOG_ODDS_SD = 0.3
 """How much acceptance differs from request to request [log odds], as in :mod:`bayes_sd.forecast.spread`."""
 LEAST_SD = 0.01
 """Least standard error of a window's tokens per cycle: its requests are not the next window's."""
+MOST_PAST, LEAST_PAST = 500, 10
+"""Windows that are remembered for jumps back to them at most, and that there must be."""
+FIRST_JUMPS = (0.5, 20.0)
+"""Jumps, and windows without one, that are taken as seen at first."""
 UNLIKE_SHARE, UNLIKE_SD = 0.2, 1.5
 """Weight and sd [log odds] of a workload that is unlike the one that the trace knows."""
 
@@ -151,7 +156,10 @@ class AcceptanceLevel:
 
 
 class ArrivalRate:
-    """Requests a second, over windows: gamma laws whose counts are discounted.
+    """Requests a second, over windows: gamma laws whose counts are discounted, and jumps back to what was seen before.
+
+    Bursts come again. A window is either like those just before it, or, with a probability that is learned, like any of the windows so
+    far: so that in a calm the next burst is known to be possible, and how high it would be.
 
     Parameters
     ----------
@@ -160,10 +168,17 @@ class ArrivalRate:
     """
 
     def __init__(self, forget: float | None = None) -> None:
-        self.models = _Averaged(checked_rates(forget))
+        # After a jump only the last window tells.
+        self.models = _Averaged((0.0, *RATES) if forget is None else checked_rates(forget))
         self._count = np.full(len(self.models.rates), 0.5)
         self._seconds = np.full(len(self.models.rates), 1e-3)
-        self._seen = False
+        self._past: deque[tuple[float, float]] = deque(maxlen=MOST_PAST)
+        self._jumps, self._stays = FIRST_JUMPS
+
+    @property
+    def jump(self) -> float:
+        """Probability that the next window is like any before, and not like the last ones."""
+        return self._jumps / (self._jumps + self._stays) if len(self._past) >= LEAST_PAST else 0.0
 
     def see(self, requests: float, seconds: float) -> None:
         """Learn from a window's requests.
@@ -172,15 +187,28 @@ class ArrivalRate:
         ----------
         requests, seconds : float
         """
-        from scipy.special import gammaln
-
         # The discounted mean stays and its certainty falls; half a request keeps the law proper.
         a, b = self.models.rates * self._count + 0.05, self.models.rates * self._seconds + 1e-4
-        share = seconds / (b + seconds)
-        log = gammaln(a + requests) - gammaln(a) + a * np.log1p(-share) + requests * np.log(share)
-        if self._seen:
-            self.models.learn(log)
-        self._count, self._seconds, self._seen = a + requests, b + seconds, True
+        log = _log_count(requests, seconds, a, b)
+        if self._past:
+            self.models.learn(self._with_jumps(requests, seconds, log))
+        self._count, self._seconds = a + requests, b + seconds
+        self._past.append((requests, seconds))
+
+    def _with_jumps(self, requests: float, seconds: float, log: np.ndarray) -> np.ndarray:
+        """Give each model's log predictive where a jump may have come between, which counts as one as far as it explains more.
+
+        No model can foresee a jump: none is judged by one.
+        """
+        if not self.jump:
+            return log
+        counts, lengths = np.array(self._past).T
+        like_any = _log_count(requests, seconds, counts + 0.5, lengths)
+        jumped = np.log(self.jump) + float(np.logaddexp.reduce(like_any)) - np.log(len(like_any))
+        stayed = np.log1p(-self.jump) + log
+        probability = float(sigmoid(jumped - np.logaddexp.reduce(stayed + self.models.log_weight)))
+        self._jumps, self._stays = self._jumps + probability, self._stays + 1.0 - probability
+        return np.logaddexp(stayed, jumped)
 
     def quantiles(self, probabilities: np.ndarray) -> np.ndarray:
         """Give quantiles of the rate in the next window [requests/s]; of each model so many as it has weight.
@@ -194,10 +222,24 @@ class ArrivalRate:
 
         a, b = self.models.rates * self._count + 0.05, self.models.rates * self._seconds + 1e-4
         edges = np.cumsum(self.models.weight)
-        model = np.minimum(
-            np.searchsorted(edges, np.random.default_rng(5).permutation(probabilities)), len(a) - 1
-        )
-        return gammaincinv(a[model], probabilities) / b[model]
+        rng = np.random.default_rng(5)
+        model = np.minimum(np.searchsorted(edges, rng.permutation(probabilities)), len(a) - 1)
+        shape, rate = a[model], b[model]
+        jumps = rng.permutation(len(probabilities))[: round(self.jump * len(probabilities))]
+        if len(jumps):
+            counts, lengths = np.array(self._past).T
+            like = np.linspace(0, len(counts) - 1, len(jumps)).astype(int)
+            like = np.argsort(counts / lengths)[like]
+            shape[jumps], rate[jumps] = counts[like] + 0.5, lengths[like]
+        return gammaincinv(shape, probabilities) / rate
+
+
+def _log_count(requests: float, seconds: float, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Log probability of a window's requests, where the rate is of a gamma law of shape `a` and rate `b` [s]; up to a constant."""
+    from scipy.special import gammaln
+
+    share = seconds / (b + seconds)
+    return gammaln(a + requests) - gammaln(a) + a * np.log1p(-share) + requests * np.log(share)
 
 
 class StepOffset:

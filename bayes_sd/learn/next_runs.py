@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import ConditionError
@@ -14,60 +14,27 @@ from bayes_sd.forecast.mixture import thinned
 from bayes_sd.forecast.sweep import LoadAxis, stability_limits
 from bayes_sd.learn.decision import KINDS, Decision, Kind, latency_decision, replicas_decision
 from bayes_sd.learn.runs import Runs, candidate_runs
-from bayes_sd.learn.value import LEAST_EFFECTIVE, Value, log_likelihood, simulated, value_of
+from bayes_sd.learn.search import AIMS, Search, Sought, Step
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
     from bayes_sd.cards import Cards
+    from bayes_sd.learn.value import Value
     from bayes_sd.posterior.posterior import Posterior
 
 DRAWS = 1000
-"""Draws to work with: each is a truth to simulate in and an explanation to weight, so time grows with their square."""
-RESTART_S = 120.0
-"""Time that starting another server takes, by default."""
+"""Draws to work with: each is a truth to simulate in."""
 CLIENTS = (1, 2, 4, 8, 16, 32, 64, 128)
 """Closed loops that are candidates by default, up to the engine's cap."""
 SHARES = (0.5, 0.85)
 """Open loops that are candidates by default where the decision is about rates, as shares of the lowest median stability limit."""
-BEYOND = 2.0
-"""A value counts as one if it is larger than so many of its standard errors."""
 KEPT = (
     "hardware", "tp", "n_gpu", "engine", "verifier", "precision", "method", "drafter", "k", "max_num_seqs", "workload",
     "prompt_tokens", "output_tokens", "load_kind", "load_value", "arrivals",
 )  # fmt: skip
 """Columns of a candidate that a result keeps."""
-AIMS = ("regret", "width")
-
-
-@dataclass(frozen=True)
-class Sought:
-    """What runs are sought for.
-
-    Attributes
-    ----------
-    budget_s, restart_s : float
-        Time for measuring, and for starting another server [s].
-    aim : {"regret", "width"}
-        What a run is to lower: the decision's expected regret, or the width of its interval.
-    most : int
-        Runs at most.
-    seed : int
-    beyond : float
-        Standard errors that a further run must gain to be added.
-    """
-
-    budget_s: float = 600.0
-    restart_s: float = RESTART_S
-    aim: str = "regret"
-    most: int = 8
-    seed: int = 0
-    beyond: float = BEYOND
-
-    def worth(self, value: Value) -> float:
-        """Give what the runs are sought for: the fall of regret, or of the interval's width."""
-        return value.fall if self.aim == "regret" else value.width
 
 
 def next_runs(
@@ -119,7 +86,7 @@ def next_runs(
 
         * ``regret_fall``, ``regret_fall_error`` (run): what a single run is worth, and the Monte Carlo error;
         * ``width_fall`` (run): share by which the interval of what the decision is about gets narrower;
-        * ``seconds`` (run) [s]: of measuring, a restart of the server not included; ``effective`` (run): effective draws;
+        * ``seconds`` (run) [s]: of measuring, a restart of the server not included;
         * ``p_stable`` (run);
         * ``chosen`` (step): index of the run; ``regret`` and ``width`` (step): what is left after it; ``elapsed_s`` (step) [s],
           restarts included.
@@ -209,7 +176,7 @@ def default_candidates(decision: Decision, base: pd.DataFrame, by_rate: bool) ->
 
 
 def choose(decision: Decision, runs: Runs, sought: Sought) -> xr.Dataset:
-    """Value candidate runs, and choose the best set within a budget, greedily.
+    """Value candidate runs, and choose the best set within a budget.
 
     Parameters
     ----------
@@ -233,63 +200,14 @@ def choose(decision: Decision, runs: Runs, sought: Sought) -> xr.Dataset:
             f"a budget of {minutes(sought.budget_s)} is shorter than any run: the shortest takes {minutes(shortest)}, the "
             "server's start included"
         )
-    measured = [simulated(runs, i, np.random.default_rng([sought.seed, 31, i])) for i in range(len(runs))]
-    single = [value_of(decision, log_likelihood(runs, i, *measured[i])) for i in range(len(runs))]
-    steps = _greedy(decision, runs, sought, measured, single)
-    return _dataset(decision, runs, sought, single, steps)
-
-
-@dataclass(frozen=True)
-class _Step:
-    run: int
-    value: Value
-    elapsed_s: float
-
-
-def _greedy(
-    decision: Decision,
-    runs: Runs,
-    sought: Sought,
-    measured: list[tuple[np.ndarray, np.ndarray]],
-    single: list[Value],
-) -> list[_Step]:
-    """Add the run that gains most a minute, until the budget is used up or nothing gains beyond its error."""
-    total = np.zeros((len(runs.run_sd),) * 2, dtype=np.float32)
-    steps: list[_Step] = []
-    running, spent, before, values = "", 0.0, None, single
-    taken: set[int] = set()
-    while len(steps) < sought.most:
-        costs = runs.seconds + np.where([server == running for server in runs.server], 0.0, sought.restart_s)
-        open_to = [i for i in range(len(runs)) if i not in taken and spent + costs[i] <= sought.budget_s]
-        if not open_to:
-            break
-        if steps:
-            values = [
-                value_of(decision, total + log_likelihood(runs, i, *measured[i])) if i in open_to else v
-                for i, v in enumerate(single)
-            ]
-        gains = {i: _gain(sought, values[i], before) for i in open_to}
-        best = max(open_to, key=lambda i: gains[i][0] / costs[i])
-        gain, error = gains[best]
-        if gain <= sought.beyond * error:
-            break
-        total += log_likelihood(runs, best, *measured[best])
-        spent, running, before = spent + float(costs[best]), runs.server[best], values[best]
-        taken.add(best)
-        steps.append(_Step(best, values[best], spent))
-    return steps
-
-
-def _gain(sought: Sought, value: Value, before: Value | None) -> tuple[float, float]:
-    """What one more run adds to what was chosen so far, and its standard error."""
-    if sought.aim == "width":
-        return value.width - (before.width if before else 0.0), 0.005
-    added = value.gain - (before.gain if before else 0.0)
-    return float(added.mean()), float(added.std() / np.sqrt(len(added)))
+    # Thousands of small regressions: threads would wait for each other far longer than they work.
+    with threadpool_limits(limits=1):
+        search = Search(decision, runs, sought)
+        return _dataset(decision, runs, sought, search.single, search.best_set())
 
 
 def _dataset(
-    decision: Decision, runs: Runs, sought: Sought, single: list[Value], steps: list[_Step]
+    decision: Decision, runs: Runs, sought: Sought, single: list[Value], steps: list[Step]
 ) -> xr.Dataset:
     import xarray as xr
 
@@ -301,7 +219,6 @@ def _dataset(
             "regret_fall_error": (run, [v.error for v in single]),
             "width_fall": (run, [v.width for v in single]),
             "seconds": (run, runs.seconds, {"units": "s"}),
-            "effective": (run, [v.effective for v in single]),
             "p_stable": (run, np.isfinite(runs.log_latency).mean(axis=0)),
             "chosen": (step, np.array([s.run for s in steps], dtype=int)),
             "regret": (step, [decision.regret - s.value.fall for s in steps]),
@@ -347,13 +264,7 @@ def verdict(result: xr.Dataset) -> str:
     if result.sizes["step"] == 0:
         if about["regret"] < about["noise"]:
             return f"{now}, less than the noise of one run ({about['noise']:.1%}): no decision is left to measure for."
-        few = float(result["effective"].min()) < LEAST_EFFECTIVE
-        why = (
-            "; few draws explain a run as precise as these, so what is said of their worth is a lower bound"
-            if few
-            else ""
-        )
-        return f"{now}, and no run among the candidates is worth more than the Monte Carlo error{why}."
+        return f"{now}, and no run among the candidates is worth more than the Monte Carlo error."
     left, elapsed = float(result["regret"][-1]), float(result["elapsed_s"][-1])
     runs = result.sizes["step"]
     if about["aim"] == "width":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bayes_sd.forecast.sweep import Alternative, LoadAxis, Prepared, prepare, sweep
 from bayes_sd.latency.acceptance import committed_by_positions
+from bayes_sd.latency.tails import cv_of, draft_luck, work_log_sd
 from bayes_sd.measure.loops import Length
 from bayes_sd.model.evaluate import evaluate
 from bayes_sd.model.observed import MOST_AMPLIFIED, QUEUED_NOISE
@@ -51,8 +52,8 @@ class Runs:
         Scale of the measured log latency.
     level, log_committed : array, shape (draw, run)
         Log odds of acceptance, NaN where a run would show none; log E at the luck that `log_latency` has.
-    run_sd : array, shape (draw,)
-        Scale of a run's own luck of acceptance [log odds].
+    run_sd : array, shape (draw, run)
+        Scale of a run's own luck of acceptance, that of its requests included [log odds].
     committed_table : array, shape (log odds, run)
         log E at the log odds :data:`LOG_ODDS`, the same in all draws.
     tails : float
@@ -131,12 +132,10 @@ def candidate_runs(
         key = prepared.conditions.deployments[0].key
         for row in rows:
             server[row] = " | ".join([key, prepared.conditions.drafter[0], f"k={own['k']:g}"])
-    run_sd = np.exp(posterior.draws("log_acceptance_run")) if posterior.has("log_acceptance_run") else 0.0
     return Runs(
         frame=frame.reset_index(drop=True),
         server=server,
         names=_names(frame),
-        run_sd=np.broadcast_to(run_sd, (posterior.n_draws,)),
         tails=float(posterior.spec.priors["noise"]["tails"]),
         **parts,
     )
@@ -198,15 +197,20 @@ def _predicted(
         level = cell_level(u, f["latent_cell"], f["latent_doublings"])[:, :1]
         odds = LOG_ODDS[:, None]
         table = np.log(committed_by_positions(odds, f["latent_profile"], f["latent_positions"]))
-    noise = prepared.costs.noise[:, [0]] * _noise_factor(prepared, loads, limit)
+    plan = _lasting(prepared, loads, at, length)
+    noise = np.hypot(prepared.costs.noise[:, [0]] * _noise_factor(prepared, loads, limit), plan.latency_sd)
+    own = (
+        np.exp(posterior.draws("log_acceptance_run")) if posterior.has("log_acceptance_run") else np.zeros(n)
+    )
     return {
         "log_latency": at,
         "elasticity": elasticity,
         "noise": np.broadcast_to(noise, shape),
         "level": np.broadcast_to(level, shape),
         "log_committed": np.broadcast_to(np.log(committed), shape),
+        "run_sd": np.hypot(own[:, None], plan.log_odds_sd),
         "committed_table": np.broadcast_to(table, (len(LOG_ODDS), len(loads))),
-        "seconds": _seconds(prepared, loads, at, length),
+        "seconds": plan.seconds,
     }
 
 
@@ -221,14 +225,37 @@ def _noise_factor(prepared: Prepared, loads: np.ndarray, limit: np.ndarray) -> n
     return np.where(running < 0.9 * offered, QUEUED_NOISE, 1.0)
 
 
-def _seconds(prepared: Prepared, loads: np.ndarray, log_latency: np.ndarray, length: Length) -> np.ndarray:
-    """Time that the points take by the rules of `measure`: warm-up, window, and the last requests, shape (load,)."""
-    cv = np.median(prepared.spread.work_cv(prepared.costs, prepared.conditions, 0))
+class _Lasting(NamedTuple):
+    """How long runs last, shape (load,) [s], and what the luck of their requests leaves open.
+
+    `log_odds_sd` (draw, load) is that of acceptance, `latency_sd` (load,) that of log latency at a given acceptance.
+    """
+
+    seconds: np.ndarray
+    log_odds_sd: np.ndarray
+    latency_sd: np.ndarray
+
+
+def _lasting(prepared: Prepared, loads: np.ndarray, log_latency: np.ndarray, length: Length) -> _Lasting:
+    """Find how long points last by the rules of `measure`: warm-up, window, and the last requests.
+
+    `measure` asks for outputs of one length: requests differ in the luck of their drafts, and in an open loop in their company.
+    """
+    conditions, committed = prepared.conditions, prepared.costs.committed[:, 0]
+    k = int(conditions.k[0])
+    work_sd = work_log_sd(0.0, committed, k, conditions.output[0], prepared.spread.draft_log_odds_sd[:, 0])
+    closed = not conditions.open_loop[0]
+    cv = float(np.median(cv_of(work_sd)))
     latency = np.exp(np.median(log_latency, axis=0))
-    closed = not prepared.conditions.open_loop[0]
     rate = loads / latency if closed else loads
-    cv = cv if closed else max(cv, OPEN_LOOP_CV)
-    wanted = np.clip((cv / length.standard_error) ** 2, length.least, length.most)
+    company = 0.0 if closed else OPEN_LOOP_CV
+    wanted = np.clip((max(cv, company) / length.standard_error) ** 2, length.least, length.most)
     warm_up = np.maximum(length.warm_up, loads if closed else 1.0)
     window = np.minimum(np.maximum(wanted, loads if closed else 1.0) / rate, length.seconds)
-    return np.where(np.isfinite(latency), warm_up / rate + window + latency, np.inf)
+    requests = np.maximum(window * rate, 1.0)
+    slope = np.maximum(draft_luck(committed, k)[1], 1e-3) if k else np.ones(len(committed))
+    return _Lasting(
+        seconds=np.where(np.isfinite(latency), warm_up / rate + window + latency, np.inf),
+        log_odds_sd=(work_sd / slope)[:, None] / np.sqrt(requests),
+        latency_sd=company / np.sqrt(requests),
+    )

@@ -1,16 +1,21 @@
 """What a measurement is worth to a decision before it is made: expected value of sample information.
 
-Simulate the measurement in each draw taken as the truth, weight all other draws by how well they explain it, choose by the
-weighted losses, and pay that choice's loss in the draw that was the truth. The fall of the mean loss against deciding now is the
-value (Raiffa and Schlaifer 1961, Applied Statistical Decision Theory, ch. 4 and 5; Heath et al. 2020, doi:10.1177/0272989X20912402,
-for estimators). A draw never weighs on a measurement of its own, and where a precise run leaves few draws that explain it the
-weights are flattened until :data:`LEAST_EFFECTIVE` count: so few draws make the value too low and not too high, since a
-choice made from less than the measurement says is a worse one.
+Simulate the measurement in each draw taken as the truth, choose by what was measured, and pay that choice's loss in the draw that
+was the truth. The fall of the mean loss against deciding now is the value (Raiffa and Schlaifer 1961, Applied Statistical Decision
+Theory, ch. 4 and 5). The choice is made by the expected losses given what was measured: a regression of the losses on the simulated
+measurements (Strong et al. 2015, doi:10.1177/0272989X15575286; Heath et al. 2020, doi:10.1177/0272989X20912402, for estimators),
+each truth left out of its own. So a poor regression makes the value too low and not too high: it makes worse choices, and those are
+paid for.
+
+Weights of draws by how well they explain a measurement, the other way to these losses, fail where runs are precise: a run of a
+server that was never measured leaves a handful of a thousand draws, two runs leave one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,10 +26,19 @@ if TYPE_CHECKING:
     from bayes_sd.learn.decision import Decision
     from bayes_sd.learn.runs import Runs
 
-LEAST_EFFECTIVE = 25.0
-"""Effective draws behind a choice, median over truths: with fewer its own error would outweigh what the measurement says."""
-FLATTER = tuple(0.5**i for i in range(8))
-"""Powers of the likelihood that are tried for it, the first that is enough is taken."""
+Measured = tuple[np.ndarray, np.ndarray]
+"""Log latency and log odds of acceptance of a run, as measured in every draw, each of shape (draw,)."""
+
+BENT = 4
+"""Principal directions of what was measured in which losses may bend."""
+KNOTS = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Quantiles of such a direction at which the slope of a loss may change."""
+FARTHEST = 4.0
+"""Standard deviations beyond which a measurement counts as so far out: noise has heavy tails."""
+FIRM = 1e-3
+"""Ridge of the regression, in units of the columns' variance."""
+DRAWS_A_COLUMN = 8
+"""Draws for each column of the regression, at least."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +53,6 @@ class Value:
         Its standard error.
     width : float
         Share by which an interval of the decision's quantity is expected to get narrower, mean over parts.
-    effective : float
-        Effective draws that explain a measurement, median over truths, before any flattening.
     gain : array, shape (draw,)
         Loss saved in each draw, of which `fall` is the mean.
     """
@@ -48,11 +60,10 @@ class Value:
     fall: float
     error: float
     width: float
-    effective: float
     gain: np.ndarray
 
 
-def simulated(runs: Runs, i: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def simulated(runs: Runs, i: int, rng: np.random.Generator) -> Measured:
     """Simulate a measurement of a run in every draw.
 
     Parameters
@@ -64,126 +75,87 @@ def simulated(runs: Runs, i: int, rng: np.random.Generator) -> tuple[np.ndarray,
 
     Returns
     -------
-    log_latency : array, shape (truth,)
+    log_latency : array, shape (draw,)
         inf where the run has no steady state.
-    log_odds : array, shape (truth,)
+    log_odds : array, shape (draw,)
         Of acceptance as measured; NaN where the run shows none.
     """
-    n = len(runs.run_sd)
-    log_odds = runs.level[:, i] + runs.run_sd * rng.standard_t(runs.tails, n)
+    n = len(runs.log_latency)
+    log_odds = runs.level[:, i] + runs.run_sd[:, i] * rng.standard_t(runs.tails, n)
     mean = runs.log_latency[:, i]
     if not np.isnan(log_odds).all():
-        moved = _log_committed(runs, i, log_odds) - runs.log_committed[:, i]
+        moved = np.interp(log_odds, LOG_ODDS, runs.committed_table[:, i]) - runs.log_committed[:, i]
         mean = mean - runs.elasticity[:, i] * moved
     return mean + runs.noise[:, i] * rng.standard_t(runs.tails, n), log_odds
 
 
-def log_likelihood(runs: Runs, i: int, log_latency: np.ndarray, log_odds: np.ndarray) -> np.ndarray:
-    """Compute how likely measurements are under every draw.
-
-    Parameters
-    ----------
-    runs : Runs
-    i : int
-        Which run.
-    log_latency, log_odds : array, shape (truth,)
-        From :func:`simulated`.
-
-    Returns
-    -------
-    array, shape (truth, draw), 32 bits
-        Up to a constant. A run without a steady state, where a draw has one, counts against the draw, and the other way round.
-    """
-    shown = not np.isnan(log_odds).all()
-    mean, sd = runs.log_latency[:, i], runs.noise[:, i]
-    stable = np.isfinite(mean)
-    mean = np.where(stable, mean, 0.0)[None, :]
-    if shown:
-        at = _log_committed(runs, i, log_odds)[:, None]
-        mean = mean - runs.elasticity[None, :, i] * (at - runs.log_committed[None, :, i])
-    seen = np.isfinite(log_latency)
-    y = np.where(seen, log_latency, 0.0)[:, None]
-    found = _student(y - mean, sd[None, :], runs.tails)
-    if not (stable.all() and seen.all()):
-        found = np.where(
-            seen[:, None] & stable[None, :], found, np.where(seen[:, None] == stable[None, :], 0.0, -np.inf)
-        )
-    if shown:
-        found = found + _student(log_odds[:, None] - runs.level[None, :, i], runs.run_sd[None, :], runs.tails)
-    return found.astype(np.float32)
-
-
-def _log_committed(runs: Runs, i: int, log_odds: np.ndarray) -> np.ndarray:
-    return np.interp(log_odds, LOG_ODDS, runs.committed_table[:, i])
-
-
-def _student(deviation: np.ndarray, scale: np.ndarray, tails: float) -> np.ndarray:
-    """Student-t log density, up to a constant."""
-    z = (deviation / scale).astype(np.float32)
-    log_scale = np.log(scale).astype(np.float32)
-    return -log_scale - np.float32(0.5 * (tails + 1.0)) * np.log1p(z * z / np.float32(tails))
-
-
-def weights(log_likelihood: np.ndarray) -> tuple[np.ndarray, float]:
-    """Turn log likelihoods of simulated measurements into weights of draws, without the draw that each was simulated in.
-
-    Parameters
-    ----------
-    log_likelihood : array, shape (truth, draw)
-        Square: truths are the draws.
-
-    Returns
-    -------
-    weight : array, shape (truth, draw)
-        Rows sum to 1.
-    effective : float
-        Median number of effective draws before flattening.
-    """
-    log_weight = log_likelihood.copy()
-    np.fill_diagonal(log_weight, -np.inf)
-    top = log_weight.max(axis=1, keepdims=True)
-    # A measurement that no other draw explains leaves the decision as it is.
-    log_weight = np.where(np.isfinite(top), log_weight - np.where(np.isfinite(top), top, 0.0), 0.0)
-    enough, found, first = min(LEAST_EFFECTIVE, 0.25 * len(top)), log_weight, np.nan
-    for power in FLATTER:
-        found = np.exp(log_weight * np.float32(power))
-        found /= found.sum(axis=1, keepdims=True)
-        effective = float(np.median(1.0 / np.square(found).sum(axis=1)))
-        first = effective if power == 1.0 else first
-        if effective >= enough:
-            break
-    return found, first
-
-
-def value_of(decision: Decision, log_likelihood: np.ndarray) -> Value:
+def value_of(decision: Decision, measured: Sequence[Measured]) -> Value:
     """Estimate what measurements are worth to a decision.
 
     Parameters
     ----------
     decision : Decision
-    log_likelihood : array, shape (truth, draw)
-        Sum over the measurements that are made together.
+    measured : sequence of (log latency, log odds)
+        Of the runs that are made together, from :func:`simulated`.
 
     Returns
     -------
     Value
     """
-    weight, effective = weights(log_likelihood)
     n, choices, parts = decision.loss.shape
-    flat = decision.loss.reshape(n, choices * parts).astype(np.float32)
-    expected = (weight @ flat).reshape(n, choices, parts)
+    wanted = np.concatenate([decision.loss.reshape(n, -1), decision.log_quantity], axis=1)
+    told = _left_out(_design(measured, n), wanted)
+    expected = told[:, : choices * parts].reshape(n, choices, parts)
     chosen, part = expected.argmin(axis=1), np.arange(parts)
     now = decision.loss[:, decision.safe, part]
     then = decision.loss[np.arange(n)[:, None], chosen, part[None, :]]
     gain = (now - then) @ decision.weight
     quantity = decision.log_quantity
-    rest = np.square(quantity - weight @ quantity).mean(axis=0)
+    rest = np.square(quantity - told[:, choices * parts :]).mean(axis=0)
     spread = np.maximum(quantity.var(axis=0), 1e-30)
     width = 1.0 - np.sqrt(np.minimum(rest / spread, 1.0)) @ decision.weight
-    return Value(
-        fall=float(gain.mean()),
-        error=float(gain.std() / np.sqrt(n)),
-        width=float(width),
-        effective=effective,
-        gain=gain,
-    )
+    return Value(fall=float(gain.mean()), error=float(gain.std() / np.sqrt(n)), width=float(width), gain=gain)
+
+
+def _design(measured: Sequence[Measured], n: int) -> np.ndarray:
+    """Give the columns of the regression: 1, what was measured, and in its principal directions bends and products, (draw, column)."""
+    columns = [column for one in measured for values in one for column in _columns(values)]
+    if not columns:
+        return np.ones((n, 1))
+    straight = np.stack(columns, axis=1)
+    left, size, _ = np.linalg.svd(straight - straight.mean(axis=0), full_matrices=False)
+    told = np.flatnonzero(size > 1e-6 * size[0])[:BENT]
+    along = np.clip(left[:, told] * np.sqrt(n), -FARTHEST, FARTHEST)
+    further = [hinge for direction in along.T for hinge in _hinges(direction)]
+    further += [one * other for one, other in combinations(along.T, 2)]
+    most = max(n // DRAWS_A_COLUMN - 1 - straight.shape[1], 0)
+    return np.column_stack([np.ones(n), straight, *further[:most]])
+
+
+def _columns(values: np.ndarray) -> list[np.ndarray]:
+    """Give one measured number as columns: itself, standardised, and whether there was no steady state to measure."""
+    if np.isnan(values).all():
+        return []
+    seen = np.isfinite(values)
+    found = []
+    if seen.any():
+        middle, sd = np.median(values[seen]), values[seen].std()
+        worst = values[seen].max()
+        found.append(np.clip((np.where(seen, values, worst) - middle) / max(sd, 1e-12), -FARTHEST, FARTHEST))
+    return found if seen.all() else [*found, seen.astype(float)]
+
+
+def _hinges(along: np.ndarray) -> list[np.ndarray]:
+    """Give what lies beyond each knot of a direction."""
+    return [np.maximum(along - knot, 0.0) for knot in np.quantile(along, KNOTS)]
+
+
+def _left_out(design: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Regress numbers on a design, and give each draw's as the regression of all others has them, shape (draw, number)."""
+    n = len(design)
+    scale = np.maximum(design.std(axis=0), 1e-6)
+    ridge = n * FIRM * np.square(scale)
+    ridge[0] = 0.0
+    solved = np.linalg.solve(design.T @ design + np.diag(ridge), design.T)
+    own = np.minimum(np.einsum("dc,cd->d", design, solved), 1.0 - 1e-6)[:, None]
+    return (design @ (solved @ wanted) - own * wanted) / (1.0 - own)

@@ -28,7 +28,7 @@ def runs_table(result: xr.Dataset) -> pd.DataFrame:
     -------
     DataFrame
         ``run, server, order`` (place among the chosen, 0 for none), ``regret_fall, regret_fall_error, width_fall, seconds,
-        per_minute`` (of a single run, its server's start included), ``p_stable, effective`` and the columns of its condition.
+        per_minute`` (of a single run, its server's start included), ``p_stable`` and the columns of its condition.
     """
     import pandas as pd
 
@@ -39,7 +39,7 @@ def runs_table(result: xr.Dataset) -> pd.DataFrame:
         "server": result["server"].to_numpy(),
         "order": order,
     }
-    names = ("regret_fall", "regret_fall_error", "width_fall", "seconds", "p_stable", "effective")
+    names = ("regret_fall", "regret_fall_error", "width_fall", "seconds", "p_stable")
     columns |= {name: result[name].to_numpy() for name in names}
     table = pd.DataFrame(columns)
     worth = table["regret_fall" if result.attrs["aim"] == "regret" else "width_fall"]

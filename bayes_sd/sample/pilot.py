@@ -98,6 +98,30 @@ def refined_frame(target: Target, starts: np.ndarray, settings: SamplerSettings)
         return _after_two_runs(target, first, pattern, groups, settings)
 
 
+def drawn_frame(target: Target, draws: np.ndarray, settings: SamplerSettings) -> Frame:
+    """Make a frame of a posterior's own draws, as the last pilot's give it: for a run that is to go on where another ended.
+
+    Parameters
+    ----------
+    target : Target
+    draws : array, shape (draw, unknown)
+        In the coordinates that the data inform.
+    settings : SamplerSettings
+        For its number of cores.
+
+    Returns
+    -------
+    Frame
+    """
+    with threadpool_limits(limits=1):
+        bend = curvature(target, draws.mean(axis=0)[None])
+        pattern = (bend != 0.0) | (bend.T != 0.0)
+        frame = _frame_of_draws(
+            target, draws[None], FINAL_POINTS, pattern, independent_groups(pattern), settings.cores
+        )
+        return stretched_frame(frame, draws)
+
+
 def _frame_of_draws(
     target: Target, drawn: np.ndarray, n: int, pattern: np.ndarray, groups: list[np.ndarray], cores: int
 ) -> Frame:

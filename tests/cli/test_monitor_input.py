@@ -258,3 +258,25 @@ def test_lines_that_arrive_together_and_apart():
     assert sum(map(len, blocks)) == MOST_TOGETHER + 6
     assert max(map(len, blocks)) <= MOST_TOGETHER
     assert blocks == [b for b in blocks if b] and blocks[0][0].rate_rps == 3.0
+
+
+def test_learning_follows_acceptance_arrivals_and_steps(small_trace):
+    """Eight windows of 3.9 tokens a cycle, then eight of 2.4: what is known is of the last ones, and of a drift."""
+    header, row = ROWS.splitlines()
+    fallen = row.replace("1.3,3.9", "1.9,2.4")
+    given = "\n".join([header, *[row] * 8, *[fallen] * 8]) + "\n"
+    done = run(small_trace, *SERVED, "--learn", "--json", given=given)
+    learned = [json.loads(text)["learned"] for text in done.stdout.splitlines()]
+    assert [round(learned[i]["tokens_per_cycle"][1], 1) for i in (7, 15)] == [3.9, 2.4]
+    assert learned[15]["rate_rps"][0] < 3.0 < learned[15]["rate_rps"][2]
+    assert learned[8]["memory_windows"]["acceptance"] < learned[7]["memory_windows"]["acceptance"]
+    low, middle, high = learned[15]["step_time_ratio"]
+    assert 0.5 < low < middle < high < 2.0
+    told = run(small_trace, *SERVED, "--learn", given=given).stdout
+    assert (
+        "Learned, for the next window" in told and "tokens a cycle" in told and "steady, remembered" in told
+    )
+
+
+def test_a_server_that_drafts_nothing_has_nothing_to_follow(small_trace):
+    refused(run(small_trace, *SERVED, "--set", "k=0", "--learn", given=ROWS), "--learn", "drafts")

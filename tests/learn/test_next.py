@@ -8,8 +8,9 @@ import pytest
 from bayes_sd.cli import command
 from bayes_sd.cli.next_page import print_next
 from bayes_sd.errors import ConditionError, DataError
-from bayes_sd.learn.next_runs import Sought, next_runs
+from bayes_sd.learn.next_runs import next_runs
 from bayes_sd.learn.runs import OtherRuns, candidate_runs
+from bayes_sd.learn.search import Sought
 from bayes_sd.learn.written import plan_of, runs_table
 from bayes_sd.measure.plan import Done, next_point, points_expected
 from bayes_sd.measure.planned import read_plan, write_plan

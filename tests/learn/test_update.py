@@ -220,6 +220,7 @@ def far_run(small_fit, far_rows, cards):
     moved = matched(wider, np.arange(small_fit.n_draws), 40.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sampling, "DRAWS", 150)
+        patch.setattr(sampling, "TOLD", 100)
         return sampling.sampled(wider, moved, small_fit.spec, 0)
 
 
@@ -237,10 +238,17 @@ def test_the_sampler_goes_where_weights_cannot(small_fit, far_rows, far_run, car
     monkeypatch.setattr("bayes_sd.learn.update.sampled", lambda *_: replace(far_run, gate=passing))
     found = update(small_fit, far_rows, cards=cards)
     assert found.method == "sampling" and "k-hat" in found.reason and "new draws" in found.sentence()
-    assert found.posterior.about["gate"]["passed"] and found.posterior.n_draws == 600
-    assert found.posterior.about["updates"][-1]["effective"] == 600
+    assert found.posterior.about["gate"]["passed"] and found.posterior.n_draws == len(
+        next(iter(far_run.u.values()))
+    )
+    assert found.posterior.about["updates"][-1]["effective"] == found.posterior.n_draws
     off = np.log(predict(found.posterior, far_rows).latency_s).mean(axis=0) - np.log(far_rows["latency_s"])
     assert np.abs(off).max() < 0.1
+
+
+def test_a_run_that_did_not_mix_is_followed_by_a_longer_one_in_its_own_frame(far_run):
+    """150 draws a chain cannot have 400 effective ones of four chains' worst unknown: what came out is of the second run."""
+    assert len(next(iter(far_run.u.values()))) == sampling.LONGER * 150 * sampling.CHAINS
 
 
 def test_a_run_that_did_not_converge_changes_nothing(small_fit, far_rows, far_run, cards, monkeypatch):

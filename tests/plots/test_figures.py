@@ -20,11 +20,13 @@ from bayes_sd.decide.verdict import to_dataset
 from bayes_sd.decide.windows import Window
 from bayes_sd.errors import OutputError
 from bayes_sd.forecast.mixture import thinned
+from bayes_sd.learn.next_runs import next_runs
 from bayes_sd.plots import style
 from bayes_sd.plots.bands import plot_bands
 from bayes_sd.plots.collapse import plot_collapse
 from bayes_sd.plots.fitted import plot_fitted
 from bayes_sd.plots.monitor import plot_monitor
+from bayes_sd.plots.next_runs import plot_next
 from bayes_sd.plots.plan import plot_plan
 from bayes_sd.plots.policies import plot_policies
 from bayes_sd.plots.speedup import plot_speedup
@@ -73,6 +75,16 @@ def results(small_fit, cards):
             best_trees(posterior, speculating, [1, 4, 64], deepest=3, most_tokens=12, cards=cards),
         ),
         "tune": (plot_tune, tune(posterior, speculating, cards=cards, draft_lengths=(0, 2, 5))),
+        "next": (
+            plot_next,
+            next_runs(
+                posterior,
+                speculating.assign(workload="never seen"),
+                loads=[16.0],
+                draft_lengths=(0, 2, 5),
+                cards=cards,
+            ),
+        ),
         "monitor": (plot_monitor, to_dataset(watch.see_all(windows))),
     }
 
