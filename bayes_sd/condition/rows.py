@@ -224,9 +224,10 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
     """
     made: dict[tuple[str, ...], str] = {}
     keys = []
-    for _, row in rows.iterrows():
-        name = tuple(str(row.get(c)) for c in (*NAMES, "engine_options"))
+    naming = [rows[c].astype(str).tolist() for c in (*NAMES, "engine_options") if c in rows]
+    for i, name in enumerate(zip(*naming, strict=True)):
         if name not in made:
+            row = rows.iloc[i]
             verifier = str(row["verifier"])
             verifier = cards.verifier(verifier).name if cards.has("verifier", verifier) else verifier
             made[name] = Deployment(
