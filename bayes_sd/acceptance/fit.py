@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,10 @@ class CompiledAcceptance:
     """
 
     def __init__(self, data: AcceptanceData, spec: AcceptanceSpec) -> None:
-        import nutpie
+        from bayes_sd.sample.plain import PlainModel
 
         self.data, self.spec = data, spec
-        self._compiled: Any = nutpie.compile_pymc_model(build_acceptance_model(data, spec))
+        self._compiled = PlainModel(build_acceptance_model(data, spec))
 
     def sample(
         self,
@@ -62,37 +62,18 @@ class CompiledAcceptance:
         KeyboardInterrupt
             If interrupted; nothing is returned then.
         """
-        import nutpie
-
         held_out = held_out or {}
         masks = {
             name: np.asarray(held_out.get(name, np.zeros(len(rows))), dtype=bool)
             for name, rows in (("counts", self.data.counts), ("lengths", self.data.lengths))
         }
         kept = {f"{name}_kept": (~mask).astype(float) for name, mask in masks.items() if len(mask)}
-        trace = nutpie.sample(
-            self._compiled.with_data(**kept),
-            draws=settings.draws,
-            tune=settings.tune,
-            chains=settings.chains,
-            cores=settings.cores,
-            seed=settings.seed,
-            progress_bar=progress and sys.stderr.isatty(),
-            save_warmup=False,
-            target_accept=settings.target_accept or SETTINGS.target_accept,
-            maxdepth=settings.max_depth,
-            # Level, profile and restart of a method move together: a diagonal metric takes ten times the steps.
-            adaptation="low_rank",
-        )
-        drawn = trace.posterior.sizes
-        if (drawn["chain"], drawn["draw"]) != (settings.chains, settings.draws):
-            raise KeyboardInterrupt
-        return self._posterior(trace, settings, masks)
+        careful = replace(settings, target_accept=settings.target_accept or SETTINGS.target_accept)
+        return self._posterior(self._compiled.sample(careful, kept, progress), settings, masks)
 
     def _posterior(
-        self, trace: Any, settings: SamplerSettings, masks: dict[str, np.ndarray]
+        self, tree: xr.DataTree, settings: SamplerSettings, masks: dict[str, np.ndarray]
     ) -> AcceptancePosterior:
-        tree = _tree(trace)
         gate = judge(tree)
         for name, rows in (("counts", self.data.counts), ("lengths", self.data.lengths)):
             kept = rows[~masks[name]]
@@ -145,22 +126,6 @@ def fit_acceptance(
     rows = data if isinstance(data, AcceptanceData) else read_acceptance_data(data)
     return CompiledAcceptance(rows, spec or AcceptanceSpec(iid=iid)).sample(
         settings or SETTINGS, progress=progress
-    )
-
-
-def _tree(trace: Any) -> xr.DataTree:
-    import xarray as xr
-
-    keep = ("diverging", "depth", "n_steps", "energy", "step_size", "maxdepth_reached", "logp")
-    stats = (
-        trace.sample_stats.to_dataset() if hasattr(trace.sample_stats, "to_dataset") else trace.sample_stats
-    )
-    posterior = trace.posterior.to_dataset() if hasattr(trace.posterior, "to_dataset") else trace.posterior
-    return xr.DataTree.from_dict(
-        {
-            "posterior": posterior.astype(np.float32),
-            "sample_stats": stats[[name for name in keep if name in stats]],
-        }
     )
 
 

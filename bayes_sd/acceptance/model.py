@@ -40,6 +40,9 @@ LEAST_ACCEPTANCE = 1e-6
 CONCENTRATION_LOG_SD = 1.0
 LOOKUP = ("ngram", "suffix")
 """Methods that look their drafts up in the text so far, and may find none."""
+COUNTED = ("position", "draft_length", "n_reached", "n_accepted")
+"""Columns of counts that the likelihood takes."""
+Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,48 @@ def coords(data: AcceptanceData) -> dict[str, list[Any]]:
     }
 
 
+def facts_of(data: AcceptanceData, spec: AcceptanceSpec) -> dict[str, np.ndarray]:
+    """Give what the graph takes as data, so that what was compiled for one table serves all.
+
+    Parameters
+    ----------
+    data : AcceptanceData
+    spec : AcceptanceSpec
+
+    Returns
+    -------
+    dict of str to array
+    """
+    believed = np.array([spec.level(method) for method in data.methods]).T
+    looked_up = np.zeros((len(data.methods), data.n_positions - 1))
+    looked_up[:, :1] = np.array([[method in LOOKUP] for method in data.methods])
+    sources = list(dict.fromkeys(data.lengths["source"]))
+    found = {
+        "level_mean": believed[0],
+        "level_sd": believed[1],
+        "pair_method": data.pair_method,
+        "cell_pair": data.cell_pair,
+        "cell_method": data.pair_method[data.cell_pair],
+        "looked_up": looked_up,
+        "pinned": pinned_slopes(data).astype(float),
+        "typical_survival": typical_survival(data),
+        "doublings": np.log2(np.arange(1, data.n_positions + 1)),
+    }
+    if len(data.counts):
+        found |= {f"counts_{name}": data.counts[name].to_numpy(dtype=int) for name in COUNTED}
+        found |= {"counts_cell": data.count_cell, "counts_kept": np.ones(len(data.counts))}
+    if len(data.lengths):
+        committed = data.lengths["mean_accepted_len"].to_numpy(dtype=float)
+        found |= {
+            "lengths_k": data.lengths["k"].to_numpy(dtype=int),
+            "lengths_cell": data.length_cell,
+            "lengths_source": np.array([sources.index(s) for s in data.lengths["source"]]),
+            "lengths_measured": np.log(committed - 1.0),
+            "lengths_kept": np.ones(len(data.lengths)),
+        }
+    return found
+
+
 def build_acceptance_model(data: AcceptanceData, spec: AcceptanceSpec) -> pm.Model:
     """Build the acceptance model.
 
@@ -129,26 +174,28 @@ def build_acceptance_model(data: AcceptanceData, spec: AcceptanceSpec) -> pm.Mod
     import pytensor.tensor as pt
 
     with pm.Model(coords=coords(data)) as model:
-        believed = np.array([spec.level(method) for method in data.methods]).T
-        level = pm.Normal("method_level", believed[0], believed[1], dims="method")
+        f = {name: pm.Data(name, values) for name, values in facts_of(data, spec).items()}
+        level = pm.Normal("method_level", f["level_mean"], f["level_sd"], dims="method")
         pair_sd = _scale("log_pair_sd", spec.pair_sd, spec)
-        pair = pm.Normal("pair_level", level[data.pair_method], pair_sd, dims="pair")
-        centre = pair[data.cell_pair]
+        pair = pm.Normal("pair_level", level[f["pair_method"]], pair_sd, dims="pair")
+        centre = pair[f["cell_pair"]]
         curved = not spec.iid and data.n_positions > 1
-        restart: Any = np.zeros(len(data.cells))
+        restart: Any = pt.zeros_like(f["typical_survival"])
         if curved and spec.restart:
             gain = pm.Normal("restart", spec.restart_mean, spec.restart_sd, dims="method")
-            restart = gain[data.pair_method[data.cell_pair]]
+            restart = gain[f["cell_method"]]
         # Counts measure the first position with its restart included. That sum is sampled: it does not move with `restart`.
-        shift = restart * typical_survival(data)
+        shift = restart * f["typical_survival"]
         seen = pm.Normal("first_seen", centre + shift, _scale("log_cell_sd", spec.cell_sd, spec), dims="cell")
         first = pm.Deterministic("first", seen - shift, dims="cell")
-        logit = first[:, None] * np.ones(data.n_positions)
+        logit = first[:, None] + pt.zeros_like(f["doublings"])
         if curved:
-            logit = logit + _profile(data, spec)[data.pair_method[data.cell_pair]] + _tilt(data, spec)
+            logit = logit + _profile(f, spec)[f["cell_method"]] + _tilt(f, spec)
         survival = pt.cumprod(pt.sigmoid(logit), axis=1)
-        _observe_counts(data, spec, logit, survival, restart)
-        _observe_lengths(data, spec, logit, survival, restart)
+        if len(data.counts):
+            _observe_counts(f, spec, logit, survival, restart)
+        if len(data.lengths):
+            _observe_lengths(f, spec, logit, survival, restart)
     return model
 
 
@@ -159,19 +206,17 @@ def _scale(name: str, median: float, spec: AcceptanceSpec) -> Any:
     return pt.exp(pm.Normal(name, np.log(median), spec.scale_log_sd))
 
 
-def _profile(data: AcceptanceData, spec: AcceptanceSpec) -> Any:
+def _profile(f: Facts, spec: AcceptanceSpec) -> Any:
     """Log odds of each method's positions against its first, shape (method, position)."""
     import pymc as pm
     import pytensor.tensor as pt
 
-    free = np.zeros((len(data.methods), data.n_positions - 1), dtype=bool)
-    free[:, 0] = [method in LOOKUP for method in data.methods]
-    scale = pt.switch(free, spec.lookup_step_sd, _scale("log_step", spec.step, spec))
+    scale = pt.switch(f["looked_up"] > 0.0, spec.lookup_step_sd, _scale("log_step", spec.step, spec))
     step = pm.Normal("step", 0.0, scale, dims=("method", "later"))
-    return pt.concatenate([np.zeros((len(data.methods), 1)), pt.cumsum(step, axis=1)], axis=1)
+    return pt.concatenate([pt.zeros_like(step[:, :1]), pt.cumsum(step, axis=1)], axis=1)
 
 
-def _tilt(data: AcceptanceData, spec: AcceptanceSpec) -> Any:
+def _tilt(f: Facts, spec: AcceptanceSpec) -> Any:
     """Log odds that a cell's own slope adds, shape (cell, position).
 
     Sampled as itself where the data pin it, else as a multiple of its scale.
@@ -179,11 +224,10 @@ def _tilt(data: AcceptanceData, spec: AcceptanceSpec) -> Any:
     import pymc as pm
     import pytensor.tensor as pt
 
-    scale = _scale("log_slope_sd", spec.slope_sd, spec)
-    pinned = pinned_slopes(data)
+    scale, pinned = _scale("log_slope_sd", spec.slope_sd, spec), f["pinned"] > 0.0
     raw = pm.Normal("slope_raw", 0.0, pt.switch(pinned, scale, 1.0), dims="cell")
     slope = pm.Deterministic("slope", raw * pt.switch(pinned, 1.0, scale), dims="cell")
-    return slope[:, None] * np.log2(np.arange(1, data.n_positions + 1))
+    return slope[:, None] * f["doublings"]
 
 
 def typical_survival(data: AcceptanceData) -> np.ndarray:
@@ -214,51 +258,33 @@ def pinned_slopes(data: AcceptanceData) -> np.ndarray:
     return number >= 3
 
 
-def first_logit(logit: Any, survival: Any, restart: Any, cell: np.ndarray, k: np.ndarray) -> Any:
+def first_logit(logit: Any, survival: Any, restart: Any, cell: Any, k: Any) -> Any:
     """Log odds of the first position at draft length k: raised by drafts that follow a fully accepted one."""
     return logit[cell, 0] + restart[cell] * survival[cell, k - 1]
 
 
-def _observe_counts(
-    data: AcceptanceData, spec: AcceptanceSpec, logit: Any, survival: Any, restart: Any
-) -> None:
+def _observe_counts(f: Facts, spec: AcceptanceSpec, logit: Any, survival: Any, restart: Any) -> None:
     import pymc as pm
     import pytensor.tensor as pt
 
-    if not len(data.counts):
-        return
-    position = data.counts["position"].to_numpy(dtype=int)
-    k = data.counts["draft_length"].to_numpy(dtype=int)
-    at_first = first_logit(logit, survival, restart, data.count_cell, k)
-    odds = pt.switch(position == 1, at_first, logit[data.count_cell, position - 1])
+    position, cell = f["counts_position"], f["counts_cell"]
+    at_first = first_logit(logit, survival, restart, cell, f["counts_draft_length"])
+    odds = pt.switch(pt.eq(position, 1), at_first, logit[cell, position - 1])
     alpha = pt.clip(pt.sigmoid(odds), LEAST_ACCEPTANCE, 1.0 - LEAST_ACCEPTANCE)
     concentration = pt.exp(pm.Normal("log_concentration", np.log(spec.concentration), CONCENTRATION_LOG_SD))
     law = pm.BetaBinomial.dist(
-        n=data.counts["n_reached"].to_numpy(dtype=int),
-        alpha=alpha * concentration,
-        beta=(1.0 - alpha) * concentration,
+        n=f["counts_n_reached"], alpha=alpha * concentration, beta=(1.0 - alpha) * concentration
     )
-    kept = pm.Data("counts_kept", np.ones(len(data.counts)))
-    pm.Potential("accepted", (kept * pm.logp(law, data.counts["n_accepted"].to_numpy(dtype=int))).sum())
+    pm.Potential("accepted", (f["counts_kept"] * pm.logp(law, f["counts_n_accepted"])).sum())
 
 
-def _observe_lengths(
-    data: AcceptanceData, spec: AcceptanceSpec, logit: Any, survival: Any, restart: Any
-) -> None:
+def _observe_lengths(f: Facts, spec: AcceptanceSpec, logit: Any, survival: Any, restart: Any) -> None:
     import pymc as pm
     import pytensor.tensor as pt
 
-    if not len(data.lengths):
-        return
-    sources = list(dict.fromkeys(data.lengths["source"]))
-    k = data.lengths["k"].to_numpy(dtype=int)
-    cell = data.length_cell
+    k, cell = f["lengths_k"], f["lengths_cell"]
     drafted = pt.cumsum(survival, axis=1)[cell, k - 1]
     raised = pt.sigmoid(first_logit(logit, survival, restart, cell, k)) / pt.sigmoid(logit[cell, 0])
     run = pm.Normal("log_run_sd", np.log(spec.run_sd), spec.scale_log_sd, dims="length_source")
-    law = pm.Normal.dist(
-        mu=pt.log(raised * drafted), sigma=pt.exp(run)[[sources.index(s) for s in data.lengths["source"]]]
-    )
-    kept = pm.Data("lengths_kept", np.ones(len(data.lengths)))
-    measured = np.log(data.lengths["mean_accepted_len"].to_numpy(dtype=float) - 1.0)
-    pm.Potential("length", (kept * pm.logp(law, measured)).sum())
+    law = pm.Normal.dist(mu=pt.log(raised * drafted), sigma=pt.exp(run)[f["lengths_source"]])
+    pm.Potential("length", (f["lengths_kept"] * pm.logp(law, f["lengths_measured"])).sum())

@@ -87,7 +87,7 @@ def _reading_of(table: pd.DataFrame) -> list[str]:
         words.append("Where it says '-' neither server keeps up.")
     if (table["speedup_lower"] == 0).any() or np.isinf(table["speedup_upper"]).any():
         words.append(
-            "A speedup of 0: only the server with speculation cannot hold that load; inf: only the one without."
+            "A speedup of 0: only the server with speculation cannot hold that load; ∞: only the one without."
         )
     return words
 

@@ -15,12 +15,12 @@ SHOWN = 7
 
 
 def interval(middle: float | None, low: float | None, high: float | None, form: str) -> str:
-    """Write a median with its interval; infinite as ``inf``, unknown as ``-``."""
+    """Write a median with its interval; infinite as ``∞``, unknown as ``-``."""
 
     def one(value: float | None) -> str:
         if value is None or np.isnan(value):
             return "-"
-        return "inf" if np.isinf(value) else format(value, form)
+        return "∞" if np.isinf(value) else format(value, form)
 
     if middle is None or np.isnan(middle):
         return "-"

@@ -171,6 +171,10 @@ class Posterior:
     @property
     def observed(self) -> pd.DataFrame:
         """The observations that were fitted, one row a cell."""
+        return self._observed.copy(deep=False)  # pandas copies what is written to
+
+    @cached_property
+    def _observed(self) -> pd.DataFrame:
         return self.tree["observed"].to_dataset().to_dataframe().reset_index(drop=True)
 
 

@@ -10,7 +10,10 @@ import numpy as np
 from bayes_sd.sample.settings import TARGET
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bayes_sd.sample.frame import Frame
+    from bayes_sd.sample.native import Native
     from bayes_sd.sample.settings import SamplerSettings
     from bayes_sd.sample.target import Target
 
@@ -46,9 +49,14 @@ def run_chains(
     """
     import nutpie
 
+    def first(seed: int) -> np.ndarray:
+        return START_SPREAD * np.random.default_rng(seed).normal(size=target.size)
+
     thin = settings.thin or 1
     trace = nutpie.sample(
-        _nutpie_model(target, frame),
+        nutpie_model(
+            target.compiled.native, target.compiled.native.block(target.arrays, frame.arrays), first
+        ),
         draws=settings.draws * thin,
         tune=settings.tune,
         chains=settings.chains,
@@ -65,21 +73,30 @@ def run_chains(
     return _kept_stats(trace.sample_stats, thin), drawn[:, thin - 1 :: thin]
 
 
-def _nutpie_model(target: Target, frame: Frame) -> Any:
+def nutpie_model(native: Native, block: np.ndarray, first_point: Callable[[int], np.ndarray]) -> Any:
     """Make what ``nutpie.sample`` takes: its model of two C functions, which chains call without Python.
 
     nutpie makes such models of PyMC's and documents no other way to one, so every field is given by its name, and
     ``tests/sample/test_chains.py`` says when the fields have changed.
+
+    Parameters
+    ----------
+    native : Native
+        The density.
+    block : array of unsigned words
+        What its calls need; whoever asks for the model must hold the arrays in it.
+    first_point : callable
+        From a seed to a chain's first point, shape (unknown,).
+
+    Returns
+    -------
+    nutpie.compile_pymc.CompiledPyMCModel
     """
     from nutpie.compile_pymc import CompiledPyMCModel
 
     from bayes_sd.sample.native import expand
 
-    native, size = target.compiled.native, target.size
-
-    def first_point(seed: int) -> np.ndarray:
-        return START_SPREAD * np.random.default_rng(seed).normal(size=size)
-
+    size = len(first_point(0))
     return CompiledPyMCModel(
         dims={},
         compiled_logp_func=native.logp,
@@ -87,7 +104,7 @@ def _nutpie_model(target: Target, frame: Frame) -> Any:
         initial_point_func=first_point,
         shared_data={},
         shared_var_keys={},
-        user_data=native.block(target.arrays, frame.arrays),
+        user_data=block,
         n_expanded=size,
         shape_info=([VARIABLE], [slice(0, size)], [(size,)]),
         logp_func=None,

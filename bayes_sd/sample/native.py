@@ -191,5 +191,7 @@ def _logp(call: Any) -> Any:
 @numba.cfunc(_EXPAND, cache=True)
 def expand(dim, expanded, z_, out_, block):
     """Turn the frame's coordinates into those that the data inform."""
-    numba.carray(out_, (dim,))[:] = _from_frame(numba.carray(z_, (dim,)), _frame_of(block))  # type: ignore[call-arg]
+    frame: Any = _frame_of(block)  # type: ignore[call-arg]
+    z = numba.carray(z_, (dim,))
+    numba.carray(out_, (dim,))[:] = _from_frame(z, frame) if frame[0].size > 0 else z
     return 0

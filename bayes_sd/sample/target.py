@@ -9,7 +9,7 @@ one structure in a process, and machine code is found on disk in the next.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -203,11 +203,12 @@ def compile_density(built: Built) -> Compiled:
     from pytensor.graph.replace import clone_replace
     from pytensor.graph.traversal import ancestors
 
+    from bayes_sd.sample.linker import merged, native_mode
     from bayes_sd.sample.native import make_native
 
     x = pt.dvector("x")
     inputs: Values = {}
-    density = _merged(log_density(built, x, inputs))
+    density = merged(log_density(built, x, inputs))
     graph = [density, pytensor.gradient.grad(density, x)]
     shared = {
         variable: variable.type.make_variable(name)
@@ -218,7 +219,7 @@ def compile_density(built: Built) -> Compiled:
     named = {variable.name: variable for variable in shared.values()} | inputs
     used = set(ancestors(graph))
     named = {name: variable for name, variable in named.items() if variable in used}
-    function = pytensor.function([x, *named.values()], graph, mode=_mode())
+    function = pytensor.function([x, *named.values()], graph, mode=native_mode())
     # Types of the inputs, not of a table's arrays: a read-only array is another type to Numba, and would be compiled for.
     kinds = tuple((variable.dtype, variable.ndim) for variable in named.values())
     return Compiled(
@@ -227,16 +228,6 @@ def compile_density(built: Built) -> Compiled:
         built.layout,
         len(function.maker.fgraph.apply_nodes),
     )
-
-
-def _merged(value: Any) -> Any:
-    """Let equal parts of a graph be one, before the gradient is derived part by part."""
-    from pytensor.graph.fg import FunctionGraph
-    from pytensor.graph.rewriting.basic import MergeOptimizer
-
-    graph = FunctionGraph(outputs=[value], clone=False)
-    MergeOptimizer().rewrite(graph)
-    return graph.outputs[0]
 
 
 def log_density(built: Built, x: TensorVariable, inputs: Values) -> TensorVariable:
@@ -286,37 +277,3 @@ def _taken_apart(x: TensorVariable, unknowns: list[Unknown], inputs: Values) -> 
             values[unknown.name] = piece.reshape((-1, inputs["lengths_of_rows"][tables]))
             tables += 1
     return values
-
-
-@lru_cache(maxsize=1)
-def _mode() -> Any:
-    """Compilation by Numba without in-place rewrites, whose search for cycles takes longer than all others together."""
-    import pymc  # noqa: F401  # it registers a rewrite that is named below, and cannot once the name was asked for
-    from pytensor.compile.mode import Mode, get_mode
-    from pytensor.link.numba.linker import NumbaLinker
-
-    class Native(NumbaLinker):
-        """Numba's linker for a function that is called by its address only, and compiled once, not once more in a wrapper."""
-
-        def fgraph_convert(self, fgraph: Any, *args: Any, **kwargs: Any) -> Any:
-            from pytensor.link.numba.dispatch.basic import numba_funcify_FunctionGraph
-
-            return numba_funcify_FunctionGraph(fgraph, *args, **kwargs)
-
-        def jit_compile(self, fn_and_cache: Any) -> Any:
-            from pytensor.link.numba.cache import CACHED_SRC_FUNCTIONS
-            from pytensor.link.numba.dispatch.basic import numba_njit
-
-            function, key = fn_and_cache
-            if key is not None:
-                # Machine code is found again by this key and the name of the source's file, which is another every time.
-                function.py_func.__code__ = function.py_func.__code__.replace(co_filename="density")
-                CACHED_SRC_FUNCTIONS[function.py_func] = key
-            return numba_njit(function.py_func, cache=key is not None)
-
-    query = (
-        get_mode("NUMBA")
-        .excluding("inplace", "fuse_indexed_into_elemwise", "ShapeOpt", "reassociate_matmul_chain")
-        .including("local_remove_check_parameter")
-    )
-    return Mode(linker=Native(), optimizer=query.provided_optimizer)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browser import coloured, opened, resized
+from browser import coloured, hard_to_read, opened, resized, without_words
 
 import bayes_sd as sd
 from bayes_sd.cli import main
@@ -180,6 +180,8 @@ def test_a_page_fits_every_width_in_light_and_dark(window):
     dark = window.execute_script(colours)
     coloured(window, "light")
     assert window.execute_script(colours) != dark
+    assert hard_to_read(window) == {}
+    assert without_words(window) == []
     assert window.get_log("browser") == []
 
 

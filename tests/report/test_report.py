@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import opened
+from browser import hard_to_read, opened, without_words
 
 from bayes_sd.report.build import FORMS, KINDS, make_report, read_source, to_quarto
 
@@ -86,6 +86,8 @@ def test_a_page_opens_in_a_browser_without_complaint(pages, kind):
         widths = window.execute_script("return [...document.images].map(i => i.naturalWidth)")
         wide = window.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
         assert window.get_log("browser") == []
+        assert hard_to_read(window) == {}
+        assert without_words(window) == []
     assert widths and min(widths) > 100
     assert wide <= 0
 

@@ -97,13 +97,11 @@ def test_machine_code_of_a_graph_is_found_on_disk():
     import pytensor.tensor as pt
     from numba.core import types
 
-    from bayes_sd.sample.target import _mode
+    from bayes_sd.sample.linker import native_mode
 
     kind = types.Array(types.float64, 1, "C")
     for _ in range(2):
         x = pt.dvector("x")
-        made = pytensor.function([x], [pt.sum(x**2), 2.0 * x], mode=_mode()).vm.jit_fn
+        made = pytensor.function([x], [pt.sum(x**2), 2.0 * x], mode=native_mode()).vm.jit_fn
         made.compile((kind,))
-    assert made.stats.cache_hits[(kind,)] == 1, (
-        "each process compiles anew: see the linker in sample/target.py"
-    )
+    assert made.stats.cache_hits[(kind,)] == 1, "each process compiles anew: see sample/linker.py"
