@@ -172,11 +172,17 @@ def even_means(service_s: Any, f: Values, xp: ModuleType) -> Means:
     bend = (high - low) / (above - below)
     slope = low - bend * below
     ahead = log_rate - log_rise[:, 1]
-    # The slope at the solution, squared; the larger of it and the least one, rounded where they meet.
-    square, least = slope**2 + 4.0 * bend * ahead, LEAST_ELASTICITY**2
-    square = 0.5 * (square + least + xp.sqrt((square - least) ** 2 + (0.3 * least) ** 2))
-    log_flight = log_number[:, 1] + 2.0 * ahead / (slope + xp.sqrt(square))
+    # Bounded at both ends of the way: where throughput falls by a tenth at the middle and rises by the least at the solution, they
+    # would cancel. Half of the least one, so that loads that tell something are left alone.
+    gain = _at_least(slope, 0.5 * LEAST_ELASTICITY, xp)
+    square = _at_least(gain**2 + 4.0 * bend * ahead, LEAST_ELASTICITY**2, xp)
+    log_flight = log_number[:, 1] + 2.0 * ahead / (gain + xp.sqrt(square))
     return log_flight - log_rate, amplified(slope, xp)
+
+
+def _at_least(value: Any, least: float, xp: ModuleType) -> Any:
+    """Give the larger of a value and a bound, rounded where they meet."""
+    return 0.5 * (value + least + xp.sqrt((value - least) ** 2 + (0.3 * least) ** 2))
 
 
 def poisson_means(service_s: Any, f: Values, xp: ModuleType) -> Means:

@@ -51,6 +51,26 @@ def test_even_arrivals_follow_the_exact_law_wherever_the_measured_latency_lies(o
     assert np.exp(found) == pytest.approx(exact.mean_latency_s, rel=0.01)
 
 
+@pytest.mark.parametrize("gain", [-0.3, -0.1, -0.099, 0.0, 0.05])
+def test_where_throughput_falls_with_the_number_in_flight_latency_stays_finite(gain):
+    """A curve whose throughput n/S(n) falls or hardly rises is a corner that a sampler visits; nothing there may have no bound."""
+    log_number = np.log([[8.0, 10.0, 12.5]])
+    service = np.exp(
+        log_number[0] - gain * (log_number[0] - np.log(10.0))
+    )  # n/S(n) is n^gain, and 1 at n = 10
+    for rate in (0.5, 1.0, 2.0):
+        facts = {
+            "n_closed": 0,
+            "even_point": np.array([[0, 1, 2]]),
+            "even_log_number": log_number,
+            "log_load": np.log([rate]),
+        }
+        found, noise = even_means(service, facts, np)
+        # The least gains that are taken are a twentieth at the middle and a tenth at the solution.
+        assert abs(found[0] - np.log(10.0 / rate)) <= 2.0 / 0.15 * abs(np.log(rate)) + 1e-9
+        assert np.isfinite(noise).all()
+
+
 def test_noise_grows_with_the_models_own_load():
     """L = C1/(1 − ρ): a step slower by a per cent makes 1/(1 − ρ) per cent, of which the square root is taken."""
     rate = np.array([2.0, 10.0, 16.0])
