@@ -49,6 +49,8 @@ DATASETS = {
 LONGEST = 7
 """Words that one name may have: "NVIDIA RTX PRO 6000 Blackwell Server Edition"."""
 ROUND = "|".join(AROUND)
+LONGEST_SENTENCE = 5000
+"""Characters: a launch command has some hundred."""
 MOST_DRAFTED = 64
 """A bare number behind a method is its draft length up to here."""
 
@@ -74,6 +76,10 @@ def read_sentence(text: str, cards: Cards) -> Columns:
     CardError
         Naming a word that means nothing, or a column that is said twice.
     """
+    if len(text) > LONGEST_SENTENCE:
+        raise CardError(
+            f"a question of {len(text):,} characters: {LONGEST_SENTENCE:,} are the most; say what is asked"
+        )
     found: Columns = {}
     # Launch commands and JSON: their quotes and brackets say nothing.
     left = take(re.sub(r"[{}\"'`]", " ", text), lambda said: _put(found, said, text))

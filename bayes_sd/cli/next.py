@@ -29,7 +29,7 @@ class Time(click.ParamType):
         """Give seconds."""
         if isinstance(value, float):
             return value
-        match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(s|m|min|h)\s*", str(value))
+        match = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(s|m|min|h)\s*", str(value))
         if match is None or float(match[1]) * UNITS_S[match[2]] > MOST_S:
             flag = param.opts[0] if param is not None else "a time"
             raise ConditionError(f"{flag} {value!r}: write a time as 90s, 10m or 2h, at most a week")

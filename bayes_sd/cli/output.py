@@ -140,16 +140,17 @@ def refuse_output_over_input(context: click.Context) -> None:
         if value is None or not isinstance(kind, ToWrite):
             continue
         for path in kind.files(value):
-            own: object = _place(path)
-            if own is None:
-                own = os.path.realpath(path) if "\0" not in str(path) else str(path)
+            there = _place(path)
+            key: object = there
+            if there is None:
+                key = os.path.realpath(path) if "\0" not in str(path) else str(path)
                 if os.fspath(path) != STDOUT:
                     _check_folder(path, "--" + str(name).replace("_", "-"))
             elif not os.path.isfile(path):
                 continue
-            if own in taken:
-                raise OutputError(f"{path} is {taken[own]}: choose another file to write")
-            taken[own] = "written already"
+            if key in taken:
+                raise OutputError(f"{path} is {taken[key]}: choose another file to write")
+            taken[key] = "written already"
 
 
 def _place(path: str | os.PathLike[str]) -> tuple[int, int] | None:

@@ -15,7 +15,8 @@ STATISTICS = ("mean", *(f"p{level * 100:.0f}" for level in LEVELS), "ttft")
 """What may be bounded: mean latency, its percentiles over requests, mean time to first token."""
 UNITS_S = {"s": 1.0, "ms": 1e-3}
 _FORM = re.compile(
-    r"\s*([a-z0-9]+)\s*(?:<=|<|≤)\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*(ms|s)\s*", re.IGNORECASE
+    r"\s*([a-z0-9]+)\s*(?:<=|<|≤)\s*((?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:e[+-]?[0-9]+)?)\s*(ms|s)\s*",
+    re.IGNORECASE,
 )
 
 

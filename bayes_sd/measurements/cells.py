@@ -15,11 +15,11 @@ from bayes_sd.loading import parse_json
 from bayes_sd.measurements.schema import GAMMA, LONGEST_DRAFT, Column, random_arrivals
 
 LONGEST_TEXT = 10_000
-"""Characters of a text cell."""
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+"""Characters of a cell; counts by position may have more."""
+NUMBER = re.compile(r"[+-]?(\d+(?:\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 WORDS = {"nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity", "-infinity"}
 NAME = re.compile(r"[a-z][a-z0-9_.+]{0,63}")
-GAMMA_SHAPE = re.compile(rf"{GAMMA}[\s:=(]*(?:burstiness|shape)?[\s:=(]*(\d*\.?\d+)\)?")
+GAMMA_SHAPE = re.compile(rf"{GAMMA}[\s:=(]*+(?:burstiness|shape)?[\s:=(]*+(\d+(?:\.\d+)?|\.\d+)\)?")
 LEAST_SHAPE, MOST_SHAPE = 1e-3, 1e3
 """Shapes of gamma gaps: below, all requests come at once; above, they are even."""
 MTP = "mtp"
@@ -54,9 +54,9 @@ def parse_cell(text: str, column: Column) -> object:
     CellError
         If it is of another kind or out of range.
     """
+    if len(text) > LONGEST_TEXT and column.kind != "counts":
+        raise CellError(f"{text[:20]!r}... has {len(text):,} characters: {LONGEST_TEXT:,} are the most")
     if column.kind == "text":
-        if len(text) > LONGEST_TEXT:
-            raise CellError(f"{text[:20]!r}... has {len(text):,} characters: {LONGEST_TEXT:,} are the most")
         return text
     if column.kind == "choice":
         return _choice(text, column)

@@ -240,6 +240,9 @@ def check_groups(tree: xr.DataTree, about: dict[str, Any]) -> None:
             raise TraceError(f"its draws and its context disagree on how many {name} there are; {DAMAGED}")
     if "levels" in about and "observed" not in tree.children:
         raise TraceError(f"it has no group observed; {DAMAGED}")
+    for name in about.get("columns", []):
+        if name not in tree["observed"].data_vars:
+            raise TraceError(f"its group observed has no column {name!r}; {DAMAGED}")
 
 
 def checksum(tree: xr.DataTree) -> str:

@@ -84,6 +84,34 @@ def test_time_for_a_long_text(piece, start):
     assert words.isprintable()
 
 
+LONG = (
+    "9" * SIZE, "9" * SIZE + "x", "." * SIZE, "1." * SIZE, "gamma " + "9" * SIZE + "x", "gamma" + " " * SIZE + "x",
+    "a" + " " * SIZE + "x", "1," * SIZE, "(" * SIZE, "h100 " * SIZE, "x" * SIZE, "w:" * SIZE, "_" * SIZE + "!", "p95<" + "9" * SIZE,
+    "k=" + "9" * SIZE,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(LONG)))
+def test_time_for_a_long_value(number):
+    """A value is read in a time that grows with its length, and not faster."""
+    from bayes_sd.cards import load_cards
+    from bayes_sd.cards.sentence import read_sentence
+    from bayes_sd.cli.next import TIME
+    from bayes_sd.decide.objective import read_objective
+    from bayes_sd.measurements.cells import parse_cell
+    from bayes_sd.measurements.schema import COLUMNS
+
+    cards, text = load_cards(), LONG[number]
+    columns = {(column.kind, column.name == "arrivals"): column for column in COLUMNS}.values()
+    readers = [lambda t, c=column: parse_cell(t, c) for column in columns]
+    readers += [read_objective, lambda t: read_sentence(t, cards), lambda t: TIME.convert(t, None, None)]
+    began = time.process_time()
+    for read in readers:
+        with pytest.raises((errors.BayesSdError, ValueError)):
+            read(text)
+    assert time.process_time() - began < 10.0
+
+
 READ = {
     "--conditions",
     "--models",

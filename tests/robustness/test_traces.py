@@ -144,7 +144,8 @@ def test_what_stands_elsewhere(tree, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "socket"])
-def test_what_is_no_file(tmp_path, kind):
+def test_what_is_no_file(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)  # a socket's name is short
     path = tmp_path / "t.nc"
     if kind == "pipe":
         os.mkfifo(path)  # opening it would wait for ever
@@ -152,8 +153,15 @@ def test_what_is_no_file(tmp_path, kind):
         path.symlink_to("/dev/zero")
     else:
         with socket.socket(socket.AF_UNIX) as made:
-            made.bind(os.path.relpath(path))  # a socket's name is short
+            made.bind(path.name)
     refused(path, "write it to a file")
+
+
+@pytest.mark.parametrize("name", ["hardware", "prompt_tokens", "latency_s"])
+def test_a_column_of_the_observations_that_is_missing(tree, tmp_path, name):
+    other = tree.copy()
+    other["observed"] = xr.DataTree(tree["observed"].to_dataset().drop_vars(name))
+    refused(stored(other, tmp_path / "t.nc"), name)
 
 
 def test_draws_that_are_no_numbers(tree, tmp_path):
