@@ -47,7 +47,7 @@ _BITS = re.compile(
 TUNINGS = re.compile(
     r"-(instruct|chat|it|base|non-thinking|thinking|no-?think|reasoning|hf|terminus|exp|speciale|preview|pt|orig|distill|assistant"
     r"|dpo|sft|v0\.\d|\d{4}|1m|\d{1,3}k|99(\.9)?|(?<=\db-)(high|medium|low)"
-    r"|\((non-?thinking|thinking|no-?think|reasoning|high|medium|low|xhigh|instruct|chat)\))$"
+    r"|\((non-?thinking|thinking|no-?think|reasoning|high|medium|low|xhigh|instruct|chat|\d+(\.\d+)?b(-a\d+(\.\d+)?b)?)\))$"
 )
 """Endings of a model's name that say how it was trained, asked to think, or scored (MLPerf's 99.9), not what shape it has."""
 
@@ -76,7 +76,7 @@ COUNT_WORDS = re.compile(
 )
 """``A100 (1 GPU)``, ``H100 TP8``."""
 COUNT_COLON = re.compile(r"(?P<name>[a-z][^:]*):(?P<n>\d{1,2})", re.I)
-COUNT_SLICE = re.compile(r"(?P<name>(?:tpu[\s-]*)?v[56]e)-(?P<n>\d{1,3})", re.I)
+COUNT_SLICE = re.compile(r"(?P<name>(?:(?:google |cloud )*tpu[\s-]*)?v[56]e)-(?P<n>\d{1,3})", re.I)
 """A slice of TPUs whose name counts chips (those of v4 and v5p count cores)."""
 ONE_NODE = re.compile(r"1\s*[x×*]\s*(?=\d+\s*[x×*\s]\s*[a-z])", re.I)
 """One machine of so many GPUs: ``1x8 H200``."""
@@ -209,7 +209,7 @@ def hardware_spellings(name: str) -> tuple[str, ...]:
     tuple of str
         The name itself; without makers, brands, computers and kinds of memory; with a memory size at its end.
     """
-    whole = key(re.sub(r"[(\[]([\w -]+)[)\]]", r" \1 ", name))
+    whole = key(re.sub(r"\b(\d+)g\b", r"\1gb", re.sub(r"[(\[]([\w -]+)[)\]]", r" \1 ", name), flags=re.I))
     bare = "-".join(
         word for word in whole.split("-") if word not in HARDWARE_FILLERS and not WATTS.fullmatch(word)
     )
@@ -239,7 +239,8 @@ def split_count(name: str) -> tuple[str, int | None]:
     count = int(found.groupdict().get("tp") or found["n"]) if found is not None else 0
     if found is None or not 1 <= count <= MOST_GPUS:
         return name, None
-    return found["name"].strip(), count
+    rest, again = split_count(found["name"])  # "4xB200 (TP4)" says it twice
+    return (rest, count) if again in (None, count) else (name, None)
 
 
 def read_flag(value: object) -> bool | None:

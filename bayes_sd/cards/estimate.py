@@ -262,6 +262,11 @@ def estimate_drafter(name: str, method: str, verifier: Verifier, params_b: float
         layers = BLOCK_LAYERS if method in ("dflash", "dspark") else 1
         params_b = (12 * layers + max(layers, 2)) * verifier.hidden_size**2 / GIGA
         shared = verifier.embedding_params_b
+    if params_b > verifier.params_b:
+        raise CardError(
+            f"drafter {name!r} has {params_b:g}e9 parameters and {verifier.name} {verifier.params_b:g}e9: a drafter is smaller; is "
+            "drafter_params_b in another unit?"
+        )
     return Drafter.model_validate(
         {
             "name": name or method,

@@ -37,6 +37,9 @@ MEMORY_WITHIN = 0.06
 OWN_LAYERS = ("native-mtp", "mtp", "nextn", "native-nextn")
 """Names that a checkpoint's own layers for further tokens go by, whichever checkpoint it is."""
 
+SIZE_WITHIN = 1.5
+"""How many times a stated size may be the card's: towers for images and rounding differ by less."""
+
 
 class Cards(Known):
     """Everything the cards say, looked up by names as people write them."""
@@ -216,9 +219,15 @@ class Cards(Known):
             If there is neither a card nor a parameter count, or the counts contradict each other.
         """
         name = str(row["verifier"])
-        if self.has("verifier", name):
-            return self.verifier(name)
         params_b = _known(row.get("verifier_params_b"))
+        if self.has("verifier", name):
+            card = self.verifier(name)
+            if params_b is not None and not 1 / SIZE_WITHIN <= params_b / card.params_b <= SIZE_WITHIN:
+                raise CardError(
+                    f"verifier_params_b is {params_b:g} and the card of {name!r} says {card.params_b:g} (10^9): correct one, or "
+                    "name a pruned model otherwise"
+                )
+            return card
         if params_b is None:
             near = suggest_verifier(name, self.by_section["verifier"])
             raise CardError(

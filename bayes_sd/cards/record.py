@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bayes_sd.cards.canonical import split_count, split_format
-from bayes_sd.cards.choices import BLANKS
+from bayes_sd.cards.choices import BLANKS, split_length
 from bayes_sd.cards.engine_names import read_engine
 from bayes_sd.cards.formats import MIXED, OPEN, PLAIN, read_formats
 from bayes_sd.cards.options import read_options
 from bayes_sd.cards.stated import NUMBERS, spelled_hardware
+from bayes_sd.errors import CardError
 
 
 def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -34,7 +35,7 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     Raises
     ------
     CardError
-        If hardware is stated by numbers that are out of range.
+        If hardware is stated by numbers that are out of range, or a method says another draft length than ``k``.
     """
     values, words = dict(record), []
     drafter = _text(values.get("drafter"))
@@ -72,6 +73,16 @@ def canonical(record: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     if label != engine:
         values["engine"] = label
         words.append(f"engine {engine!r} is {label}")
+    method, k = split_length(_text(values.get("method")))
+    if k is not None:
+        said = _text(values.get("method"))
+        blank = values.get("k") in (None, "") or values["k"] != values["k"]
+        if not blank and float(values["k"]) != k:
+            raise CardError(
+                f"method {said!r} says a draft length of {k} and k is {float(values['k']):g}: correct one"
+            )
+        values |= {"method": method, "k": float(k)}
+        words.append(f"method {said!r} is {method} with k of {k}")
     gpu, count = split_count(_text(values.get("hardware")))
     if count is not None:
         said = _text(values.get("hardware"))

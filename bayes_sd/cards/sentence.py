@@ -227,7 +227,8 @@ def _gpu(name: str, cards: Cards) -> Columns | None:
     if re.fullmatch(r"gpus?", gpu, re.I) and many:
         return {"n_gpu": float(many)}
     for spelled in dict.fromkeys((gpu, re.sub(r"s$", "", gpu, flags=re.I))):
-        if _is(cards.hardware, spelled):
+        # Looked up first: most words name no GPU, and finding the nearest names for an error takes long.
+        if cards.has("hardware", spelled) or ("(" in spelled and _is(cards.hardware, spelled)):
             return {"hardware": spelled} | ({"n_gpu": float(many)} if many else {})
     return None
 

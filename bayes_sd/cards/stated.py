@@ -21,6 +21,9 @@ PCIE_GB_PER_S = 32.0
 """Link where none is stated: PCIe 4.0 x16, one direction [10^9 bytes/s]."""
 SPELLED = re.compile(r"\s*(?P<name>[^()]*?)\s*\((?P<fields>[^()]*=[^()]*)\)\s*")
 
+FAR = 50.0
+"""How many times a stated number of a known chip may be its card's: a computer's memory is bought in sizes up to 32 times apart."""
+
 
 def stated_hardware(text: str, known: Hardware | None = None) -> Hardware | None:
     """Read hardware that is said by its numbers.
@@ -92,6 +95,16 @@ def spelled_hardware(name: str, numbers: Mapping[str, Any]) -> str:
     return f"{name}({spelled})" if spelled else name
 
 
+def _refuse_far(text: str, given: Mapping[str, float], known: Hardware) -> None:
+    """Refuse a number of a known chip that its card contradicts: a variant of it differs by less."""
+    for field, value in given.items():
+        own = getattr(known, field)
+        if own and value > 0 and not own / FAR <= value <= own * FAR:
+            raise CardError(
+                f"hardware {text!r}: {field} is {value:g} and its card says {own:g}: is it in another unit (off by 1000)?"
+            )
+
+
 def _hardware(name: str, given: Mapping[str, float], text: str, known: Hardware | None) -> Hardware:
     missing = [field for field in NEEDED if field not in given] if known is None else []
     if missing:
@@ -99,6 +112,8 @@ def _hardware(name: str, given: Mapping[str, float], text: str, known: Hardware 
     values = (
         {n: getattr(known, n) for n in NUMBERS} if known is not None else {"link_gb_per_s": PCIE_GB_PER_S}
     )
+    if known is not None:
+        _refuse_far(text, given, known)
     name = spelled_hardware(known.name if known is not None else name, given)
     try:
         return Hardware.model_validate(

@@ -204,6 +204,8 @@ def covered_share(missed: Any, tokens: Any, xp: ModuleType = np, n_nodes: int = 
 
 def normal_quantile(share: Any) -> np.ndarray:
     """Give Φ⁻¹ of the share of experts that a token is routed to; the largest finite one where it is all of them."""
+    if not np.size(share):  # no mixture: the library need not be loaded
+        return np.zeros(np.shape(share))
     from scipy.special import ndtri
 
     return ndtri(np.minimum(share, _ALMOST_ONE))

@@ -8,7 +8,7 @@ import re
 from itertools import pairwise
 
 from bayes_sd.cards.canonical import read_flag
-from bayes_sd.cards.choices import read_load_kind, read_method
+from bayes_sd.cards.choices import read_load_kind, read_method, split_length
 from bayes_sd.cards.engines import read_day
 from bayes_sd.errors import CardError, DataError
 from bayes_sd.loading import parse_json
@@ -24,6 +24,23 @@ LEAST_SHAPE, MOST_SHAPE = 1e-3, 1e3
 """Shapes of gamma gaps: below, all requests come at once; above, they are even."""
 MTP = "mtp"
 """What vLLM's names of it for single models (``deepseek_mtp``) and SGLang's NEXTN mean."""
+NO_METHODS = frozenset(
+    (
+        "speculative",
+        "speculation",
+        "spec",
+        "specdec",
+        "spec_dec",
+        "sd",
+        "speculative_decoding",
+        "yes",
+        "on",
+        "true",
+        "enabled",
+        "y",
+    )
+)
+"""Words that say that there is drafting, not how: taken for a method's name they would be one of its own."""
 OPEN_CHOICES = frozenset({"method"})
 """Columns whose values are names that the field keeps adding to: one that is not known yet is a level of its own."""
 LARGEST_COUNT = 2.0**53
@@ -78,9 +95,16 @@ def parse_cell(text: str, column: Column) -> object:
 
 def _choice(text: str, column: Column) -> str:
     if column.name in OPEN_CHOICES:
+        name, k = split_length(text)
+        if k is not None:  # kept behind the method, for the row to take
+            return f"{_choice(name, column)}_{k}"
         text = read_method(text)
         value = "_".join(text.casefold().replace("-", "_").split())
         value = MTP if value == "nextn" or value.endswith(f"_{MTP}") else value
+        if value in NO_METHODS:
+            raise CellError(
+                f"{text!r} does not say how tokens are drafted: name it, as one of {', '.join(column.choices)}"
+            )
         if value not in column.choices and not (NAME.fullmatch(value) and value not in WORDS):
             raise CellError(f"{text!r} is not one of {', '.join(column.choices)}, nor a name of another one")
         # EAGLE-3 and draft-model are written in as many ways: only letters and digits tell a method.

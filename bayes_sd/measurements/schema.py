@@ -154,6 +154,11 @@ def _count(name: str, meaning: str, low: float = 1, **more: Any) -> Column:
     return Column(name, "count", meaning, low=low, **more)
 
 
+def _length(name: str, meaning: str) -> Column:
+    """Declare a mean length: a request has a token at least."""
+    return Column(name, "number", meaning, unit="tokens", role="requests", fit="mean", low=1.0)
+
+
 def _required(column: Column) -> Column:
     return replace(column, measured="required", condition="required")
 
@@ -328,7 +333,7 @@ COLUMNS: tuple[Column, ...] = (
         role="acceptance",
         fit="mean",
     ),
-    _required(_positive("prompt_tokens", "tokens", "mean prompt length", role="requests", fit="mean")),
+    _required(_length("prompt_tokens", "mean prompt length")),
     Column(
         "cached_prompt_tokens",
         "number",
@@ -336,7 +341,7 @@ COLUMNS: tuple[Column, ...] = (
         unit="tokens",
         low=0.0,
     ),
-    _required(_positive("output_tokens", "tokens", "mean output length", role="requests", fit="mean")),
+    _required(_length("output_tokens", "mean output length")),
     _required(
         Column(
             "load_kind",

@@ -5,6 +5,8 @@ import pytest
 from bayes_sd.cards import load_cards
 from bayes_sd.cards.record import canonical
 from bayes_sd.errors import CardError
+from bayes_sd.measurements.cells import CellError, parse_cell
+from bayes_sd.measurements.schema import BY_NAME
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +106,52 @@ def test_a_draft_models_size_stands_in_its_name(cards):
     for unclear in ("TinyDraft", "Draft-8x1B", "Draft-30B-A3B"):
         with pytest.raises(CardError, match="drafter_params_b"):
             cards.drafter_from_row(row | {"drafter": unclear})
+
+
+@pytest.mark.parametrize(
+    ("written", "method", "k"),
+    [
+        ("MTP-3", "mtp", 3),
+        ("mtp3", "mtp", 3),
+        ("EAGLE-3 (k=4)", "eagle3", 4),
+        ("MTP (1)", "mtp", 1),
+        ("ngram (prompt lookup)", "ngram", None),
+        ("None (baseline)", "none", None),
+        ("draft-target", "draft_model", None),
+        ("EAGLE3", "eagle3", None),
+    ],
+)
+def test_methods(written, method, k):
+    row, _ = canonical({"method": parse_cell(written, BY_NAME["method"])})
+    assert (row["method"], row.get("k")) == (method, k)
+
+
+@pytest.mark.parametrize("word", ["speculative", "sd", "on", "speculative (fast)"])
+def test_that_there_is_drafting_is_no_method(word):
+    with pytest.raises(CellError, match="does not say how"):
+        parse_cell(word, BY_NAME["method"])
+
+
+def test_a_method_and_k_that_disagree_are_refused():
+    with pytest.raises(CardError, match="says a draft length of 3 and k is 5"):
+        canonical({"method": "mtp_3", "k": 5.0})
+    assert canonical({"method": "mtp_3", "k": 3.0})[0]["k"] == 3
+
+
+@pytest.mark.parametrize(
+    ("written", "meant", "count"),
+    [
+        ("4xB200 (TP4)", "B200", 4),
+        ("H20-141G*8", "H20-141GB", 8),
+        ("Google TPU v6e-8", "TPU-v6e", 8),
+        ("DGX Spark (GB10)", "GB10", None),
+    ],
+)
+def test_counts_said_twice_and_sizes_without_b(cards, written, meant, count):
+    row, _ = canonical({"hardware": written})
+    assert cards.hardware(row["hardware"]).name == meant and row.get("n_gpu") == count
+
+
+def test_counts_that_disagree_are_no_name(cards):
+    with pytest.raises(CardError):
+        cards.hardware(canonical({"hardware": "4xB200 (TP8)"})[0]["hardware"])

@@ -30,6 +30,7 @@ from bayes_sd.cards.checkpoint.layers import (
 )
 from bayes_sd.cards.checkpoint.mixed import mixed
 from bayes_sd.cards.checkpoint.parts import EMBEDDING, EXPERTS, HEAD, LOOKUP, Tensor, parts_of
+from bayes_sd.cards.checkpoint.plausible import refuse_contradictions, refuse_unknown_format, unread
 from bayes_sd.cards.checkpoint.tensors import count_tensors, tied
 from bayes_sd.cards.drafter import Drafter
 from bayes_sd.cards.verifier import Verifier
@@ -100,7 +101,9 @@ def derive(
         values, parts, notes = drafters.count(config, method)
         more = {"verifiers": list(verifiers), "family": family, "source": source}
         return Derived(_card(config, Drafter, name, values | more), parts, tuple(notes))
+    refuse_contradictions(config)
     tensors = count_tensors(config)
+    refuse_unknown_format(config, tensors)
     values, notes = _verifier(config, tensors)
     card = _card(config, Verifier, name, values | {"family": family, "source": source})
     mtp = drafters.mtp(config)
@@ -108,6 +111,9 @@ def derive(
     if mtp is not None:
         more = {"verifiers": [name], "family": family, "source": source}
         beside = _card(config, Drafter, f"{name}-MTP", mtp | more)
+    left = unread(config)
+    if left:
+        notes.append(f"fields that look like a shape and change nothing here: {', '.join(left)}")
     return Derived(card, parts_of(tensors), tuple(notes), beside)
 
 

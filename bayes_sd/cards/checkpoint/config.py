@@ -91,11 +91,14 @@ class Config:
         Fields of the language model.
     outer : mapping
         Fields of the whole file; the same where there is no part for the language model.
+    seen : set of str
+        Fields that were looked up, in all their spellings.
     """
 
     where: str
     values: Mapping[str, Any]
     outer: Mapping[str, Any] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @property
     def model_type(self) -> str:
@@ -200,6 +203,7 @@ class Config:
         return found
 
     def _raw(self, name: str) -> Any:
+        self.seen.update((name, *SYNONYMS.get(name, ())))
         for source in (self.values, self.outer):
             for spelling in (name, *SYNONYMS.get(name, ())):
                 outer, dot, inner = spelling.partition(".")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,12 @@ def check_index(config: Config, index: Mapping[str, Any], where: str) -> list[st
         raise CardError(
             f"{where}: it has {last} layers where {config.where} says num_hidden_layers {layers}: they are of two checkpoints"
         )
+    numbers = [int(n) for name in modules for n in re.findall(r"\.experts\.(\d+)\.", name)]
+    stated = config.whole("n_experts", 0)
+    if numbers and max(numbers) + 1 != stated:
+        raise CardError(
+            f"{where}: it has {max(numbers) + 1} experts a layer where {config.where} says {stated}: they are of two checkpoints"
+        )
     head = any(name.endswith(("lm_head.weight", "output.weight")) for name in modules)
     if not head and not tied(config):
         raise CardError(
@@ -88,8 +95,10 @@ def check_index(config: Config, index: Mapping[str, Any], where: str) -> list[st
 def _bytes(config: Config, index: Mapping[str, Any], where: str, any_more: bool) -> list[str]:
     metadata = index.get("metadata")
     stated = metadata.get("total_size") if isinstance(metadata, dict) else None
-    if not isinstance(stated, int | float) or stated <= 0:
+    if stated is None:
         return []
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not stated > 0:
+        raise CardError(f"{where}: its total_size is {stated!r}: it must be a number of bytes above 0")
     expected = expected_bytes(config)
     more = (TOWER_BYTES + expected * config.whole("mtp_layers", 0) * 2 / layer_count(config)) * any_more
     if not expected * (1 - WITHIN) <= stated <= expected * (1 + WITHIN) + more:
