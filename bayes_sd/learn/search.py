@@ -141,7 +141,8 @@ class Search:
         added: it is the better one unless the last one needs them.
         """
         found: list[list[Step]] = []
-        steps, useful = list(before), []
+        steps = list(before)
+        useful: list[int] = []
         for _ in range(AHEAD):
             further = self._further(server, steps)
             if not further:
