@@ -127,30 +127,54 @@ class Search:
         for server in sorted(bounds, key=lambda name: -bounds[name]):
             if bounds[server] <= highest:
                 break
-            sessions = self._sessions(server, before)
+            sessions = [(self._gain(steps[-1], before), steps) for steps in self._sessions(server, before)]
             bounds[server] = max((gain.rate for gain, _ in sessions), default=-np.inf)
             for gain, steps in sessions:
-                if gain.rate > highest and gain.added > self._sought.beyond * gain.error:
+                if gain.rate > highest and self._counts(gain):
                     best, highest = steps, gain.rate
         return best
 
-    def _sessions(self, server: str, before: list[Step]) -> list[tuple[_Gain, list[Step]]]:
-        """Give the best next run of a server, the best two and so on, within the budget."""
-        found: list[tuple[_Gain, list[Step]]] = []
+    def _sessions(self, server: str, before: list[Step]) -> list[list[Step]]:
+        """Give the best next run of a server, the best two and so on, within the budget.
+
+        The last run of each gains beyond its error beside the others. A second version leaves out those that did not when they were
+        added: it is the better one unless the last one needs them.
+        """
+        found: list[list[Step]] = []
         steps = list(before)
+        useful: list[int] = []
         for _ in range(AHEAD):
-            taken = {step.run for step in steps}
-            open_to = [i for i, own in enumerate(self._runs.server) if own == server and i not in taken]
-            further = [
-                step for i in open_to if (step := self._step(i, steps)).elapsed_s <= self._sought.budget_s
-            ]
+            further = self._further(server, steps)
             if not further:
                 break
-            gains = [self._gain(step, before) for step in further]
-            best = max(range(len(further)), key=lambda i: gains[i].rate)
-            steps.append(further[best])
-            found.append((gains[best], steps[len(before) :]))
+            best = max(further, key=lambda step: self._gain(step, before).rate)
+            counts = self._counts(self._gain(best, steps))
+            steps.append(best)
+            if counts or len(steps) == len(before) + 1:
+                found.append(steps[len(before) :])
+            if counts:
+                useful.append(best.run)
+                if len(useful) < len(found[-1]):
+                    found.append(self._again(useful, before))
         return found
+
+    def _further(self, server: str, before: list[Step]) -> list[Step]:
+        """Give the runs of a server that may follow within the budget."""
+        taken = {step.run for step in before}
+        open_to = [i for i, own in enumerate(self._runs.server) if own == server and i not in taken]
+        steps = [self._step(i, before) for i in open_to]
+        return [step for step in steps if step.elapsed_s <= self._sought.budget_s]
+
+    def _again(self, runs: list[int], before: list[Step]) -> list[Step]:
+        """Value runs one after the other."""
+        steps = list(before)
+        for run in runs:
+            steps.append(self._step(run, steps))
+        return steps[len(before) :]
+
+    def _counts(self, gain: _Gain) -> bool:
+        """Whether a gain is beyond its error."""
+        return gain.added > self._sought.beyond * gain.error
 
     def _step(self, run: int, before: list[Step]) -> Step:
         runs, sought = self._runs, self._sought
