@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bayes_sd.errors import ConvergenceError, OutputError, TraceError
 from bayes_sd.files import netcdf_content, write_atomically
 from bayes_sd.loading import exists
+from bayes_sd.posterior.hdf5 import Unusual, read_groups
 from bayes_sd.posterior.validate import (
     CHECKSUM,
     DAMAGED,
@@ -103,28 +104,22 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
     TraceError
         If the file is missing, truncated, of another kind, or of a newer format.
     """
-    import xarray as xr
-
     file = Path(path)
     if not exists(file):
         raise TraceError(
             f"{file}: no such {kind.noun}; make one with `uv run bayes_sd {kind.command} --output {file}`"
         )
     try:
-        _check_nesting(file)
-        with xr.open_datatree(file, engine="h5netcdf") as opened:
-            text = opened.attrs.get(kind.attribute)
-            if isinstance(text, str):
-                check_size(opened)
-                tree = opened.load()
+        tree = _groups(file, kind.attribute)
     except TraceError as error:
         raise TraceError(f"{file}: {error}") from error
     except Exception as error:
         raise TraceError(
             f"{file}: not a readable {kind.noun} ({type(error).__name__}); it may be truncated: fit again"
         ) from error
-    if not isinstance(text, str):
+    if tree is None:
         raise TraceError(f"{file}: {kind.foreign}; give a file that `{kind.command}` wrote")
+    text = tree.attrs[kind.attribute]
     try:
         about = validated_context(text, kind.attribute, kind.version)
         check_groups(tree, about)
@@ -135,26 +130,18 @@ def read_tree(path: str | Path, kind: FileKind) -> tuple[xr.DataTree, dict[str, 
     return tree, about
 
 
-def _check_nesting(file: Path) -> None:
-    """Refuse a file with groups inside its groups: no fit writes them, and a group that holds itself has no end.
+def _groups(file: Path, attribute: str) -> xr.DataTree | None:
+    """Read a file's groups; None if it lacks the attribute."""
+    import xarray as xr
 
-    Parameters
-    ----------
-    file : Path
-
-    Raises
-    ------
-    TraceError
-    """
-    import h5py
-
-    with h5py.File(file, "r") as raw:
-        for name, group in raw.items():
-            if not isinstance(group, h5py.Group):
-                continue
-            inside = next((n for n in group if group.get(n, getclass=True) is h5py.Group), None)
-            if inside is not None:
-                raise TraceError(f"its group {name!r} holds another one, {inside!r}; {DAMAGED}")
+    try:
+        return read_groups(file, attribute)
+    except Unusual:
+        with xr.open_datatree(file, engine="h5netcdf") as opened:
+            if not isinstance(opened.attrs.get(attribute), str):
+                return None
+            check_size(opened)
+            return opened.load()
 
 
 def require_converged(about: dict[str, Any], path: str | Path, kind: FileKind) -> None:

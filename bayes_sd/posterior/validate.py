@@ -217,7 +217,16 @@ def check_size(tree: xr.DataTree) -> None:
     ------
     TraceError
     """
-    size = sum(variable.nbytes for node in tree.subtree for variable in node.to_dataset().variables.values())
+    check_bytes(sum(v.nbytes for node in tree.subtree for v in node.to_dataset().variables.values()))
+
+
+def check_bytes(size: int) -> None:
+    """Refuse so many bytes, if they are more than any fit has.
+
+    Raises
+    ------
+    TraceError
+    """
     if size > MOST_BYTES:
         raise TraceError(f"its groups unpack to {size / 2**30:,.0f} GiB; {DAMAGED}")
 
