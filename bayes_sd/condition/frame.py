@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 GIVEN = tuple(column for column in COLUMNS if column.condition != "result")
 """Columns that a condition may have."""
 NUMERIC = ("number", "count", "flag")
+SIZED_BY = ("engine", "tp", "pp", "dp", "prefill_gpus", "decode_gpus")
+"""Columns that say how many GPUs a server has where nobody says it."""
 STATED_SELDOM = ("dp", "pp", "ep", "nodes", "draft_passes", "verify_tokens", "cached_prompt_tokens", *POOLS)
 """Columns that may say what no server can do; most questions leave them out."""
 
@@ -83,7 +85,7 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
     result = frame.assign(**made)
     if "latency_s" not in frame:
         result["arrivals"] = _asked_arrivals(frame, result)
-    gpus = [gpus_of(record) for record in result.to_dict("records")]
+    gpus = [gpus_of(record) for record in result[[*SIZED_BY]].to_dict("records")]
     result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), gpus)
     _refuse_impossible(result)
     undrafted = (result["method"] == "none").to_numpy()
@@ -248,22 +250,26 @@ def _numbers(values: pd.Series, column: Column) -> pd.Series:
 
 def _words(values: pd.Series, column: Column) -> pd.Series:
     """Check the words of a column; blank ones take the default, choices are written as the schema writes them."""
-    blank = values.isna() | (values.astype(str).str.strip() == "")
+    import pandas as pd
+
+    given, missing = values.tolist(), values.isna().tolist()
+    plain = [nothing or not str(value).strip() for value, nothing in zip(given, missing, strict=True)]
+    blank = pd.Series(plain, index=values.index, dtype=bool)
     _need(blank, column)
     if values.dtype.name == "category":
         values = values.astype(object)
     if column.kind == "choice":
-        stated = values[~blank].astype(str)
         means: dict[str, Any] = {}
-        for place, text in zip(np.flatnonzero(~blank.to_numpy()), stated, strict=True):
-            if text not in means:
+        for place, (value, nothing) in enumerate(zip(given, plain, strict=True)):
+            if not nothing and str(value) not in means:
                 try:
-                    means[text] = parse_cell(text.strip(), column)
+                    means[str(value)] = parse_cell(str(value).strip(), column)
                 except CellError:
-                    _refuse(values, column, int(place))
-        values = values.astype(object).where(blank, values.astype(str).map(means)).fillna("").astype("str")
+                    _refuse(values, column, place)
+        said = ["" if nothing else means[str(value)] for value, nothing in zip(given, plain, strict=True)]
+        values = pd.Series(said, index=values.index, dtype="str")
     default = "" if column.default is None else column.default
-    return values.where(~blank, default) if blank.any() else values
+    return values.where(~blank, default) if any(plain) else values
 
 
 def _need(blank: pd.Series, column: Column) -> None:

@@ -111,7 +111,8 @@ def _dataset(group: h5py.Group, items: dict[str, h5py.Dataset]) -> xr.Dataset:
     """Read variables as they are stored."""
     import xarray as xr
 
-    variables, named = {}, {}
+    variables: dict[str, Any] = {}
+    named: dict[Any, str] = {}
     for name, item in items.items():
         attributes = _attributes(item)
         fill = attributes.get("_FillValue")
