@@ -13,6 +13,7 @@ from bayes_sd.acceptance.model import AcceptanceSpec, build_acceptance_model, co
 from bayes_sd.acceptance.posterior import FORMAT_VERSION, AcceptancePosterior, rows_set
 from bayes_sd.acceptance.tables import AcceptanceData, read_acceptance_data
 from bayes_sd.sample.gate import judge
+from bayes_sd.sample.plain import PlainModel
 from bayes_sd.sample.settings import SamplerSettings
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ class CompiledAcceptance:
     """
 
     def __init__(self, data: AcceptanceData, spec: AcceptanceSpec) -> None:
-        from bayes_sd.sample.plain import PlainModel
-
         self.data, self.spec = data, spec
         self._compiled = PlainModel(build_acceptance_model(data, spec))
 

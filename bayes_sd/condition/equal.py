@@ -31,11 +31,11 @@ def equal_rows(frame: pd.DataFrame, but: Collection[str] = UNASKED) -> np.ndarra
     import pandas as pd
 
     group = np.zeros(len(frame), dtype=np.int64)
-    for place, name in enumerate(frame.columns):
+    for name, column in frame.items():
         if name in but:
             continue
         try:
-            codes, values = pd.factorize(frame.iloc[:, place], use_na_sentinel=False)
+            codes, values = pd.factorize(column, use_na_sentinel=False)
         except TypeError:  # a list in a cell, for example
             return np.arange(len(frame))
         if len(values) > 1:

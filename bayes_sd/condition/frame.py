@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 GIVEN = tuple(column for column in COLUMNS if column.condition != "result")
 """Columns that a condition may have."""
 NUMERIC = ("number", "count", "flag")
+SIZED_BY = ("engine", "tp", "pp", "dp", "prefill_gpus", "decode_gpus")
+"""Columns that say how many GPUs a server has where nobody says it."""
 STATED_SELDOM = ("dp", "pp", "ep", "nodes", "draft_passes", "verify_tokens", "cached_prompt_tokens", *POOLS)
 """Columns that may say what no server can do; most questions leave them out."""
 
@@ -83,7 +85,7 @@ def as_conditions(given: Any, load_needed: bool = True, posterior: Posterior | N
     result = frame.assign(**made)
     if "latency_s" not in frame:
         result["arrivals"] = _asked_arrivals(frame, result)
-    gpus = [gpus_of(record) for record in result.to_dict("records")]
+    gpus = [gpus_of(record) for record in result[[*SIZED_BY]].to_dict("records")]
     result["n_gpu"] = result["n_gpu"].where(result["n_gpu"].notna(), gpus)
     _refuse_impossible(result)
     undrafted = (result["method"] == "none").to_numpy()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayes_sd.cards.engine_names import read_engine
 from bayes_sd.cards.fits import check_fits
+from bayes_sd.condition.equal import UNASKED, equal_rows
 from bayes_sd.condition.frame import as_conditions
 from bayes_sd.errors import CardError, ConditionError
 from bayes_sd.measurements import read_conditions
-from bayes_sd.measurements.schema import METHODS, POOLS_NEEDED
+from bayes_sd.measurements.schema import METHODS, POOLS_NEEDED, of_role
 from bayes_sd.model.arranged import Design
 from bayes_sd.model.deployments import Deployment, deployment_of
 from bayes_sd.model.design import arrange
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
 BEYOND = 1.1
 """A length or load this much outside the measured range of its deployment counts as extrapolation."""
 
+ELSEWHERE = (
+    *UNASKED,
+    *(name for role in ("load", "requests", "drafting", "acceptance") for name in of_role(role)),
+)
+"""Columns that name no deployment: rows which differ in these alone have one in common."""
 NEW = {
     "memory": "kind of memory",
     "version": "engine version",
@@ -94,6 +101,11 @@ class Conditions:
     def __len__(self) -> int:
         return len(self.deployments)
 
+    @cached_property
+    def records(self) -> list[Any]:
+        """Rows of `frame` as plain values by column: a thousand look-ups of pandas' rows take longer than a prediction."""
+        return self.frame.to_dict("records")
+
 
 def read_conditions_for(path: str | Path) -> pd.DataFrame:
     """Read a table of conditions (see :func:`bayes_sd.measurements.read_conditions`)."""
@@ -125,7 +137,7 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards, pools: bool
         value cannot be used, or a draft length is missing where a method speculates.
     """
     frame = as_conditions(frame, posterior=posterior)
-    deployments = [_near_engine(deployment_of(row, cards), posterior) for _, row in frame.iterrows()]
+    deployments = _deployments(frame, posterior, cards)
     _refuse_separate_pools(frame, deployments, pools)
     _refuse_too_large(frame, deployments, posterior, cards)
     k = frame["k"].to_numpy(dtype=float)
@@ -163,6 +175,15 @@ def resolve(frame: pd.DataFrame, posterior: Posterior, cards: Cards, pools: bool
     )
     conditions.extrapolates.extend(_extrapolates(conditions, posterior))
     return conditions
+
+
+def _deployments(frame: pd.DataFrame, posterior: Posterior, cards: Cards) -> list[Deployment]:
+    """Name the deployment of each row, once for rows that differ in nothing that names one."""
+    alike = equal_rows(frame, but=ELSEWHERE)
+    firsts = np.unique(alike, return_index=True)[1]
+    rows: list[Any] = frame.iloc[firsts].to_dict("records")
+    found = [_near_engine(deployment_of(row, cards), posterior) for row in rows]
+    return [found[group] for group in alike]
 
 
 def _refuse_separate_pools(frame: pd.DataFrame, deployments: list[Deployment], pools: bool) -> None:
@@ -253,7 +274,7 @@ def _extrapolates(conditions: Conditions, posterior: Posterior) -> list[str]:
                 new.append("drafter" if str(conditions.frame["method"].iloc[i]) in methods else "method")
             elif conditions.pair[i] not in pairs:
                 new.append("drafter on this deployment")
-            if is_remote(conditions.frame.iloc[i]):
+            if is_remote(conditions.records[i]):
                 new.append(REMOTE_DRAFTER)
             if np.isnan(conditions.committed[i]) and conditions.cell[i] not in cells:
                 new.append("acceptance")

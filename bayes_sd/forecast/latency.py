@@ -178,7 +178,9 @@ class _Curves:
 
     def __init__(self, predicted: PredictedCosts, conditions: Conditions) -> None:
         self._predicted, self._conditions = predicted, conditions
-        self._alike = equal_rows(conditions.frame, but=(*UNASKED, "load_value"))
+        shared = conditions.open_loop.any()  # closed loops have a point each, not a curve
+        frame = conditions.frame
+        self._alike = equal_rows(frame, but=(*UNASKED, "load_value")) if shared else np.arange(len(frame))
         self.order = [int(i) for i in np.argsort(self._alike, kind="stable")]
         self._kept: tuple[int, tuple[np.ndarray, np.ndarray]] | None = None
 

@@ -78,7 +78,7 @@ def with_remote_drafters(
     ConditionError
         If nothing is known of the drafter's weights, or its hardware has no card.
     """
-    rows = [row for _, row in conditions.frame.iterrows()]
+    rows = conditions.records
     remote = [i for i, row in enumerate(rows) if is_remote(row)]
     if not remote:
         return costs
@@ -148,7 +148,7 @@ def ahead_share(committed: np.ndarray, conditions: Conditions, i: int) -> np.nda
     ConditionError
         If the drafter reads the verifier's hidden states, which there are none of before it has verified.
     """
-    row = conditions.frame.iloc[i]
+    row = conditions.records[i]
     if row_text(row, "draft_overlap") != "ahead" or not speculates(row):
         return None
     method = plain_name(row.get("method"))

@@ -96,7 +96,7 @@ def expected_committed(alpha_by_position: Any, k: Any = None, xp: ModuleType = n
 def committed_by_positions(level: Any, profile: Any, counted: Any, xp: ModuleType = np) -> Any:
     """Compute the expected tokens committed per cycle when the log odds of acceptance are a level plus a profile.
 
-    E = 1 + Σ_j counted_j·Π_{i≤j} α_i with logit α_j = level + profile_j, the products as sums of logarithms.
+    E = 1 + Σ_j counted_j·Π_{i≤j} α_i with logit α_j = level + profile_j, in a graph the products as sums of logarithms.
 
     Parameters
     ----------
@@ -114,9 +114,28 @@ def committed_by_positions(level: Any, profile: Any, counted: Any, xp: ModuleTyp
     array or tensor, shape (...)
         E in tokens per cycle.
     """
+    if xp is np:
+        return _committed_position_by_position(np.asarray(level, dtype=float), profile, counted)
     log_odds = level[..., None] + profile
-    log_alpha = -np.logaddexp(0.0, -log_odds) if xp is np else -xp.softplus(-log_odds)
-    return 1.0 + xp.sum(counted * xp.exp(xp.cumsum(log_alpha, axis=-1)), axis=-1)
+    return 1.0 + xp.sum(counted * xp.exp(xp.cumsum(-xp.softplus(-log_odds), axis=-1)), axis=-1)
+
+
+def _committed_position_by_position(
+    level: np.ndarray, profile: np.ndarray, counted: np.ndarray
+) -> np.ndarray:
+    """Compute :func:`committed_by_positions` without an axis of positions, which for many draws takes most of the time."""
+    from scipy.special import expit
+
+    shape = np.broadcast_shapes(level.shape, profile.shape[:-1], counted.shape[:-1])
+    reached, committed, work = np.ones(shape), np.ones(shape), np.empty(shape)
+    drafted = counted.reshape(-1, counted.shape[-1]).any(axis=0)
+    for j in range(int(drafted.nonzero()[0].max(initial=-1)) + 1):
+        np.add(level, profile[..., j], out=work)
+        expit(work, out=work)
+        reached *= work
+        np.multiply(reached, counted[..., j], out=work)
+        committed += work
+    return committed
 
 
 def counted_positions(k: Any, positions: int) -> np.ndarray:

@@ -101,10 +101,12 @@ def build_design(frame: pd.DataFrame, cards: Cards) -> Design:
         raise ModelError(
             f"{len(frame)} observation(s) left after the rules: a fit needs at least 2, better 10 per deployment"
         )
-    pools = np.array([has_pools(row) for _, row in frame.iterrows()])
+    given: list[Any] = frame.to_dict("records")
+    pools = np.array([has_pools(row) for row in given])
     frame = frame.iloc[protocol_order(plain_columns(frame) | {"pools": pools})].reset_index(drop=True)
     _require_acceptance(plain_columns(frame))
-    return arrange(frame, [deployment_of(row, cards) for _, row in frame.iterrows()], cards)
+    ordered: list[Any] = frame.to_dict("records")
+    return arrange(frame, [deployment_of(row, cards) for row in ordered], cards)
 
 
 def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) -> Design:
@@ -124,7 +126,7 @@ def arrange(frame: pd.DataFrame, deployments: list[Deployment], cards: Cards) ->
         Rows in the order given.
     """
     rows = plain_columns(frame)
-    each = [row for _, row in frame.iterrows()]
+    each: list[Any] = frame.to_dict("records")  # look-ups in pandas' rows take longer than all else here
     rows["deployment"], keys = codes([d.key for d in deployments])
     first = _first(rows["deployment"], len(keys))
     levels = build_levels(frame.iloc[first], [deployments[i] for i in first], cards)

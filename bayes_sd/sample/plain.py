@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.sample.chains import VARIABLE, nutpie_model
+from bayes_sd.sample.linker import merged, native_mode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +44,6 @@ class PlainModel:
         from pytensor.graph.replace import clone_replace
         from pytensor.graph.traversal import ancestors
 
-        from bayes_sd.sample.linker import merged, native_mode
         from bayes_sd.sample.native import make_native
 
         self._model = model

@@ -16,6 +16,7 @@ import numpy as np
 
 from bayes_sd.model.build import Built, Inputs, Layout, assemble
 from bayes_sd.model.term import INNER, Unknown, Values
+from bayes_sd.sample.linker import merged, native_mode
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
@@ -203,7 +204,6 @@ def compile_density(built: Built) -> Compiled:
     from pytensor.graph.replace import clone_replace
     from pytensor.graph.traversal import ancestors
 
-    from bayes_sd.sample.linker import merged, native_mode
     from bayes_sd.sample.native import make_native
 
     x = pt.dvector("x")

@@ -22,6 +22,7 @@ COMMANDS = {
     "about": ("about", "TRACE"),
     "speedup": ("speedup", "TRACE"),
     "tune": ("tune", "TRACE"),
+    "tree": ("tree", "TRACE"),
     "plan": ("plan", "TRACE", "--slo", "p95<6s", "--rate", "20"),
     "ask": ("ask", "TRACE", "Llama-3.1-8B fp16 on A100 vllm-0.24.0 eagle3 k=3 at 2 req/s, 200 in 150 out"),
     "cards": ("cards",),
@@ -34,6 +35,7 @@ FIRST = {
     "about": "a fit of family llama to",
     "speedup": "peculate",
     "tune": "k =",
+    "tree": "",
     "plan": "replica",
     "ask": "At 2 req/s mean latency is",
     "cards": "verifiers",
@@ -41,7 +43,7 @@ FIRST = {
 """What the first paragraph says."""
 ROWS = {
     "predict": "conditions", "bands": None, "compare": "models", "simulate": None, "about": "measured", "speedup": "loads",
-    "tune": "loads", "plan": None, "ask": "draft_lengths", "cards": "found",
+    "tune": "loads", "tree": "loads", "plan": None, "ask": "draft_lengths", "cards": "found",
 }  # fmt: skip
 """Under which name JSON has the table; None where it is the whole, or its own."""
 
@@ -67,7 +69,11 @@ def check_page(out, first):
     lines = out.splitlines()
     assert first in " ".join(out.split("\n\n")[0].split())
     # A line to paste is whole, however long.
-    assert max(len(line) for line in lines if not line.startswith("vLLM:")) <= 80
+    assert max(len(line) for line in lines if not line.startswith(("vLLM:", "SGLang at"))) <= 80
+    for table in re.findall(
+        r"─{20,}\n(.*?)(?:\n\n|\Z)", out, flags=re.DOTALL
+    ):  # a cell that is cut leaves half a bracket
+        assert all(line.count("[") == line.count("]") for line in table.splitlines()), table
     assert len(lines) <= 40
     assert "…" not in out and "nan" not in out.split()
     assert not re.search(r"\x1b", out)

@@ -17,9 +17,9 @@ def model():
         kept = pm.Data("kept", np.ones(3))
         middle = pm.Normal("middle", 1.0, 2.0)
         group = pm.Normal("group_mean", middle, 0.5, dims="group")
-        table = pm.Normal("table", group[:, None], 0.1, dims=("group", "place"))
+        table = pm.Normal("table", group[:, None], 2.0, dims=("group", "place"))
         total = pm.Deterministic("total", table.sum(axis=0), dims="place")
-        pm.Potential("rows", (kept * pm.logp(pm.Normal.dist(total, 0.3), MEASURED)).sum())
+        pm.Potential("rows", (kept * pm.logp(pm.Normal.dist(total, 0.1), MEASURED)).sum())
     return model
 
 
