@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -149,9 +150,14 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     given = Path(path)
     if _kind(given) == "stream":
         return
-    folder = Path(os.path.realpath(given)).parent
+    target = Path(os.path.realpath(given))
+    folder = target.parent
     try:
         folder.mkdir(exist_ok=True)
+        if _is_kept_by_another(target):
+            raise PermissionError(
+                errno.EPERM, "it is another user's, in a folder where only its owner may replace it"
+            )
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -259,6 +265,18 @@ def _open_stream(given: Path) -> int:
     handle = os.open(name, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
     os.set_blocking(handle, True)
     return handle
+
+
+def _is_kept_by_another(target: Path) -> bool:
+    """Whether a file may not be replaced, though its folder may be written: another user's in a folder such as /tmp."""
+    if not target.exists() or not hasattr(os, "geteuid"):
+        return False
+    folder = os.stat(target.parent)
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (
+        0,
+        os.stat(target).st_uid,
+        folder.st_uid,
+    )
 
 
 def _short_suffix(path: Path) -> str:

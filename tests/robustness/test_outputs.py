@@ -98,6 +98,27 @@ def test_permissions_of_what_stood_there_stay(tmp_path):
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs to become another user")
+@pytest.mark.parametrize(("name", "mode"), [("shared", 0o1777), ("closed", 0o700), ("readable", 0o755)])
+def test_another_user_s_file_is_refused_before_anything_is_computed(tmp_path, name, mode):
+    folder = tmp_path / name
+    folder.mkdir()
+    target = folder / "table.csv"
+    target.write_text("old")
+    target.chmod(0o666)
+    for above in (folder, *folder.parents[:3]):
+        above.chmod(mode if above == folder else 0o755)
+    os.seteuid(65534)
+    try:
+        for use in (files.check_writable, lambda p: files.write_atomically(p, put("new"))):
+            with pytest.raises(OutputError, match="cannot write"):
+                use(target)
+    finally:
+        os.seteuid(0)
+    assert target.read_text() == "old"
+    assert os.listdir(folder) == ["table.csv"]
+
+
 @pytest.mark.parametrize("call", ["open", "fsync", "replace", "mkdir", "copymode"])
 @pytest.mark.parametrize("number", [5, 13, 28, 30, 122])
 def test_every_call_of_a_save_may_fail(tmp_path, monkeypatch, call, number):
