@@ -25,7 +25,7 @@ from bayes_sd.decide.advise import MARGIN, SURE, Advice, Advisor
 from bayes_sd.decide.schedule import check_names, speculative_config, write_schedule
 from bayes_sd.decide.streams import Seen, from_rows, from_scrapes
 from bayes_sd.decide.windows import read_blocks
-from bayes_sd.errors import ConditionError, DataError, OutputError, shown
+from bayes_sd.errors import ConditionError, DataError, shown
 from bayes_sd.files import write_atomically
 from bayes_sd.measure.poll import is_address, metrics_address, poll
 from bayes_sd.measurements.readers.server_metrics import read_scrape
@@ -109,7 +109,6 @@ def advise(
     Example:  uv run bayes_sd advise traces/llama.nc --metrics http://127.0.0.1:8000 --interval 10s --prometheus advice.prom
     """
     check_names(vllm)
-    _check_files(prometheus, vllm, sglang)
     parts = _parts(command)
     stream = _stream(metrics, interval)
     posterior, cards = open_trace(trace, models, accept_unconverged)
@@ -144,12 +143,6 @@ def advise(
             ordered = advice.k if advice.switch else None
     if not number:
         raise DataError("no window to advise from: two scrapes make one")
-
-
-def _check_files(*paths: Path | None) -> None:
-    named = [path.resolve() for path in paths if path is not None]
-    if len(set(named)) < len(named):
-        raise OutputError("two of --prometheus, --vllm and --sglang name one file: give each its own")
 
 
 def _parts(command: str | None) -> list[str]:

@@ -149,7 +149,7 @@ def refuse_output_over_input(context: click.Context) -> None:
             elif not os.path.isfile(path):
                 continue
             if key in taken:
-                raise OutputError(f"{path} is {taken[key]}: choose another file to write")
+                raise OutputError(f"{path} is {taken[key]}: give each its own file to write")
             taken[key] = "written already"
 
 

@@ -168,8 +168,7 @@ class ArrivalRate:
     """
 
     def __init__(self, forget: float | None = None) -> None:
-        # After a jump only the last window tells.
-        self.models = _Averaged((0.0, *RATES) if forget is None else checked_rates(forget))
+        self.models = _Averaged(checked_rates(forget))
         self._count = np.full(len(self.models.rates), 0.5)
         self._seconds = np.full(len(self.models.rates), 1e-3)
         self._past: deque[tuple[float, float]] = deque(maxlen=MOST_PAST)

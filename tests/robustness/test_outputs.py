@@ -171,7 +171,7 @@ def test_a_result_is_not_written_over_what_the_command_reads(tmp_path, monkeypat
     ):
         done = run(arguments)
         assert done.code == 2
-        assert "read by this command: choose another file to write" in done.errors
+        assert "read by this command: give each its own file to write" in done.errors
         assert contents(tmp_path) == kept
 
 
