@@ -10,6 +10,7 @@ from bayes_sd.cli.condition import row_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 
@@ -105,7 +106,6 @@ def bands(
 
 def _asked(posterior, cards, stated, loads, load_axis):
     """Give a configuration that options state, a row for each load, and what was chosen for want of an option."""
-    from bayes_sd.cli.setting import asked_condition
     from bayes_sd.condition import Question
 
     kinds = {"rate": "rate", "in-flight": "concurrency"}
