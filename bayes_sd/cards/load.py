@@ -37,8 +37,8 @@ MEMORY_WITHIN = 0.06
 OWN_LAYERS = ("native-mtp", "mtp", "nextn", "native-nextn")
 """Names that a checkpoint's own layers for further tokens go by, whichever checkpoint it is."""
 
-SIZE_WITHIN = 1.5
-"""How many times a stated size may be the card's: towers for images and rounding differ by less."""
+SIZE_WITHIN = 50.0
+"""How many times a stated size may be the card's, which goes before it: further off it is in another unit."""
 
 
 class Cards(Known):
@@ -224,8 +224,8 @@ class Cards(Known):
             card = self.verifier(name)
             if params_b is not None and not 1 / SIZE_WITHIN <= params_b / card.params_b <= SIZE_WITHIN:
                 raise CardError(
-                    f"verifier_params_b is {params_b:g} and the card of {name!r} says {card.params_b:g} (10^9): correct one, or "
-                    "name a pruned model otherwise"
+                    f"verifier_params_b is {params_b:g} and the card of {name!r} says {card.params_b:g} (10^9): is it in another "
+                    "unit (off by 1000)?"
                 )
             return card
         if params_b is None:

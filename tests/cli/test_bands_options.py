@@ -11,7 +11,9 @@ def test_options_give_a_configuration_and_its_loads(call, small_trace):
     code, out, err = call("bands", small_trace, *OWN, "--loads", "1,4", "--load-axis", "in-flight", "--json")
     assert code == 0, err
     rows = json.loads(out)
-    assert {row["k"] for row in rows} == {0} and max(row["load"] for row in rows) >= 4
+    assert all(row["configuration"].startswith("no speculation") for row in rows)
+    assert {row["load_unit"] for row in rows} == {"requests in flight"}
+    assert {1.0, 4.0} <= {row["load"] for row in rows}
 
 
 @pytest.mark.parametrize(
