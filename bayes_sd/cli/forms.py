@@ -33,7 +33,7 @@ def ordered(bounds: Sequence[float]) -> tuple[float, float, float]:
     return middle, low, high
 
 
-def gain(row: Mapping[Any, Any], form: str = "+.1f") -> str:
+def gain(row: Mapping[Any, Any], form: str = "+z.1f") -> str:
     """Write a gain [%] with its interval, from the factors ``gain_median``, ``gain_lower`` and ``gain_upper``."""
     middle, low, high = (100.0 * (row[f"gain_{end}"] - 1.0) for end in ("median", "lower", "upper"))
     return interval(middle, low, high, form)

@@ -72,6 +72,6 @@ def _line(row: dict[Any, Any], scale: float) -> tuple[str, ...]:
         row["choice"] if row["top_k"] <= 1 else f"{row['verify_tokens']:.0f} x {row['depth']:.0f}",
         latency(row, "latency", scale),
         percent(row["p_best"]),
-        "-" if chain else gain(row, "+.0f"),
+        "-" if chain else gain(row, "+z.0f"),
         "-" if chain else percent(row["p_faster"]),
     )

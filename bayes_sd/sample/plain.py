@@ -59,7 +59,8 @@ class PlainModel:
         used = set(ancestors(graph))
         held = [v for v in used if isinstance(v, SharedVariable)]
         inputs = {str(v.name): v.type.make_variable(v.name) for v in sorted(held, key=lambda v: str(v.name))}
-        graph = clone_replace(graph, {v: inputs[str(v.name)] for v in held}, copy_inputs_over=True)
+        given: dict[Any, Any] = {v: inputs[str(v.name)] for v in held}
+        graph = clone_replace(graph, given, copy_inputs_over=True)
         inputs |= {name: variable for name, variable in sizes.items() if variable in used}
         function = pytensor.function([x, *inputs.values()], graph, mode=native_mode())
         self._native = make_native(function.vm.jit_fn, tuple((v.dtype, v.ndim) for v in inputs.values()))
@@ -175,7 +176,7 @@ class PlainModel:
         """Compute the model's deterministics for all draws at once; in Python, since a graph that runs once is not worth compiling."""
         import pytensor
         from pytensor.compile.mode import Mode
-        from pytensor.graph.replace import clone_replace, vectorize_graph
+        from pytensor.graph.replace import vectorize_graph
 
         wanted = self._model.deterministics
         if not wanted:
@@ -185,11 +186,11 @@ class PlainModel:
             for v in self._model.replace_rvs_by_values([*self._model.free_RVs])
             if v.name in values
         }
-        graph = clone_replace(self._model.replace_rvs_by_values(wanted), {})
+        graph = self._model.replace_rvs_by_values(wanted)
         many = {v: v.type.clone(shape=(None, None, *v.type.shape))(name) for name, v in value_of.items()}
         batched = vectorize_graph(graph, many)
         run = pytensor.function(
-            list(many.values()), batched, mode=Mode(linker="py", optimizer=None), on_unused_input="ignore"
+            list(many.values()), batched, mode=Mode(linker="py", optimizer="None"), on_unused_input="ignore"
         )
         found = run(*[values[name] for name in value_of])
         return {str(w.name): np.asarray(a) for w, a in zip(wanted, found, strict=True)}
