@@ -10,6 +10,7 @@ from bayes_sd.cli.condition import row_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
+from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
@@ -34,12 +35,12 @@ from bayes_sd.measurements import read_conditions
 @load_options("rate")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=ToWrite(folder=True),
     help="Folder for the table (bands.csv) and all figures.",
 )
-@click.option("--figure", type=click.Path(path_type=Path), help="Bands over load: FILE.png or FILE.svg.")
-@click.option("--collapse-figure", type=click.Path(path_type=Path), help="Universal collapse.")
-@click.option("--stages-figure", type=click.Path(path_type=Path), help="Latency by stage.")
+@click.option("--figure", type=ToWrite(), help="Bands over load: FILE.png or FILE.svg.")
+@click.option("--collapse-figure", type=ToWrite(), help="Universal collapse.")
+@click.option("--stages-figure", type=ToWrite(), help="Latency by stage.")
 @click.option(
     "--ci",
     default=0.9,
