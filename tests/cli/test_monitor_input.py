@@ -279,4 +279,8 @@ def test_learning_follows_acceptance_arrivals_and_steps(small_trace):
 
 
 def test_a_server_that_drafts_nothing_has_nothing_to_follow(small_trace):
-    refused(run(small_trace, *SERVED, "--set", "method=none", "--set", "k=0", "--learn", given=ROWS), "--learn", "drafts")
+    refused(
+        run(small_trace, *SERVED, "--set", "method=none", "--set", "k=0", "--learn", given=ROWS),
+        "--learn",
+        "drafts",
+    )
