@@ -27,6 +27,8 @@ REQUEST_LOG_ODDS_SD = 0.3
 """How much acceptance differs from request to request [log odds], as in :mod:`bayes_sd.forecast.spread`."""
 LEAST_SD = 0.01
 """Least standard error of a window's tokens per cycle: its requests are not the next window's."""
+AFTER_JUMP = 0.05
+"""Forgetting rate of arrivals beside the others: after a jump hardly more than the last window tells."""
 MOST_PAST, LEAST_PAST = 500, 10
 """Windows that are remembered for jumps back to them at most, and that there must be."""
 FIRST_JUMPS = (0.5, 20.0)
@@ -168,7 +170,7 @@ class ArrivalRate:
     """
 
     def __init__(self, forget: float | None = None) -> None:
-        self.models = _Averaged(checked_rates(forget))
+        self.models = _Averaged((AFTER_JUMP, *RATES) if forget is None else checked_rates(forget))
         self._count = np.full(len(self.models.rates), 0.5)
         self._seconds = np.full(len(self.models.rates), 1e-3)
         self._past: deque[tuple[float, float]] = deque(maxlen=MOST_PAST)
