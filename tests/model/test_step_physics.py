@@ -84,6 +84,25 @@ def test_a_prefill_pool_pays_the_overhead_of_its_own_layout(cards):
     assert pools["compute_token_s"] > 2 * plain["compute_token_s"]
 
 
+def test_tokens_and_share_of_an_overhead_add_up():
+    priors = read_priors()
+    known = {
+        name: np.ones(2)
+        for name in (
+            "read_weights_s",
+            "read_launches",
+            "read_experts_s",
+            "read_compute_token_s",
+            "read_link_token_s",
+        )
+    }
+    own = priors["prompts"]
+    both = priors | {"prompts": own | {"overhead_unit_tokens": 150.0}}
+    assert overhead_unit(known, both) == pytest.approx(overhead_unit(known, priors) + 150.0)
+    alone = priors | {"prompts": own | {"overhead_unit_tokens": 150.0, "overhead_share": 0.0}}
+    assert overhead_unit(known | {"launches": np.ones(2)}, alone).tolist() == [150.0, 150.0]
+
+
 def test_a_posterior_of_an_earlier_version_keeps_its_overhead_in_tokens():
     priors = {"prompts": {"overhead_unit_tokens": 150.0}}
     assert overhead_unit({"launches": np.ones(2)}, priors).tolist() == [150.0, 150.0]

@@ -75,16 +75,16 @@ def overhead_tokens(u: Values, f: Values, xp: ModuleType) -> Any:
 
 
 def overhead_unit(roofline: dict[str, np.ndarray], priors: dict[str, Any]) -> np.ndarray:
-    """Compute a share of a step's cost before its first token, in tokens of prefill, at the parts' prior medians.
+    """Compute what a prefill's overhead is measured in: some tokens, and a share of a step's cost before its first token.
 
-    Experts count half: under load decoding has read most of them.
+    The share is in tokens of prefill, at the parts' prior medians. Experts count half: under load decoding has read most of them.
 
     Parameters
     ----------
     roofline : dict of str to array, shape (deployment,)
         From :func:`bayes_sd.model.deployments.rooflines`.
     priors : dict
-        With ``prompts.overhead_share``; posteriors of earlier versions state ``overhead_unit_tokens`` instead, the same for all.
+        With ``prompts.overhead_unit_tokens`` and ``overhead_share``; posteriors of earlier versions state one of them alone.
 
     Returns
     -------
@@ -92,11 +92,12 @@ def overhead_unit(roofline: dict[str, np.ndarray], priors: dict[str, Any]) -> np
         [tokens]
     """
     own = priors["prompts"]
-    if "overhead_unit_tokens" in own:
-        return np.full(len(roofline["launches"]), float(own["overhead_unit_tokens"]))
+    tokens, share = (float(own.get(name, 0.0)) for name in ("overhead_unit_tokens", "overhead_share"))
+    if not share:
+        return np.full(len(roofline["launches"]), tokens)
     part = {name: values["median"] for name, values in priors["part"].items()}
     ideal = {name: roofline[f"read_{name}"] for name in OF_A_STEP}
     step = part["weights"] * ideal["weights_s"] + part["launch"] * ideal["launches"]
     step = step + 0.5 * part["experts"] * ideal["experts_s"]
     token = part["prefill_compute"] * ideal["compute_token_s"] + part["link"] * ideal["link_token_s"]
-    return own["overhead_share"] * step / token
+    return tokens + share * step / token
