@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 THIN = 2
 """Iterations per kept draw."""
-SLOWER = (MANY, 2 * MANY, 4 * MANY)
+SLOWER = (MANY, 1.75 * MANY, 4 * MANY)
 """Unknowns beyond each of which a kept draw takes one more: spreads of many levels move slowly."""
 
 
