@@ -28,7 +28,7 @@ class SamplerSettings:
         Doublings of a trajectory at most.
     thin : int, optional
         Iterations per kept draw: neighbours are much alike, and half of them say nearly as much in half the file. By default 2,
-        3 where there are more than 700 unknowns, 4 beyond 1,400, and 5 beyond 2,800.
+        3 where there are more than 700 unknowns, 4 beyond 1,225, and 5 beyond 2,800.
     """
 
     draws: int = 1000
