@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,30 +48,64 @@ def run_chains(
     KeyboardInterrupt
         If interrupted.
     """
-    import nutpie
 
     def first(seed: int) -> np.ndarray:
         return START_SPREAD * np.random.default_rng(seed).normal(size=target.size)
 
     thin = settings.thin or 1
+    block = target.compiled.native.block(target.arrays, frame.arrays)
+    model = nutpie_model(target.compiled.native, block, first)
+    careful = replace(settings, draws=settings.draws * thin, target_accept=settings.target_accept or TARGET)
+    stats, drawn = sample_chains(model, careful, progress)
+    return _kept_stats(stats, thin), drawn[:, thin - 1 :: thin]
+
+
+def sample_chains(
+    model: Any, settings: SamplerSettings, progress: bool, **adaptation: Any
+) -> tuple[Any, np.ndarray]:
+    """Run nutpie's NUTS to its end.
+
+    Parameters
+    ----------
+    model : nutpie.compile_pymc.CompiledPyMCModel
+        From :func:`nutpie_model`.
+    settings : SamplerSettings
+        Its ``target_accept`` is stated; all its draws are kept.
+    progress : bool
+        Show a bar on a terminal.
+    **adaptation
+        How nutpie is to adapt, where not as by default.
+
+    Returns
+    -------
+    stats : nutpie's, by name
+        Shape (chain, draw) each.
+    drawn : array, shape (chain, draw, unknown)
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If interrupted.
+    """
+    import nutpie
+
     trace = nutpie.sample(
-        nutpie_model(
-            target.compiled.native, target.compiled.native.block(target.arrays, frame.arrays), first
-        ),
-        draws=settings.draws * thin,
+        model,
+        draws=settings.draws,
         tune=settings.tune,
         chains=settings.chains,
         cores=settings.cores,
         seed=settings.seed,
         progress_bar=progress and sys.stderr.isatty(),
         save_warmup=False,
-        target_accept=settings.target_accept or TARGET,
+        target_accept=settings.target_accept,
         maxdepth=settings.max_depth,
+        **adaptation,
     )
     drawn = trace.posterior[VARIABLE].to_numpy()
-    if drawn.shape[:2] != (settings.chains, settings.draws * thin) or not np.isfinite(drawn[:, -1]).all():
+    if drawn.shape[:2] != (settings.chains, settings.draws) or not np.isfinite(drawn[:, -1]).all():
         raise KeyboardInterrupt
-    return _kept_stats(trace.sample_stats, thin), drawn[:, thin - 1 :: thin]
+    return trace.sample_stats, drawn
 
 
 def nutpie_model(native: Native, block: np.ndarray, first_point: Callable[[int], np.ndarray]) -> Any:

@@ -7,12 +7,11 @@ of the compiled density, so that tables of any length share the machine code.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.sample.chains import VARIABLE, nutpie_model
+from bayes_sd.sample.chains import nutpie_model, sample_chains
 from bayes_sd.sample.linker import merged, native_mode
 
 if TYPE_CHECKING:
@@ -104,36 +103,17 @@ class PlainModel:
         KeyboardInterrupt
             If interrupted; nothing is returned then.
         """
-        import nutpie
         import xarray as xr
 
         def first(seed: int) -> np.ndarray:
             return self._start + START_SPREAD * np.random.default_rng(seed).uniform(-1.0, 1.0, size=self.size)
 
         arrays = self._arrays(data)
-        trace = nutpie.sample(
-            nutpie_model(self._native, self._native.block(arrays), first),
-            draws=settings.draws,
-            tune=settings.tune,
-            chains=settings.chains,
-            cores=settings.cores,
-            seed=settings.seed,
-            progress_bar=progress and sys.stderr.isatty(),
-            save_warmup=False,
-            target_accept=settings.target_accept,
-            maxdepth=settings.max_depth,
-            # Unknowns that move together are found by the sampler: a diagonal metric takes ten times the steps.
-            adaptation="low_rank",
-        )
-        drawn = trace.posterior[VARIABLE].to_numpy()
-        if drawn.shape[:2] != (settings.chains, settings.draws) or not np.isfinite(drawn[:, -1]).all():
-            raise KeyboardInterrupt
+        model = nutpie_model(self._native, self._native.block(arrays), first)
+        # Unknowns that move together are found by the sampler: a diagonal metric takes ten times the steps.
+        found, drawn = sample_chains(model, settings, progress, adaptation="low_rank")
         along = {"chain": np.arange(settings.chains), "draw": np.arange(settings.draws)}
-        stats = {
-            name: (tuple(along), trace.sample_stats[name].to_numpy())
-            for name in STATS
-            if name in trace.sample_stats
-        }
+        stats = {name: (tuple(along), found[name].to_numpy()) for name in STATS if name in found}
         return xr.DataTree.from_dict(
             {"posterior": self._named(drawn, along), "sample_stats": xr.Dataset(stats, coords=along)}
         )
