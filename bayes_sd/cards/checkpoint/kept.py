@@ -45,7 +45,7 @@ def native_format(config: Config) -> str | None:
         return NAMED[method]
     groups = found.get("config_groups")
     first: Any = next(iter(groups.values()), {}) if isinstance(groups, dict) else {}
-    return group_format(_object(first), found)
+    return group_format(as_object(first), found)
 
 
 def named_format(algorithm: str) -> str | None:
@@ -69,7 +69,7 @@ def group_format(group: Mapping[str, Any], found: Mapping[str, Any]) -> str | No
     str or None
         None where no field says it.
     """
-    weights, inputs = _object(group.get("weights")), _object(group.get("input_activations"))
+    weights, inputs = as_object(group.get("weights")), as_object(group.get("input_activations"))
     algorithm = str(found.get("quant_algo") or found.get("format") or "").casefold()
     bits = weights.get("num_bits") or found.get("bits") or found.get("w_bit")
     if bits is None:
@@ -89,7 +89,8 @@ def experts_narrower(config: Config) -> bool:
     return str(config.raw("expert_dtype") or "").casefold() == "fp4"
 
 
-def _object(value: Any) -> Mapping[str, Any]:
+def as_object(value: Any) -> Mapping[str, Any]:
+    """Give an object of a config; an empty one where something else stands."""
     return value if isinstance(value, dict) else {}
 
 
@@ -111,7 +112,7 @@ def kept(config: Config, tensors: Iterable[Tensor]) -> int:
     found = quantisation(config)
     patterns = [p for name in LISTS for p in _texts(found.get(name))]
     # GPTQ says what it skips as "-:regex" keys, and of the output layer by a flag.
-    patterns += ["re:" + key[2:] for key in _object(found.get("dynamic")) if str(key).startswith("-:")]
+    patterns += ["re:" + key[2:] for key in as_object(found.get("dynamic")) if str(key).startswith("-:")]
     if not found:
         return sum(t.parameters for t in tensors if t.part in (EMBEDDING, HEAD))
     untouched = {EMBEDDING, SMALL} | (set() if found.get("lm_head") is True else {HEAD})

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bayes_sd.cards.checkpoint.config import Config
-from bayes_sd.cards.checkpoint.kept import group_format, named_format, quantisation
+from bayes_sd.cards.checkpoint.kept import as_object, group_format, named_format, quantisation
 from bayes_sd.cards.checkpoint.parts import Tensor
 
 BITS: dict[str | None, float] = {
@@ -75,14 +75,15 @@ def formats_by_module(found: Mapping[str, Any]) -> dict[Place, str]:
     listed = found.get("quantized_layers")
     if isinstance(listed, dict):
         said = [
-            (name, named_format(str(_of(entry).get("quant_algo") or ""))) for name, entry in listed.items()
+            (name, named_format(str(as_object(entry).get("quant_algo") or "")))
+            for name, entry in listed.items()
         ]
     else:
         groups = found.get("config_groups")
         said = [
-            (target, group_format(_of(group), {}))
+            (target, group_format(as_object(group), {}))
             for group in (groups.values() if isinstance(groups, dict) else ())
-            for target in _of(group).get("targets") or ()
+            for target in as_object(group).get("targets") or ()
             if isinstance(target, str)
         ]
     placed = [(place, fmt) for name, fmt in said if fmt is not None and (place := _place(name)) is not None]
@@ -111,7 +112,3 @@ def _format(module: str, named: Mapping[Place, str]) -> str | None:
     others = [(layer, "mixing", "q_proj")] if (kind, own) == ("mixing", "gate_proj") else []
     others += [(layer, "mixing", own)] if kind == "other" else []
     return next((named[one] for one in (place, *others) if one in named), None)
-
-
-def _of(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
