@@ -70,9 +70,8 @@ def shown_output() -> Iterator[None]:
     if files is not None:
         files.streamed.clear()  # of an earlier command in this process
     before = sys.stdout, sys.stderr
-    for (
-        stream
-    ) in before:  # a terminal or a pipe of another encoding gets escapes in place of letters that it lacks
+    # A terminal or a pipe of another encoding gets escapes in place of letters that it lacks.
+    for stream in before:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     sys.stdout, sys.stderr = (Shown(stream, before[1]) for stream in before)

@@ -106,9 +106,8 @@ def base_condition(
         posterior, cards, given | ({"drafter": asked.drafters[0]} if asked.drafters else {}), asked.called
     )
     if given.get("verifier"):
-        cards.verifier_from_row(
-            given
-        )  # what is said of it must be enough, before anything else is looked for
+        # What is said of it must be enough, before anything else is looked for.
+        cards.verifier_from_row(given)
     if "n_gpu" in given and not given.keys() & {"tp", "pp", "dp"}:
         given["tp"] = given["n_gpu"]
         understood.append(
