@@ -6,6 +6,7 @@ visible, and long pieces are cut.
 """
 
 import re
+from collections.abc import Iterator
 
 MOST_QUOTED = 200
 """Characters of one piece of input that a message repeats."""
@@ -25,33 +26,32 @@ _CONTROL = re.compile(
 _QUOTED = re.compile(rf"(?<!\w)(['\"])((?:\\.|(?!\1)[^\\]){{{MOST_QUOTED + 1},}}?)\1(?!\w)")
 _WORD = re.compile(rf"\S{{{MOST_QUOTED + 56},}}")
 _CREDENTIALS = (
-    (("@",), re.compile(r"(?<=//)[^\s/]{1,400}@"), f"{MASK}@"),
+    (("@",), re.compile(r"(?<=//)(?P<secret>[^\s/]{1,400})@")),
     (
         ("authorization", "cookie"),
-        re.compile(r"(authorization|cookie)(\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\r\n\"'\\]+", re.IGNORECASE),
-        rf"\1\2{MASK}",
+        re.compile(
+            r"(?:authorization|cookie)\\?[\"']?\s*[:=]\s*\\?[\"']?(?P<secret>[^\r\n\"'\\]+)", re.IGNORECASE
+        ),
     ),
-    (("bearer", "basic"), re.compile(r"\b(Bearer|Basic)\s+[^\s\"',;}]+", re.IGNORECASE), rf"\1 {MASK}"),
+    (("bearer", "basic"), re.compile(r"\b(?:Bearer|Basic)\s+(?P<secret>[^\s\"',;}]+)", re.IGNORECASE)),
     (
         ("key", "passw", "passph", "secret", "credential", "token"),
         re.compile(
-            r"((?:api|access|private|secret|auth|account)[_-]?keys?(?:[_-]?id)?|passw(?:or)?d|passphrase|secret|credentials?|"
+            r"(?:(?:api|access|private|secret|auth|account)[_-]?keys?(?:[_-]?id)?|passw(?:or)?d|passphrase|secret|credentials?|"
             r"(?:access|auth|refresh|id|session|hf|api|bot|bearer|github|hub)[_-]?token)"
-            r"(\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s\"',;&}\\]+",
+            r"\\?[\"']?\s*[:=]\s*\\?[\"']?(?P<secret>[^\s\"',;&}\\]+)",
             re.IGNORECASE,
         ),
-        rf"\1\2{MASK}",
     ),
     (
         ("sk-", "hf_", "gh", "akia", "eyj", "xox"),
         re.compile(
-            r"\b(?:sk-[\w-]{16,}|hf_\w{20,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|"
+            r"\b(?P<secret>sk-[\w-]{16,}|hf_\w{20,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|"
             r"eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
         ),
-        MASK,
     ),
 )
-"""What looks like credentials: letters that are in all of it, which are found much faster; a pattern; what stands for it."""
+"""What looks like credentials: letters that are in all of it, which are found much faster, and a pattern."""
 
 
 def keep_secret(value: str) -> None:
@@ -77,18 +77,33 @@ def masked(text: str) -> str:
     -------
     str
     """
-    for secret in sorted(_secrets, key=len, reverse=True):
-        text = text.replace(secret, MASK)
+    # All are found in the text as it came: a mask over one could hide the name that tells another.
+    parts: list[str] = []
+    end = 0
+    for start, stop in sorted([*_known(text), *_likely(text)]):
+        if start > end or not parts:
+            parts += [text[end:start], MASK]
+        end = max(end, stop)
+    return "".join([*parts, text[end:]])
+
+
+def _known(text: str) -> Iterator[tuple[int, int]]:
+    for secret in _secrets:
+        for found in re.finditer(re.escape(secret), text):
+            yield found.span()
         # A text that was cut may end within it.
         for length in range(len(secret) - 1, _SHORTEST_SECRET, -1):
             if text.endswith(secret[:length]):
-                text = text[:-length] + MASK
+                yield len(text) - length, len(text)
                 break
+
+
+def _likely(text: str) -> Iterator[tuple[int, int]]:
     folded = text.casefold()
-    for signs, pattern, replacement in _CREDENTIALS:
+    for signs, pattern in _CREDENTIALS:
         if any(sign in folded for sign in signs):
-            text = pattern.sub(replacement, text)
-    return text
+            for found in pattern.finditer(text):
+                yield found.span("secret")
 
 
 def visible(text: str) -> str:

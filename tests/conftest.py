@@ -11,6 +11,14 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
+@pytest.fixture(autouse=True)
+def _no_secrets(monkeypatch):
+    """Nothing that an earlier test's key was is masked in this one's messages."""
+    from bayes_sd import errors
+
+    monkeypatch.setattr(errors, "_secrets", set())
+
+
 @pytest.fixture(scope="session")
 def cards():
     from bayes_sd.cards import load_cards

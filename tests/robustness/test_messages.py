@@ -30,6 +30,14 @@ def test_secrets_by_their_names(text):
         assert errors.MASK in words
 
 
+@pytest.mark.parametrize("key", ["secret", "client_secret", "token", "HF_TOKEN", "pass"])
+def test_a_key_that_is_part_of_a_name_does_not_hide_the_name(key):
+    keep_secret(key)
+    for name in ("client_secret", "HF_TOKEN", "password"):
+        words = shown(f"{name}='{SECRET}' {key}, {key}{key}")
+        assert SECRET not in words and key not in words
+
+
 @pytest.mark.parametrize(
     "token",
     [
@@ -48,8 +56,7 @@ def test_ordinary_words_stay(text):
     assert masked(text) == text
 
 
-def test_a_secret_that_is_cut_off_by_the_end_of_what_was_read(monkeypatch):
-    monkeypatch.setattr(errors, "_secrets", set())
+def test_a_secret_that_is_cut_off_by_the_end_of_what_was_read():
     keep_secret("sk_live_0123456789abcdef")
     for length in range(6, 24):
         assert "sk_liv" not in shown(" " * 4000 + "sk_live_0123456789abcdef"[:length])
@@ -58,8 +65,7 @@ def test_a_secret_that_is_cut_off_by_the_end_of_what_was_read(monkeypatch):
 @pytest.mark.parametrize(
     "address", ["http://u:open/{}@h:1", "http://u:{}@h:port", "ftp://{}@h", "u:{}@h:0", "http://u:{}@[::1"]
 )
-def test_a_password_in_an_address_that_is_none(monkeypatch, address):
-    monkeypatch.setattr(errors, "_secrets", set())
+def test_a_password_in_an_address_that_is_none(address):
     with pytest.raises(TargetError) as caught:
         checked_target(address.format(SECRET))
     assert SECRET not in str(caught.value)
