@@ -70,6 +70,8 @@ def small_study(a100, cards):
     return Study(design, np.ones(len(rows), bool), SPEC, settings, cards, make_questions(rows), RANKED)
 
 
+@pytest.mark.slow
+@pytest.mark.simulation
 def test_truths_rank_evenly_and_finished_simulations_are_kept(small_study, tmp_path):
     store = tmp_path / "simulations.jsonl"
     jobs = [Job({"simulation": i}, (small_study, 1000 * i)) for i in range(SIMULATIONS)]

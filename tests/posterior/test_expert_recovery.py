@@ -56,6 +56,8 @@ def simulated(rows, cards, psi, skew, seed):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("psi", "skew"), [(0.75, 0.45), (0.35, 0.28)])
 def test_routing_and_popularity_come_back(rows, cards, psi, skew):
     frame = simulated(rows, cards, psi, skew, seed=int(100 * psi))
