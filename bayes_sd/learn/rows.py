@@ -75,8 +75,9 @@ def read_new(
     """
     import pandas as pd
 
-    frame = data
-    if not isinstance(data, pd.DataFrame):
+    if isinstance(data, pd.DataFrame):
+        frame = data
+    else:
         frame = load_family(ALL, [Path(p) for p in data], cards=cards)
     _check_family(posterior, frame, cards)
     kept, report = apply_rules(frame)
