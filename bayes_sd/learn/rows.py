@@ -75,10 +75,7 @@ def read_new(
     """
     import pandas as pd
 
-    if isinstance(data, pd.DataFrame):
-        frame = data
-    else:
-        frame = load_family(ALL, [Path(p) for p in data], cards=cards)
+    frame = data if isinstance(data, pd.DataFrame) else load_family(ALL, [Path(p) for p in data], cards=cards)
     _check_family(posterior, frame, cards)
     kept, report = apply_rules(frame)
     if not len(kept):
