@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from engine_curve import engine_curve
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.tails import open_loop_tails
@@ -20,7 +21,7 @@ from bayes_sd.latency.policy import (
     length_at,
     own_passes,
 )
-from bayes_sd.latency.service import StageCosts, Work, service_latency_s, step_s
+from bayes_sd.latency.service import StageCosts
 from bayes_sd.latency.trees import (
     best_tree,
     power_law_caught,
@@ -54,11 +55,9 @@ LENGTHS = (TokenLaw(PROMPT), TokenLaw(OUTPUT, STD))
 
 
 def curve(alpha, **work):
-    """S(1..256) of drafts that commit by `alpha`, the last cycle's surplus cut off."""
-    cycles = 1.0 + expected_cycles(alpha, OUTPUT - 1)
-    asked = Work(PROMPT, OUTPUT, work.pop("draft_length", len(alpha)), OUTPUT / cycles, **work)
-    step = step_s(COSTS, asked, N, 0.0)
-    return service_latency_s(COSTS, asked, N, step), step * np.ones_like(N)
+    """S(1..256) and the step of drafts that commit by `alpha`, the last cycle's surplus cut off."""
+    asked = {"prompt_tokens": PROMPT, "output_tokens": OUTPUT, "draft_length": len(alpha)} | work
+    return engine_curve(COSTS, asked, expected_cycles(alpha, OUTPUT - 1), N)
 
 
 def fixed(k):
