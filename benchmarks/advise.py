@@ -6,7 +6,7 @@ The server is one draw of the posterior that the advisor does not see: its own c
 with draft length. Each window of a minute has a Poisson number of requests, their mean latency by the queue law with the luck of
 requests on it and 2 % beside, and the tokens per cycle of its drafts. Every learner chooses the next window's draft length from the
 windows so far. Regret is the share of the attainable speed given away, 1 − L_best/L by the law without luck. Beside the best fixed
-length in hindsight stands the best one for each load and acceptance of the window before, which is as far as hearing one window late goes.
+length in hindsight stands the best one for each load and acceptance of the window before: hearing one window late goes no further.
 """
 
 from __future__ import annotations
