@@ -46,7 +46,7 @@ COSTS = StageCosts(
 )
 ALPHA = (0.8, 0.75, 0.7, 0.65, 0.6)
 PROMPT, OUTPUT, STD = 500, 200, 60
-TABLE = ((1, 4, 4), (5, 21, 3), (22, 86, 2), (87, 256, 1))
+TABLE = ((1, 4, 4), (5, 22, 3), (23, 90, 2), (91, 256, 1))
 """The best draft length of these at each batch. Where a table jumps to one that is slower, throughput falls as the batch grows and
 the number in flight has two places to be: the law was then up to 17 % above the simulated mean."""
 N = np.arange(1.0, 257.0)
