@@ -151,9 +151,8 @@ def _source(metrics: Sequence[str], interval: float | None) -> tuple[Blocks, str
 
 def _scraped(files: list[Path], interval: float | None) -> tuple[Blocks, str, bool]:
     """Give the windows between files, all at once."""
-    told = list(
-        from_scrapes(file_scrapes(files, interval), "the scrapes", LEAST_S if interval is None else 0.0)
-    )
+    scrapes = file_scrapes(files, interval, since_start=True)
+    told = list(from_scrapes(scrapes, "the scrapes", LEAST_S if interval is None else 0.0))
     found = [one for one in told if one.window is not None]
     notes = [one.note for one in told if one.note]
     if not found:

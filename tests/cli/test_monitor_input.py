@@ -173,7 +173,7 @@ def test_a_real_servers_metrics_are_read():
     from bayes_sd.decide.streams import from_scrapes
     from bayes_sd.measurements.readers.server_metrics import file_scrapes
 
-    (seen,) = from_scrapes(file_scrapes([SAMPLE], 100.0), "sample")
+    (seen,) = from_scrapes(file_scrapes([SAMPLE], 100.0, since_start=True), "sample")
     window = seen.window
     assert seen.note == ""
     assert window.requests == 120 and window.rate_rps == pytest.approx(1.2)

@@ -120,16 +120,18 @@ def scrape_of(lines: Iterable[str], source: Path | str) -> Scrape:
 
 
 def file_scrapes(
-    files: Sequence[Path], interval_s: float | None = None
+    files: Sequence[Path], interval_s: float | None = None, since_start: bool = False
 ) -> Iterator[tuple[float, Scrape | str]]:
     """Give scrapes in files with their times.
 
     Parameters
     ----------
     files : sequence of Path
-        One: what the server counted since it started. Several: later ones after earlier ones.
+        Later ones after earlier ones.
     interval_s : float, optional
         Seconds from scrape to scrape (or from the start to the one scrape); the files' times by default.
+    since_start : bool
+        Whether one file alone is a window: what the server counted since it started.
 
     Yields
     ------
@@ -150,7 +152,7 @@ def file_scrapes(
             if i == 0:
                 raise
             found, now = str(error), 0.0
-        if len(files) == 1 and isinstance(found, Scrape):
+        if since_start and len(files) == 1 and isinstance(found, Scrape):
             yield (
                 (found.counters.get(START, now) if interval_s is None else -interval_s),
                 Scrape(str(file), {}),
