@@ -5,7 +5,8 @@
 The server is one draw of the posterior that the advisor does not see: its own costs, and its own way for acceptance to change
 with draft length. Each window of a minute has a Poisson number of requests, their mean latency by the queue law with the luck of
 requests on it and 2 % beside, and the tokens per cycle of its drafts. Every learner chooses the next window's draft length from the
-windows so far. Regret is the share of the attainable speed given away, 1 − L_best/L by the law without luck.
+windows so far. Regret is the share of the attainable speed given away, 1 − L_best/L by the law without luck. Beside the best fixed
+length in hindsight stands the best one for each load and acceptance of the window before: hearing one window late goes no further.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from bayes_sd.posterior import load_posterior
 
 WINDOW_S, LONGEST = 60.0, 8
 FIXED = "best fixed length"
+LAGGED = "best by the window before"
 LATENCY_CV, JITTER, REQUEST_SD = 0.5, 0.02, 0.3
 BANDITS = {
     "D-UCB, B = 0.05": {"discount": 0.98, "bound": 0.05},
@@ -71,9 +73,9 @@ class World:
         )
         self._rng = np.random.default_rng(seed)
         self._levels = np.linspace(-5.0, 6.0, 1101)
-        self._law._committed = lambda: self._now[None]  # type: ignore[method-assign]
+        self._law._committed = lambda *_: self._now[None]  # type: ignore[method-assign]
         self.set(3.3)
-        self.limit = float(self._law._latency(np.ones(1))[1].max())
+        self.limit = float(self._latency(1.0)[1].max())
 
     def set(self, committed_at_four: float) -> None:
         """Change acceptance, said as the tokens that four drafts commit."""
@@ -86,15 +88,19 @@ class World:
 
         return expected_committed_profile(level + self._law._shift[0, k], self._law._profile, k)
 
+    def _latency(self, rate: float) -> tuple[np.ndarray, np.ndarray]:
+        """Latency [s] and limit [requests/s] of each draft length, as an Advisor computes them."""
+        return self._law._latency(np.array([rate]), np.zeros(1, dtype=int))
+
     def latency(self, rate: float) -> np.ndarray:
         """Mean latency of each draft length at a rate [s]."""
-        return self._law._latency(np.array([rate]))[0][0, :, 0]
+        return self._latency(rate)[0][0, :, 0]
 
     def window(self, rate: float, k: int) -> Window:
         """What a scraper sees of a minute."""
         rng, latency = self._rng, self.latency(rate)[k]
         if not np.isfinite(latency):
-            rate = 0.98 * float(self._law._latency(np.ones(1))[1][0, k])
+            rate = 0.98 * float(self._latency(1.0)[1][0, k])
             latency = 3.0 * self.latency(rate)[k]
         n = int(rng.poisson(rate * WINDOW_S))
         if n == 0:
@@ -146,6 +152,19 @@ def regrets(world: World, scenario: Scenario) -> np.ndarray:
     return np.array(rows)
 
 
+def by_last_window(scenario: Scenario, lost: np.ndarray) -> np.ndarray:
+    """Choose the best draft length in hindsight for each load and acceptance that the window before had, shape (window,).
+
+    No learner that hears of a window when it is over can do better, unless it knows the scenario.
+    """
+    chosen = np.full(len(lost), int(lost.mean(axis=0).argmin()))
+    before = np.stack([scenario.share, scenario.committed], axis=1)[:-1].round(3)
+    for state in np.unique(before, axis=0):
+        then = 1 + np.flatnonzero((before == state).all(axis=1))
+        chosen[then] = lost[then].mean(axis=0).argmin()
+    return chosen
+
+
 @dataclass(frozen=True)
 class Trial:
     """One server in a scenario: regret by window of each learner and of the best fixed length, and what the advisor chose."""
@@ -173,7 +192,11 @@ def compare(posterior, condition, cards, scenario: Scenario, draw: int, seed: in
     others = replace(posterior, tree=posterior.tree.isel(draw=keep))
     chosen = run_advisor(Advisor(others, condition, cards, longest=LONGEST, seed=seed), world, scenario)
     fixed = int(lost.mean(axis=0).argmin())
-    regret = {"advise": lost[at, chosen], FIXED: lost[:, fixed]}
+    regret = {
+        "advise": lost[at, chosen],
+        FIXED: lost[:, fixed],
+        LAGGED: lost[at, by_last_window(scenario, lost)],
+    }
     for name, options in BANDITS.items():
         regret[name] = lost[at, run_bandit(DraftLengthBandit(LONGEST + 1, **options), world, scenario)]
     return Trial(regret, fixed, chosen)
@@ -239,6 +262,7 @@ def main() -> None:
         rows.append(row := summary(scenario, trials))
         print(
             f"{row['scenario']:32s} advise {row['advise']:6.2%} ± {row['advise error']:.2%}  best fixed {row[FIXED]:6.2%}  "
+            f"{LAGGED} {row[LAGGED]:.2%}  "
             f"difference {row['more than best fixed']:+.2%} ± {row['its error']:.2%}  "
             f"best bandit {row[row['best bandit']]:6.2%}  switches {row['switches']:.0f}",
             flush=True,

@@ -23,12 +23,12 @@ from bayes_sd.condition import base_condition
 from bayes_sd.decide.advice_export import adaptive_steps, advice_line, advice_record, prometheus_text
 from bayes_sd.decide.advise import MARGIN, SURE, Advice, Advisor
 from bayes_sd.decide.schedule import check_names, speculative_config, write_schedule
-from bayes_sd.decide.streams import Seen, from_rows, from_scrapes
+from bayes_sd.decide.streams import LEAST_S, Seen, from_rows, from_scrapes
 from bayes_sd.decide.windows import read_blocks
 from bayes_sd.errors import ConditionError, DataError, shown
 from bayes_sd.files import write_atomically
 from bayes_sd.measure.poll import is_address, metrics_address, poll
-from bayes_sd.measurements.readers.server_metrics import read_scrape
+from bayes_sd.measurements.readers.server_metrics import file_scrapes
 
 POLLED_EVERY_S = 10.0
 PATIENCE_S = 600.0
@@ -163,18 +163,14 @@ def _stream(metrics: tuple[str, ...], interval: float | None) -> Iterator[Seen]:
     if not metrics:
         return from_rows(read_blocks(sys.stdin), interval or POLLED_EVERY_S)
     if not any(is_address(m) for m in metrics):
-        return from_scrapes(_files([Path(m) for m in metrics], interval), "the scrapes")
+        files = [Path(m) for m in metrics]
+        return from_scrapes(
+            file_scrapes(files, interval), "the scrapes", LEAST_S if interval is None else 0.0
+        )
     if len(metrics) > 1:
         raise ConditionError("--metrics names an address and something more: keep the address by itself")
     address = metrics_address(metrics[0])
     return from_scrapes(poll(address, interval or POLLED_EVERY_S), address)
-
-
-def _files(paths: list[Path], interval: float | None):
-    """Give scrapes in files with their times, or at equal intervals."""
-    for i, path in enumerate(paths):
-        scrape = read_scrape(path)
-        yield (path.stat().st_mtime if interval is None else i * interval), scrape
 
 
 def _advised(advisor: Advisor, stream: Iterator[Seen]) -> Iterator[Advice]:

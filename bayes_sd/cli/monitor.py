@@ -20,18 +20,20 @@ from bayes_sd.cli.opened import open_trace
 from bayes_sd.cli.output import ToWrite
 from bayes_sd.cli.page import Page
 from bayes_sd.decide.contradictions import contradictions, impossible
+from bayes_sd.decide.streams import LEAST_S, from_scrapes
 from bayes_sd.decide.tables import check_format, write_result
 from bayes_sd.decide.verdict import to_dataset
-from bayes_sd.decide.windows import Window, read_blocks, window_of
+from bayes_sd.decide.windows import Window, read_blocks
 from bayes_sd.errors import ConditionError, DataError
 from bayes_sd.measure.poll import is_address, metrics_address, poll
-from bayes_sd.measurements.readers.server_metrics import Scrape, read_scrape, window_between, windows_between
+from bayes_sd.measurements.readers.server_metrics import Scrape, file_scrapes
 from bayes_sd.plots.monitor import plot_monitor
 from bayes_sd.plots.style import check_figure_path, save_figure
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from bayes_sd.decide import streams
     from bayes_sd.decide.verdict import Verdict
 
 ALARM = 4
@@ -139,30 +141,36 @@ def _source(metrics: Sequence[str], interval: float | None) -> tuple[Blocks, str
     if not metrics:
         return ((block, None) for block in read_blocks(sys.stdin)), "", False
     if not addresses:
-        files = [Path(m) for m in metrics]
-        found, note = windows_between(files, interval)
-        names = files[-len(found) :]
-        block = [window_of(w, str(f)) for w, f in zip(found, names, strict=True)]
-        return iter([(block, read_scrape(files[-1]))]), note, True
+        return _scraped([Path(m) for m in metrics], interval)
     if len(metrics) > 1:
         raise ConditionError("--metrics names an address and something more: keep the address by itself")
     every = interval or POLLED_EVERY_S
-    return _polled(metrics_address(addresses[0]), every), f"One window every {every:g} s.", False
+    address = metrics_address(addresses[0])
+    return _windows(from_scrapes(poll(address, every), address)), f"One window every {every:g} s.", False
 
 
-def _polled(address: str, every: float) -> Blocks:
+def _scraped(files: list[Path], interval: float | None) -> tuple[Blocks, str, bool]:
+    """Give the windows between files, all at once."""
+    scrapes = file_scrapes(files, interval, since_start=True)
+    told = list(from_scrapes(scrapes, "the scrapes", LEAST_S if interval is None else 0.0))
+    found = [one for one in told if one.window is not None]
+    notes = [one.note for one in told if one.note]
+    if not found:
+        raise DataError(f"{notes[0]}, and there is no other")
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    said = "window lengths are taken from the files' times (--interval replaces them)"
+    block = [one.window for one in found if one.window is not None]
+    return iter([(block, found[-1].scrape)]), said if interval is None else "", True
+
+
+def _windows(told: Iterator[streams.Seen]) -> Blocks:
     """Give a window from scrape to scrape; what went wrong in between is told and left behind."""
-    before: tuple[float, Scrape] | None = None
-    for now, found in poll(address, every):
-        if isinstance(found, str):
-            click.echo(f"note: {found}", err=True)
-            continue
-        if before is not None:
-            try:
-                yield [window_of(window_between(before[1], found, now - before[0]), address)], found
-            except DataError as error:
-                click.echo(f"note: {error}", err=True)
-        before = now, found
+    for one in told:
+        if one.note:
+            click.echo(f"note: {one.note}", err=True)
+        if one.window is not None:
+            yield [one.window], one.scrape
 
 
 def _first(blocks: Blocks, most: int | None) -> Blocks:

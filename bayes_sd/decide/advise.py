@@ -128,7 +128,8 @@ class Advisor(Learner):
         """
         rate = self.rate.quantiles(self._luck)
         nodes = np.quantile(rate, RATE_NODES)
-        by_rate, limits = self._latency(nodes)
+        draws = self.offset.counted()
+        by_rate, limits = self._latency(nodes, draws)
         # Each draw of costs and acceptance under each of the rates that may come.
         latency = np.moveaxis(by_rate, 2, 1).reshape(-1, len(self.lengths))
         limit = np.repeat(limits, len(nodes), axis=0)
@@ -151,8 +152,8 @@ class Advisor(Learner):
             regret=relative.mean(axis=0),
             latency_s=three(latency[:, chosen]),
             rate_rps=three(rate),
-            committed=three(self._committed()[:, chosen]),
-            offset=three(self.offset.mean),
+            committed=three(self._committed(draws)[:, chosen]),
+            offset=three(self.offset.mean[draws]),
             memory=(self.level.models.memory, self.rate.models.memory),
             saturated=float(1.0 - some.mean()),
         )
@@ -166,14 +167,14 @@ class Advisor(Learner):
         saves = regret[own] - regret[best] > self._margin
         return best if saves and (loss[:, best] < loss[:, own]).mean() >= self._sure else own
 
-    def _latency(self, rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _latency(self, rates: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Compute mean latency of each draft length under each rate, shape (draw, length, rate) [s], and limits, (draw, length)."""
         costs, conditions = self.prepared.costs, self.prepared.conditions
-        n_max = running_cap(costs, conditions, 0)[:, None]
-        curves = self._curves() @ straight_between(self._points, int(n_max.max()))
+        n_max = running_cap(costs, conditions, 0)[draws, None]
+        curves = self._curves(draws) @ straight_between(self._points, int(n_max.max()))
         come = arrivals_of(self.prepared, None)
         means = mean_over_loads(
-            curves, come.protocol, np.maximum(rates, 1e-6), n_max, self._work_cv, come.gap_scv
+            curves, come.protocol, np.maximum(rates, 1e-6), n_max, self._work_cv[draws], come.gap_scv
         )
         return means.latency_s, means.limit_rps
 
@@ -191,7 +192,7 @@ class Advisor(Learner):
         weights = straight_between(self._points, int(self._points[-1]))[:, sizes - 1]
         names = list(self.prepared.conditions.drafter)
         swept = xr.Dataset(
-            {"latency": (("sample", "alternative", "load"), self._curves() @ weights)},
+            {"latency": (("sample", "alternative", "load"), self._curves(self.offset.counted()) @ weights)},
             coords={
                 "alternative": self.prepared.names,
                 "k": ("alternative", list(self.lengths)),

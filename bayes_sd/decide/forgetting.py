@@ -246,20 +246,52 @@ def _log_count(requests: float, seconds: float, a: np.ndarray, b: np.ndarray) ->
 class StepOffset:
     """How much slower steps are than each draw says [log], over windows: a random walk seen with noise.
 
+    A draw whose steps are off by as much in every window is a server that is slower than the trace says. One that is off by another
+    share at each load and draft length is another server: it counts less (:meth:`counted`).
+
     Parameters
     ----------
     n_draws : int
     """
 
     DRIFT, FIRST = 0.01, 0.15
+    KEPT, TAILS = 0.98, 4.0
+    """Share of what is known against a draw that is kept from window to window, and degrees of freedom of what a window says."""
+    LEAST = 0.25
+    """Share of the draws that count at least: costs between draws must stay possible."""
 
     def __init__(self, n_draws: int) -> None:
         self.mean = np.zeros(n_draws)
         self._variance = self.FIRST**2
+        self._log_weight = np.zeros(n_draws)
 
     def see(self, residual: np.ndarray, sd: float) -> None:
         """Learn from a window: observed over predicted [log], shape (draw,), and its standard error."""
         self._variance += self.DRIFT**2
+        off = np.square(residual - self.mean) / (self._variance + sd**2)
+        told = -0.5 * (self.TAILS + 1.0) * np.log1p(off / self.TAILS)
+        self._log_weight = self.KEPT * self._log_weight + told
         gain = self._variance / (self._variance + sd**2)
         self.mean = self.mean + gain * (residual - self.mean)
         self._variance *= 1.0 - gain
+
+    def counted(self) -> np.ndarray:
+        """Give as many draws as there are, each as often as windows speak for it: indices, shape (draw,)."""
+        n = len(self._log_weight)
+        weight = flattened(self._log_weight, self.LEAST * n)
+        places = (np.arange(n) + 0.5) / n
+        return np.minimum(np.searchsorted(np.cumsum(weight), places), n - 1)
+
+
+def flattened(log_weight: np.ndarray, least: float) -> np.ndarray:
+    """Give weights that sum to 1: the highest power, at most 1, that leaves so many draws to count (Kish)."""
+    shifted = log_weight - log_weight.max()
+    low, high = 0.0, 1.0
+    for power in (1.0, *[None] * 30):
+        at = 0.5 * (low + high) if power is None else power
+        weight = np.exp(at * shifted)
+        enough = weight.sum() ** 2 / np.square(weight).sum() >= least
+        if enough and power == 1.0:
+            break
+        low, high = (at, high) if enough else (low, at)
+    return weight / weight.sum()

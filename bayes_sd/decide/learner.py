@@ -212,19 +212,21 @@ class Learner:
         cv = REQUEST_CV if window.output_tokens is None else KNOWN_LENGTH_CV
         self.offset.see(np.log(observed / predicted), float(np.hypot(JITTER_SD, cv / np.sqrt(requests))))
 
-    def _committed(self) -> np.ndarray:
-        """Give the tokens per cycle of each draft length in the next window, shape (draw, length)."""
+    def _committed(self, draws: np.ndarray | None = None) -> np.ndarray:
+        """Give the tokens per cycle of each draft length in the next window, shape (draw, length); of some draws, or of all."""
         level = self.level.quantiles(self._shuffled)
+        shift = self._shift if draws is None else self._shift[draws]
         columns = [
-            expected_committed_profile(level + self._shift[:, i], self._profile, k)
+            expected_committed_profile(level + shift[:, i], self._profile, k)
             for i, k in enumerate(self.lengths)
         ]
         return np.stack(columns, axis=1)
 
-    def _curves(self) -> np.ndarray:
+    def _curves(self, draws: np.ndarray) -> np.ndarray:
         """Give the service curves of the next window at the points, shape (draw, length, point) [s]."""
-        slower = np.exp(self.offset.mean)[:, None, None]
-        return (self._prefill + self._decode / self._committed()[:, :, None]) * slower
+        slower = np.exp(self.offset.mean[draws])[:, None, None]
+        decode = self._decode[draws] / self._committed(draws)[:, :, None]
+        return (self._prefill[draws] + decode) * slower
 
     def learned(self) -> Learned:
         """Say what is known for the next window.
@@ -233,13 +235,13 @@ class Learner:
         -------
         Learned
         """
-        committed = None
+        committed, draws = None, self.offset.counted()
         if self.current:
-            committed = three(self._committed()[:, self.lengths.index(self.current)])
+            committed = three(self._committed(draws)[:, self.lengths.index(self.current)])
         return Learned(
             rate_rps=three(self.rate.quantiles(self._luck)),
             committed=committed,
-            offset=three(self.offset.mean),
+            offset=three(self.offset.mean[draws]),
             memory=(self.level.models.memory, self.rate.models.memory),
         )
 

@@ -10,6 +10,9 @@ from bayes_sd.errors import DataError
 from bayes_sd.measurements.readers.prometheus import DRAFTED
 from bayes_sd.measurements.readers.server_metrics import DRAFTS, Scrape, window_between
 
+LEAST_S = 1.0
+"""Time between files that is believed to be that between scrapes [s]: shorter ones were copied at once."""
+LEFT_OUT = "this window is left out"
 SILENT = 3
 """Scrapes in a row without an answer after which it is said that the advice stands for want of news."""
 
@@ -27,15 +30,20 @@ class Seen:
         How long the window was.
     note : str
         What to say to people.
+    scrape : Scrape or None
+        That at the end of the window.
     """
 
     window: Window | None = None
     k: int | None = None
     seconds: float = 0.0
     note: str = ""
+    scrape: Scrape | None = None
 
 
-def from_scrapes(scrapes: Iterable[tuple[float, Scrape | str]], where: str) -> Iterator[Seen]:
+def from_scrapes(
+    scrapes: Iterable[tuple[float, Scrape | str]], where: str, least_s: float = 0.0
+) -> Iterator[Seen]:
     """Turn scrapes into windows; a server that stops answering, restarts or sets its clock back is noted and lived with.
 
     Parameters
@@ -44,6 +52,8 @@ def from_scrapes(scrapes: Iterable[tuple[float, Scrape | str]], where: str) -> I
         Time [s], and the scrape or why there is none.
     where : str
         Their source, for messages.
+    least_s : float
+        Time between scrapes below which it is not believed, as of files that were copied at once [s].
 
     Yields
     ------
@@ -62,21 +72,29 @@ def from_scrapes(scrapes: Iterable[tuple[float, Scrape | str]], where: str) -> I
             continue
         silent = 0
         if before is not None:
-            yield _between(before, (now, found), where)
+            yield _between(before, (now, found), where, least_s)
         before = now, found
 
 
-def _between(before: tuple[float, Scrape], after: tuple[float, Scrape], where: str) -> Seen:
+def _between(before: tuple[float, Scrape], after: tuple[float, Scrape], where: str, least_s: float) -> Seen:
     seconds = after[0] - before[0]
-    if seconds <= 0:
+    if seconds < 0.0:
+        return Seen(note=f"{where}: time went back by {-seconds:.3g} s; {LEFT_OUT}")
+    if seconds <= least_s:
         return Seen(
-            note=f"{where}: time went back by {-seconds:.3g} s: this window is left out, the next one counts from here"
+            note=f"{after[1].source}: comes {seconds:.3g} s after the scrape before it, which is no window: give --interval SECONDS "
+            f"if it is one; {LEFT_OUT}"
         )
     try:
         values = window_between(before[1], after[1], seconds)
-        return Seen(window_of(values, where), drafted_length(before[1], after[1]), seconds)
+        return Seen(
+            window_of(values, after[1].source),
+            drafted_length(before[1], after[1]),
+            seconds,
+            scrape=after[1],
+        )
     except DataError as error:
-        return Seen(note=f"{error}; this window is left out, what was learned stays")
+        return Seen(note=f"{error}; {LEFT_OUT}")
 
 
 def drafted_length(before: Scrape, after: Scrape) -> int | None:

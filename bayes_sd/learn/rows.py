@@ -11,7 +11,7 @@ import numpy as np
 
 from bayes_sd.errors import DataError
 from bayes_sd.measurements import apply_rules, load_family
-from bayes_sd.measurements.load import ALL
+from bayes_sd.measurements.load import ALL, of_family
 from bayes_sd.measurements.repeats import average_repeats
 from bayes_sd.measurements.schema import ENTERING
 from bayes_sd.posterior.posterior import observed_set
@@ -75,20 +75,8 @@ def read_new(
     """
     import pandas as pd
 
-    family = str(posterior.about["family"])
-    if isinstance(data, pd.DataFrame):
-        frame = data
-    else:
-        paths = [Path(p) for p in data]
-        frame = load_family(ALL, paths, cards=cards)
-        if family != ALL and not set(frame["verifier"]) <= set(posterior.observed["verifier"]):
-            frame = load_family(family, paths, cards=cards)
-            others = int(frame.attrs["other_families"])
-            if others:
-                raise DataError(
-                    f"{', '.join(map(str, paths))}: {others} of {others + len(frame)} rows are not of family "
-                    f"{family!r}, which the posterior is of; leave them out, or fit both with --family {ALL}"
-                )
+    frame = data if isinstance(data, pd.DataFrame) else load_family(ALL, [Path(p) for p in data], cards=cards)
+    _check_family(posterior, frame, cards)
     kept, report = apply_rules(frame)
     if not len(kept):
         reasons = "; ".join(f"{count} {reason}" for _, reason, count in report.excluded if count)
@@ -96,6 +84,25 @@ def read_new(
             f"none of the {report.total} new rows is of a steady state ({reasons}); nothing to update with"
         )
     return kept, report
+
+
+def _check_family(posterior: Posterior, frame: pd.DataFrame, cards: Cards) -> None:
+    """Refuse rows of another family; those of a verifier that was fitted are of this one, whatever its card says."""
+    family = str(posterior.about["family"])
+    if family == ALL:
+        return
+    foreign = ~(of_family(frame, family, cards) | frame["verifier"].isin(posterior.observed["verifier"]))
+    if not foreign.any():
+        return
+    others = frame[foreign]
+    files, verifiers = (
+        ", ".join(sorted(others[name].astype(str).unique())[:4]) if name in others else "the new rows"
+        for name in ("file", "verifier")
+    )
+    raise DataError(
+        f"{files}: {len(others)} of {len(frame)} rows are of another family than the posterior's, {family!r}: {verifiers}; leave "
+        f"them out, update a trace of their own family, or fit both together with `fit --family {ALL}`"
+    )
 
 
 def join_rows(posterior: Posterior, new: pd.DataFrame) -> Joined:

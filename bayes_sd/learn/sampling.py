@@ -84,7 +84,7 @@ def _starts(target: Target, moved: Moved, seed: int) -> np.ndarray:
 
 
 def _coordinates(target: Target, u: Values, chosen: np.ndarray) -> np.ndarray:
-    return np.stack([target.to_coordinates({k: v[i].copy() for k, v in u.items()}) for i in chosen])
+    return target.to_coordinates({name: values[chosen] for name, values in u.items()})
 
 
 def _run(wider: Wider, spec: ModelSpec, settings: SamplerSettings, frame: Frame) -> Sampled:

@@ -133,10 +133,7 @@ class Wider:
 
     def to_coordinates(self) -> np.ndarray:
         """Give the draws in the coordinates of sampling, shape (draw, coordinate)."""
-        n = len(next(iter(self.u.values())))
-        return np.stack(
-            [self.target.to_coordinates({k: v[i].copy() for k, v in self.u.items()}) for i in range(n)]
-        )
+        return self.target.to_coordinates(self.u)
 
 
 def widened(posterior: Posterior, joined: Joined, cards: Cards, seed: int) -> Wider:

@@ -124,7 +124,7 @@ def load_family(
     frame = pd.concat(frames, ignore_index=True)
     others = 0
     if data and name != ALL:
-        member = _members(frame, name, cards)
+        member = of_family(frame, name, cards)
         others = int((~member).sum())
         if others == len(frame):
             found = ", ".join(sorted(frame["verifier"].unique())[:8])
@@ -177,9 +177,25 @@ def _tables(data_dir: str | Path | None) -> dict[str, Path]:
     return tables
 
 
-def _members(frame: pd.DataFrame, family: str, cards: Cards | None) -> pd.Series:
+def of_family(frame: pd.DataFrame, family: str, cards: Cards | None = None) -> pd.Series:
+    """Say which rows are of a family.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As from :func:`bayes_sd.measurements.read_table`.
+    family : str
+    cards : Cards, optional
+        Which place verifiers in families; default: those shipped.
+
+    Returns
+    -------
+    Series of bool
+        By the verifier's card; without one by what the row states, the verifier's name or the table's.
+    """
     import pandas as pd
 
+    family = family.casefold()
     cards = load_cards() if cards is None else cards
 
     def belongs(verifier: str, stated: str, file: str) -> bool:
@@ -190,5 +206,10 @@ def _members(frame: pd.DataFrame, family: str, cards: Cards | None) -> pd.Series
             return stated.casefold() == family
         return verifier.casefold().startswith(family) or Path(file).stem.casefold() == family
 
-    flags = [belongs(*row) for row in zip(frame["verifier"], frame["family"], frame["file"], strict=True)]
+    # Rows that a posterior keeps have no columns that are blank in all of them.
+    columns = [
+        frame[name].fillna("").astype(str) if name in frame else [""] * len(frame)
+        for name in ("verifier", "family", "file")
+    ]
+    flags = [belongs(*row) for row in zip(*columns, strict=True)]
     return pd.Series(flags, index=frame.index, dtype=bool)

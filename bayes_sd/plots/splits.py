@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
+KEY = "dots: splits of so many GPUs; dotted: the probability that is asked for"
+
 
 def plot_splits(result: xr.Dataset, title: str | None = None) -> Figure:
     """Draw every split, the best for each number of GPUs, and as many GPUs as one pool.
@@ -31,7 +33,11 @@ def plot_splits(result: xr.Dataset, title: str | None = None) -> Figure:
     lines = {"two pools, best split": ("frontier", BLUE, "-"), "one pool": ("one_pool", PURPLE, "--")}
     with styled():
         figure, axes = new_figure(8.6, 4.4)
-        head(figure, title or f"{about['slo']} at {about['rate_rps']:g} requests/s", about["deployment"])
+        head(
+            figure,
+            title or f"{about['slo']} at {about['rate_rps']:g} requests/s",
+            f"{about['deployment']}; {KEY}",
+        )
         axes.axhline(100.0 * about["probability"], color=QUIET, linewidth=1.0, linestyle=":")
         axes.plot(
             result["gpus"], 100.0 * result["p_held"], "o", color=QUIET, markersize=3, alpha=0.5, clip_on=False

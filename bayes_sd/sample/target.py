@@ -113,11 +113,16 @@ class Target:
         return values, volume
 
     def to_coordinates(self, unknowns: Values) -> np.ndarray:
-        """Turn unknowns by name into one vector of coordinates."""
+        """Turn unknowns by name, shape (..., *dims), into coordinates, shape (..., unknown)."""
         values = dict(unknowns)
         for term in reversed(self.inputs.terms):
             term.to_coordinates(values, self.facts)
-        return np.concatenate([np.ravel(values[name]) for name in self.spans])
+        dims = {u.name: len(u.dims) for u in self.inputs.unknowns}
+        pieces = []
+        for name, span in self.spans.items():
+            value = np.asarray(values[name])
+            pieces.append(value.reshape((*value.shape[: value.ndim - dims[name]], span.stop - span.start)))
+        return np.concatenate(pieces, axis=-1)
 
     @property
     def facts(self) -> Values:

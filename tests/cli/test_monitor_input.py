@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout
@@ -88,13 +89,10 @@ def test_metrics_that_are_of_no_use(small_trace, tmp_path):
     other = tmp_path / "other.prom"
     other.write_text("sglang:num_requests_total 4\n")
     refused(run(small_trace, "--metrics", other, "--interval", 60), "other.prom", "another engine")
-    from bayes_sd.errors import DataError
-    from bayes_sd.measurements.readers.server_metrics import windows_between
 
     def told(files, *words):
-        with pytest.raises(DataError) as caught:
-            windows_between(files, 60.0)
-        assert all(word in str(caught.value) for word in words)
+        given = [word for file in files for word in ("--metrics", file)]
+        refused(run(small_trace, *given, "--interval", 60), *words)
 
     bare = tmp_path / "bare.prom"
     bare.write_text("vllm:num_requests_running 4\n")
@@ -108,8 +106,38 @@ def test_metrics_that_are_of_no_use(small_trace, tmp_path):
     late = metrics(tmp_path / "late.prom", 10, 12.0, 1, 1)
     early = metrics(tmp_path / "early.prom", 20, 24.0, 2, 2)
     told([early, late], "swapped")
-    assert windows_between([late, late], 60.0)[0] == [{"requests": 0.0, "rate_rps": 0.0}]
     told([tmp_path / "no.prom"], "no such file")
+
+
+def test_windows_that_are_of_no_use_are_left_out_and_the_others_are_judged(small_trace, tmp_path):
+    """A server that stops, restarts with lower or higher counts, or a scrape that was cut short."""
+    start = "process_start_time_seconds {}\n"
+    good = [
+        metrics(tmp_path / f"{n}.prom", n, 1.3 * n, 80 * n, 232 * n, start.format(1000)) for n in (100, 400)
+    ]
+    low = metrics(tmp_path / "low.prom", 20, 26.0, 1600, 4640)
+    anew = metrics(tmp_path / "anew.prom", 700, 910.0, 56000, 162400, start.format(2000))
+    (tmp_path / "cut.prom").write_text(low.read_text()[:70])
+    for odd, words in (
+        (low, "counts are lower"),
+        (anew, "restarted since"),
+        (tmp_path / "cut.prom", "line 2"),
+    ):
+        given = [word for file in (*good, odd) for word in ("--metrics", file)]
+        done = run(small_trace, *SERVED, *given, "--interval", 100, "--json")
+        assert done.returncode in (0, 4), done.stderr
+        assert len(done.stdout.splitlines()) == 1
+        assert words in done.stderr and len(done.stderr.splitlines()) == 1
+    done = run(small_trace, *SERVED, "--metrics", good[1], "--metrics", good[1], "--interval", 60, "--json")
+    assert json.loads(done.stdout)["effective_batch"] == 0.0
+
+
+def test_files_that_were_copied_at_once_are_no_windows(small_trace, tmp_path):
+    files = [metrics(tmp_path / f"{n}.prom", n, 1.3 * n, 80 * n, 232 * n) for n in (100, 400)]
+    for apart, words in ((0.0, "--interval SECONDS"), (-600.0, "time went back by 600 s")):
+        for i, file in enumerate(files):
+            os.utime(file, (1000.0 + i * apart,) * 2)
+        refused(run(small_trace, "--metrics", files[0], "--metrics", files[1]), words)
 
 
 @pytest.mark.parametrize(
@@ -142,12 +170,12 @@ def test_a_garbage_row_ends_the_command_in_one_line(small_trace):
 
 @pytest.mark.skipif(not SAMPLE.is_file(), reason="no recorded metrics of a real server beside the repository")
 def test_a_real_servers_metrics_are_read():
-    from bayes_sd.decide.windows import window_of
-    from bayes_sd.measurements.readers.server_metrics import windows_between
+    from bayes_sd.decide.streams import from_scrapes
+    from bayes_sd.measurements.readers.server_metrics import file_scrapes
 
-    windows, note = windows_between([SAMPLE], 100.0)
-    window = window_of(windows[0], "sample")
-    assert note == ""
+    (seen,) = from_scrapes(file_scrapes([SAMPLE], 100.0, since_start=True), "sample")
+    window = seen.window
+    assert seen.note == ""
     assert window.requests == 120 and window.rate_rps == pytest.approx(1.2)
     assert window.accepted_len == pytest.approx(1 + 2967 / 996)
     assert window.queue_s < 1e-3 < window.ttft_s < window.latency_s

@@ -195,8 +195,17 @@ def test_what_cannot_be_updated_is_told_and_nothing_written(call, small_trace, t
     (tmp_path / "other.csv").write_text(other)
     done = call("update", small_trace, "--data", "other.csv", "--output", "x.nc")
     assert isinstance(done.exception, DataError)
-    assert "family" in str(done.exception)
+    assert "3 of 3 rows are of another family" in str(done.exception) and "gpt-oss-120b" in str(
+        done.exception
+    )
+    assert "`fit --family all`" in str(done.exception)
     assert not (tmp_path / "x.nc").exists()
+
+
+def test_rows_of_another_family_are_refused_whoever_read_them(small_fit, a100):
+    foreign = a100.iloc[:3].assign(verifier="gpt-oss-120b", precision="mxfp4", latency_s=9.0)
+    with pytest.raises(DataError, match="3 of 5 rows are of another family"):
+        update(small_fit, pd.concat([foreign, a100.iloc[:2]], ignore_index=True))
 
 
 def test_weights_with_one_draw_are_not_reliable():

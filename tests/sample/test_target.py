@@ -72,6 +72,9 @@ def test_coordinates_lead_back_and_their_volume_is_told(case):
     x = near_start(target, 0.1, 2)
     assert target.to_coordinates(target.to_natural(x)) == pytest.approx(x, abs=1e-9)
 
+    many = np.stack([x, near_start(target, 0.1, 3), near_start(target, 0.1, 4)])
+    assert target.to_coordinates(target.to_natural(many)) == pytest.approx(many, abs=1e-9)
+
     def flat(at):
         values = target.to_natural(at)
         return np.concatenate([values[name].ravel() for name in target.spans])

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from engine_curve import engine_curve
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.tails import open_loop_tails
@@ -20,7 +21,7 @@ from bayes_sd.latency.policy import (
     length_at,
     own_passes,
 )
-from bayes_sd.latency.service import StageCosts, Work, service_latency_s, step_s
+from bayes_sd.latency.service import StageCosts
 from bayes_sd.latency.trees import (
     best_tree,
     power_law_caught,
@@ -45,7 +46,7 @@ COSTS = StageCosts(
 )
 ALPHA = (0.8, 0.75, 0.7, 0.65, 0.6)
 PROMPT, OUTPUT, STD = 500, 200, 60
-TABLE = ((1, 4, 4), (5, 21, 3), (22, 86, 2), (87, 256, 1))
+TABLE = ((1, 4, 4), (5, 22, 3), (23, 90, 2), (91, 256, 1))
 """The best draft length of these at each batch. Where a table jumps to one that is slower, throughput falls as the batch grows and
 the number in flight has two places to be: the law was then up to 17 % above the simulated mean."""
 N = np.arange(1.0, 257.0)
@@ -54,11 +55,9 @@ LENGTHS = (TokenLaw(PROMPT), TokenLaw(OUTPUT, STD))
 
 
 def curve(alpha, **work):
-    """S(1..256) of drafts that commit by `alpha`, the last cycle's surplus cut off."""
-    cycles = 1.0 + expected_cycles(alpha, OUTPUT - 1)
-    asked = Work(PROMPT, OUTPUT, work.pop("draft_length", len(alpha)), OUTPUT / cycles, **work)
-    step = step_s(COSTS, asked, N, 0.0)
-    return service_latency_s(COSTS, asked, N, step), step * np.ones_like(N)
+    """S(1..256) and the step of drafts that commit by `alpha`, the last cycle's surplus cut off."""
+    asked = {"prompt_tokens": PROMPT, "output_tokens": OUTPUT, "draft_length": len(alpha)} | work
+    return engine_curve(COSTS, asked, expected_cycles(alpha, OUTPUT - 1), N)
 
 
 def fixed(k):

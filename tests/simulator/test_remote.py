@@ -8,12 +8,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from engine_curve import engine_curve
 
 from bayes_sd.errors import ConditionError
 from bayes_sd.forecast.tails import open_loop_tails
 from bayes_sd.latency import queue, tails
 from bayes_sd.latency.acceptance import expected_committed, expected_cycles
-from bayes_sd.latency.service import StageCosts, Work, hidden_s, service_latency_s, step_s
+from bayes_sd.latency.service import StageCosts, Work, hidden_s
 from bayes_sd.simulator import Drafting, LoadSpec, ServerSpec, TokenLaw, simulate_server
 
 COSTS = StageCosts(0.01, 2e-5, 0.008, 0.0, 2e-5, 1e-4, 1e-8, 0.0008, 2e-6, 0.5, cycle_s=0.0005)
@@ -32,11 +33,10 @@ SERVERS = {
 
 
 def curve(costs, guess):
-    cycles = 1.0 + expected_cycles(ALPHA, OUTPUT - 1)
-    right = None if guess is None else np.prod(ALPHA) * guess * (1.0 - 1.0 / cycles)
-    work = Work(PROMPT, OUTPUT, len(ALPHA), OUTPUT / cycles, ahead=right)
-    step = step_s(costs, work, N, 0.0)
-    return service_latency_s(costs, work, N, step), step * np.ones_like(N)
+    cycles = expected_cycles(ALPHA, OUTPUT - 1)
+    right = None if guess is None else np.prod(ALPHA) * guess * (1.0 - 1.0 / (1.0 + cycles))
+    asked = {"prompt_tokens": PROMPT, "output_tokens": OUTPUT, "draft_length": len(ALPHA)}
+    return engine_curve(costs, asked, cycles, N, right)
 
 
 def formulas(costs, guess, share):

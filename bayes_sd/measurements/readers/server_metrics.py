@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,49 +119,45 @@ def scrape_of(lines: Iterable[str], source: Path | str) -> Scrape:
     return Scrape(str(source), found, tuple(models), positions)
 
 
-def windows_between(
-    files: Sequence[Path], interval_s: float | None = None
-) -> tuple[list[dict[str, float]], str]:
-    """Turn scrapes into windows.
+def file_scrapes(
+    files: Sequence[Path], interval_s: float | None = None, since_start: bool = False
+) -> Iterator[tuple[float, Scrape | str]]:
+    """Give scrapes in files with their times.
 
     Parameters
     ----------
     files : sequence of Path
-        One: everything since the server started. Several: a window between each and the next.
+        Later ones after earlier ones.
     interval_s : float, optional
         Seconds from scrape to scrape (or from the start to the one scrape); the files' times by default.
+    since_start : bool
+        Whether one file alone is a window: what the server counted since it started.
 
-    Returns
-    -------
-    windows : list of dict
-        As :func:`window_between`.
-    note : str
-        How the interval was found; empty if it was given.
+    Yields
+    ------
+    time_s : float
+    scrape : Scrape or str
+        Or why there is none: a file that was cut short says nothing of those beside it.
 
     Raises
     ------
     DataError
-        If a file is no vLLM scrape, a later one counts less than one before it, or the interval cannot be told.
+        If the first file is no vLLM scrape.
     """
-    scrapes = [read_scrape(file) for file in files]
-    times = [file.stat().st_mtime for file in files]
-    if len(files) == 1:
-        start = scrapes[0].counters.get(START, times[0])
-        scrapes, times = [Scrape(str(files[0]), {}), scrapes[0]], [start, times[0]]
-    windows = []
-    for i in range(1, len(scrapes)):
-        seconds = interval_s if interval_s is not None else times[i] - times[i - 1]
-        if seconds < 1.0:
-            raise DataError(
-                f"{scrapes[i].source}: its time does not say how long the window was; give --interval SECONDS"
+    for i, file in enumerate(files):
+        try:
+            found: Scrape | str = read_scrape(file)
+            now = file.stat().st_mtime
+        except DataError as error:
+            if i == 0:
+                raise
+            found, now = str(error), 0.0
+        if since_start and len(files) == 1 and isinstance(found, Scrape):
+            yield (
+                (found.counters.get(START, now) if interval_s is None else -interval_s),
+                Scrape(str(file), {}),
             )
-        windows.append(window_between(scrapes[i - 1], scrapes[i], seconds))
-    note = (
-        ""
-        if interval_s is not None
-        else "window lengths are taken from the files' times (--interval replaces them)"
-    )
-    return windows, note
+        yield (now if interval_s is None else i * interval_s), found
 
 
 def window_between(before: Scrape, after: Scrape, seconds: float) -> dict[str, float]:
@@ -181,9 +177,14 @@ def window_between(before: Scrape, after: Scrape, seconds: float) -> dict[str, f
     Raises
     ------
     DataError
-        If the later one counts less.
+        If the server was started anew in between, or the later one counts less.
     """
     earlier = before.counters
+    started = [scrape.counters.get(START) for scrape in (before, after)]
+    if None not in started and started[0] != started[1]:
+        raise DataError(
+            f"{after.source}: the server was restarted since {before.source}: it says another {START}"
+        )
     change = {n: value - earlier.get(n, 0.0) for n, value in after.counters.items() if n != START}
     if any(value < 0 for value in change.values()):
         raise DataError(

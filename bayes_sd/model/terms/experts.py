@@ -116,11 +116,11 @@ class Experts(Term):
     def to_coordinates(self, u: Values, f: Values) -> None:
         """Invert :meth:`to_natural`."""
         verify, expert = (f["coefficients"].index(name) for name in ("verify", "expert"))
-        covered = typical_log_coverage(u["log_popularity_skew"], f, np)[f["deployment_verifier"]]
+        covered = typical_log_coverage(u["log_popularity_skew"], f, np)[..., f["deployment_verifier"]]
         cost, sparse = u["log_cost"].copy(), f["deployment_sparse"] > 0
-        rest, routed = cost[verify].copy(), cost[expert] + covered
-        cost[verify] = np.where(sparse, np.logaddexp(rest, routed), rest)
-        cost[expert] = np.where(sparse, routed - rest, cost[expert])
+        rest, routed = cost[..., verify, :].copy(), cost[..., expert, :] + covered
+        cost[..., verify, :] = np.where(sparse, np.logaddexp(rest, routed), rest)
+        cost[..., expert, :] = np.where(sparse, routed - rest, cost[..., expert, :])
         u["log_cost"] = cost
 
 

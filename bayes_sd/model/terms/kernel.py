@@ -72,4 +72,5 @@ class Kernel(Term):
 
     def to_coordinates(self, u: Values, f: Values) -> None:
         """Invert :meth:`to_natural`."""
-        u["kernel_raw"] = u["kernel_raw"] * np.exp(f["kernel_centred"] * u["log_kernel_scale"])
+        log_scale = np.asarray(u["log_kernel_scale"])[..., None, None]
+        u["kernel_raw"] = u["kernel_raw"] * np.exp(f["kernel_centred"] * log_scale)

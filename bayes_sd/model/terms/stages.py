@@ -251,9 +251,10 @@ class Stages(Term):
             log_spread = u["log_deployment_scale"][..., :, None]
             cost = tightened(cost, pooled_centre(u, f, np), log_spread, f["loose"])
         at = {name: active.index(name) for name in ("prefill_token", "request", "kv")}
-        log_prompt, attention = (value[0] for value in _typical_prompt(u, f, np))
-        prefill = cost[at["prefill_token"]] + log_prompt + softplus(attention)
-        request, kv = cost[at["request"]].copy(), cost[at["kv"]] + f["typical_log_context"]
+        log_prompt, attention = (value[..., 0, :] for value in _typical_prompt(u, f, np))
+        prefill = cost[..., at["prefill_token"], :] + log_prompt + softplus(attention)
+        request = cost[..., at["request"], :].copy()
+        kv = cost[..., at["kv"], :] + f["typical_log_context"]
         decode = np.logaddexp(request, kv) + f["typical_log_output"]
         soft = DECODING_SHARPNESS * np.logaddexp(0.0, decode - prefill)
         summed = f["summed"].astype(bool)
@@ -263,7 +264,7 @@ class Stages(Term):
             "kv": cache_coordinate(sigmoid(kv - request)),
         }
         for name, value in new.items():
-            cost[at[name]] = np.where(summed, value, cost[at[name]])
+            cost[..., at[name], :] = np.where(summed, value, cost[..., at[name], :])
         u["log_cost"] = cost
         u["log_part"] = u["log_part"] + _launch() * softplus(u["log_part"][..., ALLREDUCE])[..., None]
 
