@@ -96,10 +96,11 @@ class Page:
         rows: Iterable[Sequence[str]],
         left: int = 0,
         thin: bool = False,
+        rest: str = "",
     ) -> None:
         """Say a table: the first column to the right unless `left` columns stand to the left.
 
-        With `thin`, rows between the first and the last may give way.
+        With `thin`, rows between the first and the last may give way; with `rest`, a sentence with {} for their number, the last ones.
         """
         whole = list(rows)
 
@@ -107,9 +108,12 @@ class Page:
             self._console.print()
             if title:
                 self._paragraph(title, style="underline")
-            self._table(heads, _evenly(whole, count), left)
+            self._table(heads, whole[:count] if rest else _evenly(whole, count), left)
+            if rest and count < len(whole):
+                self._paragraph(rest.format(len(whole) - count))
 
-        self._blocks.append(_Block(write, len(whole), min(FEWEST, len(whole)) if thin else len(whole)))
+        shown = min(MOST_ROWS, len(whole)) if rest else len(whole)
+        self._blocks.append(_Block(write, shown, min(FEWEST, len(whole)) if thin or rest else len(whole)))
 
     def notes(self, title: str, sentences: Sequence[str], most: int | None = None) -> None:
         """Say points, each after a dash; nothing where there are none, and the rest of more than `most` with ``--explain``."""
@@ -189,6 +193,8 @@ class Page:
 
 FEWEST = 3
 """Rows that a table over load keeps."""
+MOST_ROWS = 8
+"""Rows of a ranked table that are printed."""
 
 
 def paste_parts(text: str) -> list[str]:
