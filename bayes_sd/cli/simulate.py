@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bayes_sd.cards import load_cards
 from bayes_sd.cli.numbers import SEED, numbers
 from bayes_sd.cli.output import ToWrite, tell_written
 from bayes_sd.cli.page import Page
@@ -163,8 +164,6 @@ def _example(tables: dict[str, dict[str, Any]]) -> list[str]:
         words.append(f"Requests: {said}, as a conversation has.")
     if any(value is not None for value in tables.get("costs", {}).values()):
         return words
-    from bayes_sd.cards import load_cards
-
     cards = load_cards()
     verifier, hardware = cards.verifier(EXAMPLE[0]), cards.hardware(EXAMPLE[1])
     read, token = (

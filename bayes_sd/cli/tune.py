@@ -8,6 +8,7 @@ from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
 from bayes_sd.cli.output import ToWrite, gave, tell_written
+from bayes_sd.cli.page import paste_parts
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -78,7 +79,6 @@ def tune(
     import json
 
     from bayes_sd.cli.decisions import print_tune
-    from bayes_sd.cli.page import paste_parts
     from bayes_sd.condition import compared_drafters
     from bayes_sd.decide.ground import ground_words, rows_behind
     from bayes_sd.decide.schedule import (
