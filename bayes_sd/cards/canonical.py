@@ -116,6 +116,23 @@ def split_format(name: str) -> tuple[str, str | None]:
         base = base[: match.end(1)]
 
 
+def read_format(words: str) -> str | None:
+    """Read a weight format that stands by itself: ``AWQ 4bit``, ``UD-Q4_K_XL``.
+
+    Parameters
+    ----------
+    words : str
+
+    Returns
+    -------
+    str or None
+        Its name; None where these words are no format, or more than one.
+    """
+    spelled = words.strip().replace("_", "-").replace(" ", "-")
+    meant = next((name for pattern, name in FORMATS.items() if re.fullmatch(pattern, spelled, re.I)), None)
+    return split_format(f"x-{spelled}")[1] if meant == "" else meant
+
+
 CACHED = re.compile(r"(?:.*/)?models--.+?--([^/]+?)(?:/snapshots/.*)?/?")
 """A model's folder in Hugging Face's cache."""
 

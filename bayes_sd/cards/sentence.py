@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import get_args
 
 from bayes_sd.cards.base import Method
-from bayes_sd.cards.canonical import split_count, split_format
+from bayes_sd.cards.canonical import read_format, split_count, split_format
 from bayes_sd.cards.choices import read_method
 from bayes_sd.cards.engine_names import AROUND, DP_WITHIN_TP, ENGINES, read_engine
 from bayes_sd.cards.load import OWN_LAYERS, Cards
@@ -25,11 +25,15 @@ FILLERS = frozenset(
         "on at with using and a an the for in served by of to is are per from node gpus gpu tokens via under serving serve "
         "running run what how fast latency speed speedup does do will would i we get be please draft drafter speculator speculative "
         "speculation decoding decode spec method model config --speculative-config --speculative_config --model inference load "
-        "traffic server requests request dataset benchmark rate worth it should use faster than help helps @ | - + = :",
+        "traffic server requests request dataset benchmark rate worth it should use faster than help helps "
+        "avg average mean standalone lookup w/ --trust-remote-code --enable-dp-attention --speculative-algo --speculative-algorithm "
+        "--speculative-draft-model-path @ | - + = :",
     )
 )
 """Words that change nothing."""
-NUMBERS = {"one": 1, "two": 2, "four": 4, "eight": 8, "sixteen": 16}
+DRAFTING = frozenset(("speculative", "speculation", "decoding", "decode", "spec", "draft", "drafter", "("))
+"""Words between a method and its draft length: "ngram speculation (5 tokens)"."""
+NUMBERS = {"one": 1, "single": 1, "two": 2, "four": 4, "eight": 8, "sixteen": 16}
 DATASETS = {
     name.replace("-", ""): name
     for name in (
@@ -43,14 +47,21 @@ DATASETS = {
         "livecodebench",
         "math500",
         "aime",
+        "random",
     )
 }
 """Prompts known by name, by that name without dashes."""
 LONGEST = 7
 """Words that one name may have: "NVIDIA RTX PRO 6000 Blackwell Server Edition"."""
 ROUND = "|".join(AROUND)
+BUILDS = "ascend|tpu|rocm|cuda|gaudi|cpu|openai"
+"""For which devices an engine was built; its GPU says as much."""
+RELEASE = r"[-:= ]+b\d{3,5}|[-:= (]*v?\d[\w.+-]*\)?|[-: ](?:nightly|latest|main)"
+"""What stands behind an engine's name: its version, or that it was the newest of a day that is not said."""
 LONGEST_SENTENCE = 5000
 """Characters: a launch command has some hundred."""
+SAME_SIZE = 0.06
+"""How far a size may be rounded in a name."""
 MOST_DRAFTED = 64
 """A bare number behind a method is its draft length up to here."""
 
@@ -82,7 +93,8 @@ def read_sentence(text: str, cards: Cards) -> Columns:
         )
     found: Columns = {}
     # Launch commands and JSON: their quotes and brackets say nothing.
-    left = take(re.sub(r"[{}\"'`]", " ", text), lambda said: _put(found, said, text))
+    plain = re.sub(r"\(?\b(\d+) ?(g)i?b\b\)?", r"\1\2B", re.sub(r"[{}\"'`]", " ", text), flags=re.I)
+    left = take(plain, lambda said: _put(found, said, text))
     for run in re.split(r"[,;]|\s\|\s", re.sub(r"\(\s*,?\s*\)", " , ", left)):
         _names(run.split(), found, text, cards)
     if found.get("load_value") != found.get("load_value"):
@@ -113,12 +125,22 @@ def _names(words: list[str], found: Columns, text: str, cards: Cards) -> None:
         for length in range(min(LONGEST, len(words) - at), 0, -1):
             said = _meaning(" ".join(words[at : at + length]), found, cards)
             if said is not None:
+                if _same_format(said, found, cards):
+                    said = {}
                 _put(found, said, text)
                 before, at = ("method" if "method" in said else ""), at + length
                 break
         else:
             _word(words, at, before, found, text, cards)
-            before, at = "", at + 1
+            before, at = (before if words[at].casefold() in DRAFTING else ""), at + 1
+
+
+def _same_format(said: Columns, found: Columns, cards: Cards) -> bool:
+    """Say whether a format is named a second time, in another word: ``AWQ 4bit``."""
+    if set(said) != {"precision"} or "precision" not in found:
+        return False
+    first, again = (cards.precision(str(name["precision"])) for name in (found, said))
+    return first == again
 
 
 def _word(words: Sequence[str], at: int, before: str, found: Columns, text: str, cards: Cards) -> None:
@@ -126,18 +148,29 @@ def _word(words: Sequence[str], at: int, before: str, found: Columns, text: str,
     word = words[at]
     if word.casefold() in FILLERS:
         return
-    if word.isdecimal() and before == "method" and 0 < int(word) <= MOST_DRAFTED:
-        _put(found, {"k": float(word)}, text)
+    if before == "method" and re.fullmatch(r"\(?\d{1,2}", word) and 0 < int(word.lstrip("(")) <= MOST_DRAFTED:
+        _put(found, {"k": float(word.lstrip("("))}, text)
+        return
+    if _size_again(word, found, cards):
         return
     bare = re.sub(
         r"^[(\[-]+|[)\]?!.:-]+$",
         "",
-        re.sub(r"^(?:method|model|draft_model|drafter|gpu|engine|hardware)[=:]", "", word, flags=re.I),
+        re.sub(
+            r"^(?:method|(?:speculative|draft)?[_-]?model|drafter|gpu|engine|hardware)[=:]",
+            "",
+            word,
+            flags=re.I,
+        ),
     )
     if bare and bare != word:
         _names([bare], found, text, cards)
         return
     if re.fullmatch(r"[()\[\]?!.:;/&+|=@-]+", word):
+        return
+    parts = word.split("-")  # keys of benchmark configurations: "dsr1-fp8-b200-sglang-mtp"
+    if len(parts) > 1 and all(part and _meaning(part, {}, cards) is not None for part in parts):
+        _names(parts, found, text, cards)
         return
     if cards.has("verifier", word):
         raise CardError(
@@ -147,6 +180,15 @@ def _word(words: Sequence[str], at: int, before: str, found: Columns, text: str,
         f"{text!r}: {word!r} is not understood: it names no verifier, drafter, GPU, engine, method or format "
         f"that is known, nor does a word beside it say what it is{_near(word, cards)} (`cards` lists names)"
     )
+
+
+def _size_again(word: str, found: Columns, cards: Cards) -> bool:
+    """Say whether a word is the size of the verifier that was named before it: ``Command-A 111B``."""
+    sized = re.fullmatch(r"(\d+(?:\.\d+)?)b", word, re.I)
+    card = cards.by_section["verifier"].get(str(found.get("verifier"))) or (
+        cards.model("verifier", str(found["verifier"])) if sized and "verifier" in found else None
+    )
+    return sized is not None and card is not None and abs(float(sized[1]) / card.params_b - 1) < SAME_SIZE
 
 
 def _near(word: str, cards: Cards) -> str:
@@ -174,7 +216,7 @@ def _meaning(name: str, found: Columns, cards: Cards) -> Columns | None:
         return gpu
     image = " " not in name and ":" in name and any(re.search(pattern, name, re.I) for pattern in ENGINES)
     if image or any(
-        re.fullmatch(rf"(?:(?:{ROUND})-)?(?:{pattern})(?:[-:= ]*v?\d[\w.+-]*)?", name, re.I)
+        re.fullmatch(rf"(?:(?:{ROUND})-)?(?:{pattern})(?:-(?:{BUILDS}))?(?:{RELEASE})?", name, re.I)
         for pattern in ENGINES
     ):
         return {"engine": read_engine(name).label}
@@ -183,12 +225,17 @@ def _meaning(name: str, found: Columns, cards: Cards) -> Columns | None:
         return {"workload": dataset}
     if " " not in name and _is(cards.precision, name):
         return {"precision": name}
-    return None
+    # A format in several words, "AWQ 4bit", or as it ends the names of models, "UD-Q4_K_XL".
+    weights = read_format(name)
+    return {"precision": weights} if weights and _is(cards.precision, weights) else None
 
 
 def _model(name: str, found: Columns, cards: Cards) -> Columns | None:
     """Read a verifier, or after one a drafter; ``70b llama 3.3`` is ``llama 3.3 70b``."""
     if " " in name and "/" in name:  # what stands before an organisation is another word
+        return None
+    last = name.rsplit(" ", 1)[-1]
+    if last != name and last.isdecimal() and cards.has("hardware", last):  # "Qwen3-8B 3090": a GPU, no date
         return None
     name = re.sub(r"^(\d+(?:\.\d+)?b) (.+)", r"\2 \1", name, flags=re.I)
     if cards.has("verifier", name) and "verifier" not in found:
@@ -205,7 +252,7 @@ def _drafting(name: str) -> Columns | None:
     meant = {"eagle_3": "eagle3", "n_gram": "ngram"}.get(plain, plain)
     # A lone word for "none", or for a draft model, is not enough of a line.
     own = r"native_(mtp|nextn)|prompt_lookup(_decoding)?|suffix_decoding"
-    own += "" if " " in name else r"|\w*(mtp|nextn)"
+    own += "" if re.search(r" |-.*-", name) else r"|\w*(mtp|nextn)"
     meant = read_method(plain) if re.fullmatch(own, plain) else meant
     if meant in get_args(Method):
         return {"method": meant}
@@ -235,7 +282,9 @@ def _gpu(name: str, cards: Cards) -> Columns | None:
 
 def _settle(found: Columns, text: str, cards: Cards) -> None:
     """Put together what several words said: the layout, the formats, whose drafter it is."""
-    gpus = found.pop("n_gpu", None)
+    gpus, nodes = found.pop("n_gpu", None), found.pop("nodes", 1.0)
+    if nodes > 1 and gpus is not None and found.get("tp") != gpus:
+        raise CardError(f"{text!r} says {nodes:g} nodes: say tp, or with how many GPUs in all")
     sizes = {name: found[name] for name in ("tp", "dp", "pp") if name in found}
     if gpus is not None:
         ways = sizes.get("dp", 1.0) * sizes.get("pp", 1.0)
@@ -252,11 +301,12 @@ def _settle(found: Columns, text: str, cards: Cards) -> None:
     cache = found.pop("kv", None)
     if found.get("k") == 0:
         _put(found, {"method": "none"}, text)
-    if cache is not None:
+    eager = found.pop("eager", False)
+    if cache is not None or eager:
         weights = str(found.get("precision") or "").removeprefix("w:") or cards.stated_or_native(
             None, str(found.get("verifier", ""))
         )
-        found["precision"] = f"w:{weights} kv:{cache}"
+        found["precision"] = (f"w:{weights} kv:{cache}" if cache else weights) + (" eager" if eager else "")
         cards.precision(found["precision"])
     drafter = found.get("drafter")
     if drafter is not None and "verifier" not in found and str(drafter).casefold() not in OWN_LAYERS:

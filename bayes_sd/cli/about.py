@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import ToWrite, gave
+from bayes_sd.cli.output import ToWrite, gave, tell_written
 from bayes_sd.cli.page import Page
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def about(trace, models, every, output, as_json):
         page.say(f"{len(table) - len(shown)} more with --all.")
     page.notes("Mind:", _limits(found))
     page.print()
-    if output is not None:
-        click.echo(f"wrote {output}")
+    tell_written(output)
 
 
 def _answer(trace: Path, found: dict[str, Any]) -> list[str]:

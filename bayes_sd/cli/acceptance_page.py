@@ -65,7 +65,7 @@ def print_acceptance(
     page.print()
     for path in written:
         page = Page()
-        page.as_is(f"wrote {path}")
+        page.paste("wrote", [str(path)])
         page.print()
 
 

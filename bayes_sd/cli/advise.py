@@ -18,7 +18,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.next import TIME
 from bayes_sd.cli.numbers import PROBABILITY, Number
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import ToWrite
+from bayes_sd.cli.output import ToWrite, folded
 from bayes_sd.condition import base_condition
 from bayes_sd.decide.advice_export import adaptive_steps, advice_line, advice_record, prometheus_text
 from bayes_sd.decide.advise import MARGIN, SURE, Advice, Advisor
@@ -127,7 +127,7 @@ def advise(
         seed=seed,
     )
     if not as_json:
-        click.echo("\n".join(words))
+        click.echo("\n".join(line for word in words for line in folded(word)))
     with threadpool_limits(limits=1):
         number, ordered = 0, None
         for number, advice in enumerate(islice(_advised(advisor, stream), stop_after), 1):

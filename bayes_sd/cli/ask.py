@@ -9,7 +9,7 @@ from bayes_sd.cards.sentence import read_sentence, restate
 from bayes_sd.cli.condition import trace_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import ToWrite, gave
+from bayes_sd.cli.output import ToWrite, gave, tell_written
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 
@@ -74,8 +74,7 @@ def ask(trace, question, ci, longest, models, seed, accept_unconverged, output, 
     if gave(said, lengths, "draft_lengths", output, as_json, result):
         return
     print_answer(result, table.iloc[0], lengths, base, (f"Understood: {understood}.", *words), explain)
-    if output is not None:
-        click.echo(f"wrote {output}")
+    tell_written(output)
 
 
 def _load(columns):

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from bayes_sd.cli.forms import digits, load
+from bayes_sd.cli.output import tell_written
 from bayes_sd.cli.page import Page
 
 if TYPE_CHECKING:
@@ -56,8 +57,7 @@ def print_bands(results: Sequence[xr.Dataset], written: Sequence[Path], as_json:
         ],
     )
     page.print()
-    for file in written:
-        click.echo(f"wrote {file}")
+    tell_written(*written)
 
 
 def _answer(results: Sequence[xr.Dataset]) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.output import ToWrite
+from bayes_sd.cli.output import ToWrite, folded
 from bayes_sd.errors import CardError, OutputError
 from bayes_sd.files import write_atomically
 from bayes_sd.loading import parse_json
@@ -73,7 +73,7 @@ def card(checkpoint, index, output, force, as_json, **asked):
         )
         return
     for line in _lines(made, checked):
-        click.echo(line, err=output is None)
+        click.echo("\n".join(folded(line)), err=output is None)
     click.echo(f"wrote {output}" if output is not None else text, nl=output is not None)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bayes_sd.cli.output import ToWrite, gave
+from bayes_sd.cli.output import ToWrite, gave, tell_written
 from bayes_sd.cli.page import Page
 
 SECTIONS = ("verifier", "drafter", "hardware", "weights")
@@ -46,8 +46,7 @@ def cards(query, section, models, as_json, output, every):
     if gave({**whole, "nearest": [c.name for c in near]}, table, "found", output, as_json):
         return
     _print(query, found, near, every)
-    if output is not None:
-        click.echo(f"wrote {output}")
+    tell_written(output)
 
 
 def _print(query, found, near, every) -> None:

@@ -6,7 +6,7 @@ import click
 
 from bayes_sd.cards import load_cards
 from bayes_sd.cli.numbers import MOST_DRAWS
-from bayes_sd.cli.output import ToWrite
+from bayes_sd.cli.output import ToWrite, tell_written
 from bayes_sd.cli.page import Page
 from bayes_sd.errors import TraceError
 
@@ -61,8 +61,7 @@ def compare(traces, draws, models, accept_unconverged, output, as_json, explain)
         click.echo(json.dumps({**result.attrs, "models": rows}, indent=1))
         return
     print_compare(result, table, explain)
-    if output is not None:
-        click.echo(f"wrote {output}")
+    tell_written(output)
 
 
 def print_compare(result, table, explain: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def print_speedup(
         for row in thinned(table, MORE if explain else SHOWN).to_dict("records")
     ]
     heads = (HEADS[about["load_axis"]], f"without, {unit}", f"with, {unit}", "speedup", "P(faster)")
-    page.table(f"Mean latency and speedup, median [{about['ci']:.0%} interval]", heads, rows)
+    page.table(f"Mean latency and speedup, median [{about['ci']:.0%} interval]", heads, rows, thin=True)
     page.notes("Mind:", [*about["caveats"], *_reading_of(table)], MOST_NOTES)
     page.more("Where it comes from:", _explained(result, summary))
     page.print()
@@ -127,7 +128,7 @@ def print_tune(
     rows: pd.DataFrame,
     words: list[str],
     base: pd.DataFrame,
-    vllm: str,
+    vllm: Sequence[str],
     explain: bool = False,
 ) -> None:
     """Print a comparison of draft lengths.
@@ -144,8 +145,8 @@ def print_tune(
         How the condition came about.
     base : DataFrame
         The condition.
-    vllm : str
-        What to give to vLLM.
+    vllm : sequence of str
+        What to give to vLLM, in parts that stay whole.
     explain : bool
         Whether to say what the numbers mean and to show the runners-up.
     """
@@ -164,8 +165,9 @@ def print_tune(
         f"Best draft length over load, median [{about['ci']:.0%} interval]",
         (*heads, "runner-up loses" if explain else "likeliest"),
         [_tune_line(result, table, i, short, scale, explain) for i in shown],
+        thin=True,
     )
-    if short:
+    if short and explain:
         chosen = result.isel(load=shown)
         lines = [
             (load(at), *(percent(p) for p in row))
@@ -184,7 +186,7 @@ def print_tune(
         ],
     )
     page.gap()
-    page.as_is(vllm)
+    page.paste("vLLM:", vllm)
     page.print()
 
 

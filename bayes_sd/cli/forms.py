@@ -74,6 +74,11 @@ def digits(value: float) -> str:
     return f"{value:.{places}f}"
 
 
+def seconds(value: float) -> str:
+    """Write a latency [s] by itself; without a steady state it is saturated."""
+    return digits(value) if np.isfinite(value) else "saturated"
+
+
 def percent(probability: float) -> str:
     """Write a probability, never as certain."""
     if np.isnan(probability):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayes_sd.cli.output import ToWrite
+from bayes_sd.cli.output import ToWrite, folded
 from bayes_sd.cli.progress import CountShown
 from bayes_sd.errors import DataError, OutputError
 from bayes_sd.files import write_atomically
@@ -145,7 +145,7 @@ def _show(report: IngestReport, output: Path) -> None:
         for reason, number in report.left_out().items():
             click.echo(f"  left out {number:5d}  {reason}")
     for group in report.groups:
-        click.echo(f"note: {group}")
+        click.echo("\n".join(folded(f"note: {group}")))
 
 
 def _summary(report: IngestReport, output: Path) -> dict[str, object]:

@@ -11,7 +11,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY, Number
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import ToWrite
+from bayes_sd.cli.output import ToWrite, tell_written
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -147,5 +147,4 @@ def next_command(
     print_next(result, table, base, words, explain)
     if planned is not None and not result.sizes["step"]:
         click.echo(f"{planned} is not written: there is no run to plan.")
-    for path in filter(None, [output, planned if result.sizes["step"] else None, figure]):
-        click.echo(f"wrote {path}")
+    tell_written(output, planned if result.sizes["step"] else None, figure)

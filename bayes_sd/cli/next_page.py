@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-SHOWN = 8
-"""Candidates that are printed; a file has them all."""
 MEANING = (
     "Regret is the share of the attainable speed that the safest choice gives away on average, over what may be true.",
     "A run's worth is how much the regret is expected to fall once it is known; ± is its Monte Carlo error.",
@@ -55,9 +53,8 @@ def print_next(
         ("run", "regret falls by", "narrower", "takes", "a minute"),
         _worth(table),
         left=1,
+        rest="{} more candidates are worth less (--output FILE.csv has them all).",
     )
-    if len(table) > SHOWN:
-        page.say(f"{len(table) - SHOWN} more candidates are worth less (--output FILE.csv has them all).")
     page.more("What the numbers mean:", MEANING)
     page.print()
 
@@ -83,7 +80,7 @@ def _worth(table: pd.DataFrame) -> list[tuple[str, ...]]:
             minutes(row["seconds"]),
             f"{row['per_minute']:.2%}",
         )
-        for row in table.head(SHOWN).to_dict("records")
+        for row in table.to_dict("records")
     ]
 
 

@@ -109,6 +109,40 @@ class ToWrite(click.Path):
         ]
 
 
+def tell_written(*paths: str | os.PathLike[str] | None) -> None:
+    """Name the files that were written, in one line or as few as they fit; nothing where there are none."""
+    names = [str(path) for path in paths if path is not None]
+    if names:
+        click.echo("\n".join(folded(f"wrote {', '.join(names)}")))
+
+
+def lines_of_files() -> int:
+    """Count the lines in which the running command will name the files that it was asked to write."""
+    ctx = click.get_current_context(silent=True)
+    if ctx is None:
+        return 0
+    given = [
+        (param.type, ctx.params.get(param.name or ""))
+        for param in ctx.command.params
+        if isinstance(param.type, ToWrite)
+    ]
+    names = [
+        str(file)
+        for kind, path in given
+        if isinstance(kind, ToWrite) and path is not None
+        for file in kind.files(path)
+    ]
+    return len(folded(f"wrote {', '.join(names)}")) if names else 0
+
+
+def folded(line: str, width: int = 80) -> list[str]:
+    """Break a line at its blanks so that it fits, where a command says single lines and no page."""
+    import textwrap
+
+    wrap = textwrap.wrap(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return wrap or [""]
+
+
 def is_read(path: str | os.PathLike[str], ctx: click.Context | None) -> None:
     """Note a file that an option reads while it is taken apart, and whose name no parameter has afterwards."""
     if ctx is not None:

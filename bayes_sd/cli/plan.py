@@ -4,7 +4,7 @@ import click
 
 from bayes_sd.cli.condition import condition_options, one_drafter, trace_options
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import ToWrite
+from bayes_sd.cli.output import ToWrite, tell_written
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -114,5 +114,4 @@ def plan(
         click.echo(json.dumps(summary, indent=1))
         return
     print_plan(result, base, words, explain)
-    if output is not None:
-        click.echo(f"wrote {output}")
+    tell_written(output)

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from bayes_sd.cli.decisions import HEADS, MORE, MOST_NOTES
-from bayes_sd.cli.forms import SHOWN, digits, gain, latency, load, percent, thinned, unit_of
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.forms import SHOWN, gain, latency, load, percent, thinned, unit_of
+from bayes_sd.cli.output import gave, tell_written
 from bayes_sd.cli.page import Page
 from bayes_sd.cli.setting import show_setting
 from bayes_sd.decide.policies import compare_policies
@@ -65,8 +63,7 @@ def run_policies(
     if gave(summary, table, "loads", output, as_json, result):
         return
     print_policies(result, table, words, base, explain)
-    for path in filter(None, (output, figure)):
-        click.echo(f"wrote {path}")
+    tell_written(output, figure)
 
 
 def mixture_words(classes: Sequence[PromptClass]) -> list[str]:
@@ -104,7 +101,6 @@ def print_policies(
         HEADS[about["load_axis"]],
         "policy",
         f"latency, {unit}",
-        "running",
         "P(best)",
         "gain, %",
         "P(gain)",
@@ -113,6 +109,7 @@ def print_policies(
         f"Best policy over load, median [{about['ci']:.0%} interval]",
         heads,
         [_line(row, scale) for row in shown.to_dict("records")],
+        thin=True,
     )
     for name, rows in about["tables"].items():
         page.say(f"{name}: {_ranges(rows)}.")
@@ -133,7 +130,6 @@ def _line(row: dict[Any, Any], scale: float) -> tuple[str, ...]:
         load(row["load"]),
         row["policy"],
         latency(row, "latency", scale),
-        digits(row["in_flight"]),
         percent(row["p_best"]),
         "-" if fixed else gain(row),
         "-" if fixed else percent(row["p_faster"]),

@@ -11,7 +11,7 @@ import click
 from bayes_sd.cli.condition import row_options
 from bayes_sd.cli.numbers import PROBABILITY, SEED
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import ToWrite
+from bayes_sd.cli.output import ToWrite, tell_written
 from bayes_sd.cli.progress import CountShown
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
@@ -117,8 +117,7 @@ def predict(
         click.echo(json.dumps({"ci": ci, "conditions": records(table)}, indent=1))
         return
     print_predict(answered, ci, len(left or ()), explain)
-    if output is not None:
-        click.echo(f"wrote {output}")
+    tell_written(output)
 
 
 def _with_left(table: pd.DataFrame, lines: list[int], left: list[Left]) -> pd.DataFrame:

@@ -8,14 +8,17 @@ from typing import Any
 
 import click
 
+from bayes_sd.cards import load_cards
 from bayes_sd.cli.numbers import SEED, numbers
-from bayes_sd.cli.output import ToWrite
+from bayes_sd.cli.output import ToWrite, tell_written
 from bayes_sd.cli.page import Page
 from bayes_sd.errors import BayesSdError, ConditionError, OutputError
 from bayes_sd.measurements.readers import write_table
 from bayes_sd.measurements.schema import MOST_REQUESTS
 
 NUMBER, WHOLE = float, int
+EXAMPLE = ("Llama-3.1-8B-Instruct", "H100-SXM")
+"""Verifier and GPU whose costs an example has."""
 DEFAULT_CLIENTS = (1.0, 8.0, 64.0)
 
 
@@ -109,7 +112,7 @@ def simulate(
 ) -> None:
     """Simulate a serving engine under a ladder of loads and write a measurement table.
 
-    The engine's costs and requests come from SERVER.toml, from options, or both (options go first).
+    The engine's costs and requests come from SERVER.toml, from options, or both (options go first); without any, from an example.
     Requests before the measured ones warm the engine up: a tenth as many more, and two rounds of a closed
     loop's clients. A load above what the engine can hold is run and named: its row shows an achieved rate
     below the load.
@@ -123,7 +126,9 @@ def simulate(
             raise OutputError(f"cannot write {path}: it is the server's file; name another")
     if requests is not None and output is not None and requests.resolve() == output.resolve():
         raise OutputError(f"cannot write {requests}: the table goes there; name another")
-    server = read_server(server_file, _tables(options) | {"labels": _pairs(labels)})
+    tables = _tables(options)
+    assumed = _example(tables) if server_file is None else []
+    server = read_server(server_file, tables | {"labels": _pairs(labels)})
     if concurrency is None and rate is None:
         concurrency = DEFAULT_CLIENTS
     loads = [LoadSpec("closed", clients, n_requests) for clients in concurrency or ()]
@@ -138,12 +143,48 @@ def simulate(
     if as_json:
         click.echo(table.to_json(orient="records", indent=1))
         return
-    _print(results, n_requests)
-    for path in filter(None, (output, requests)):
-        click.echo(f"wrote {path}")
+    _print(results, n_requests, assumed)
+    tell_written(output, requests)
 
 
-def _print(results: Sequence[Any], n_requests: int) -> None:
+def _example(tables: dict[str, dict[str, Any]]) -> list[str]:
+    """Fill in what was not said: a conversation's lengths, and an example's costs at the peak rates of its GPU's card."""
+    from bayes_sd.condition.defaults import OUTPUT_TOKENS, OUTPUT_TOKENS_CV, PROMPT_TOKENS
+
+    words = []
+    requests = tables.setdefault("requests", {})
+    lengths = {"prompt_tokens": PROMPT_TOKENS, "output_tokens": OUTPUT_TOKENS}
+    open_ = {name: length for name, length in lengths.items() if requests.get(name) is None}
+    if open_:
+        requests |= open_
+        said = " and ".join(f"{length:.0f} {name.replace('_', ' ')}" for name, length in open_.items())
+        if "output_tokens" in open_ and requests.get("output_tokens_std") is None:
+            requests["output_tokens_std"] = OUTPUT_TOKENS_CV * OUTPUT_TOKENS
+            said += f" (± {requests['output_tokens_std']:.0f})"
+        words.append(f"Requests: {said}, as a conversation has.")
+    if any(value is not None for value in tables.get("costs", {}).values()):
+        return words
+    cards = load_cards()
+    verifier, hardware = cards.verifier(EXAMPLE[0]), cards.hardware(EXAMPLE[1])
+    read, token = (
+        verifier.active_params_b * 2e9,
+        2e9 * verifier.active_params_b / (hardware.fp16_tflops * 1e12),
+    )
+    bandwidth = hardware.bandwidth_gb_per_s * 1e9
+    tables["costs"] = {
+        "verify_fixed_s": read / bandwidth,
+        "token_s": token,
+        "prefill_token_s": token,
+        "kv_token_s": 2.0 * verifier.kv_elements_per_token / bandwidth,
+    }
+    return [
+        *words,
+        f"Costs: {EXAMPLE[0]} at 16 bits on one {EXAMPLE[1]} at its card's peak rates, better than any engine is "
+        "(a SERVER.toml, or --verify-fixed-s and its like, for yours).",
+    ]
+
+
+def _print(results: Sequence[Any], n_requests: int, assumed: Sequence[str] = ()) -> None:
     """Print what was simulated: how far the server holds, a row a load, and how sure the means are."""
     from bayes_sd.cli.forms import digits, load
 
@@ -156,6 +197,7 @@ def _print(results: Sequence[Any], n_requests: int) -> None:
         names = ", ".join(load(r.load.value) for r in saturated)
         words += f" SATURATED at {names} requests/s: latency has no steady state there."
     page.answer(words)
+    page.notes("Chosen for you:", assumed)
     cells = [
         (
             f"{load(r.load.value)} {'clients' if r.load.clients else 'req/s'}",

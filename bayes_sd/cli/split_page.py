@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
-from bayes_sd.cli.forms import percent, thinned
-from bayes_sd.cli.output import gave
+from bayes_sd.cli.forms import percent, seconds, thinned
+from bayes_sd.cli.output import gave, tell_written
 from bayes_sd.cli.page import Page
 from bayes_sd.cli.setting import show_setting
 from bayes_sd.decide.splits import plan_splits
@@ -63,8 +61,7 @@ def run_splits(
     if gave({"chosen_for_you": words, **result.attrs}, table, "splits", output, as_json, result):
         return
     print_splits(result, table, words, base, explain)
-    for path in filter(None, (output, figure)):
-        click.echo(f"wrote {path}")
+    tell_written(output, figure)
 
 
 def print_splits(
@@ -95,12 +92,12 @@ def print_splits(
     rows = [
         (
             f"{row['gpus']:.0f}", f"{row['prefill_workers']:.0f}", f"{row['decode_workers']:.0f}", percent(row["p_held"]),
-            percent(one_pool[int(row["gpus"])]), *(f"{row[n]:.3g}" for n in ("latency_median_s", "p95_median_s", "ttft_median_s")),
+            percent(one_pool[int(row["gpus"])]), *(seconds(row[n]) for n in ("latency_median_s", "p95_median_s", "ttft_median_s")),
         )
         for row in thinned(best, SHOWN).to_dict("records")
     ]  # fmt: skip
     sizes = f"{about['prefill_gpus']} and {about['decode_gpus']} GPUs a worker"
-    page.table(f"Best split over GPUs, medians; {sizes}", heads, rows)
+    page.table(f"Best split over GPUs, medians; {sizes}", heads, rows, thin=True)
     notes = [f"Never measured: {about['extrapolates']}."] if about["extrapolates"] else []
     page.notes("Mind:", notes)
     page.more("How to read it:", MEANING)

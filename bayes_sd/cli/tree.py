@@ -10,7 +10,7 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY, numbers
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import ToWrite, gave
+from bayes_sd.cli.output import ToWrite, gave, tell_written
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -85,5 +85,4 @@ def tree(
     if gave(summary, table, "loads", output, as_json, result):
         return
     print_trees(result, table, words, base, explain)
-    for path in filter(None, (output, figure)):
-        click.echo(f"wrote {path}")
+    tell_written(output, figure)

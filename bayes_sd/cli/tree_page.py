@@ -48,17 +48,19 @@ def print_trees(
         unit, scale = unit_of(table["latency_median_s"])
         heads = (HEADS[about["load_axis"]], "tree", f"latency, {unit}", "P(best)", "gain, %", "P(gain)")
         title = f"Best tree over load, median [{about['ci']:.0%} interval]"
-        page.table(title, heads, [_line(row, scale) for row in shown.to_dict("records")])
+        page.table(title, heads, [_line(row, scale) for row in shown.to_dict("records")], thin=True)
     page.notes("Mind:", about["caveats"], MOST_NOTES)
     page.more("How to read it:", MEANING)
     wide = table[table["top_k"] > 1] if "top_k" in table else table.iloc[:0]
     if len(wide):
         row = wide.iloc[0]
         page.gap()
-        page.as_is(
-            f"SGLang at {load(row['load'])}: --speculative-num-steps {row['depth']:.0f} --speculative-eagle-topk "
-            f"{row['top_k']:.0f} --speculative-num-draft-tokens {row['verify_tokens']:.0f}"
+        options = (
+            f"--speculative-num-steps {row['depth']:.0f}",
+            f"--speculative-eagle-topk {row['top_k']:.0f}",
+            f"--speculative-num-draft-tokens {row['verify_tokens']:.0f}",
         )
+        page.paste(f"SGLang at {load(row['load'])}:", options, " \\")
     page.print()
 
 

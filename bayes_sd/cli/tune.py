@@ -7,7 +7,8 @@ from bayes_sd.cli.condition import condition_options, trace_options
 from bayes_sd.cli.loads import load_options
 from bayes_sd.cli.numbers import PROBABILITY
 from bayes_sd.cli.opened import open_trace
-from bayes_sd.cli.output import ToWrite, gave
+from bayes_sd.cli.output import ToWrite, gave, tell_written
+from bayes_sd.cli.page import paste_parts
 from bayes_sd.cli.setting import asked_condition
 from bayes_sd.errors import ConditionError
 from bayes_sd.plots.style import check_figure_path, save_figure
@@ -134,9 +135,8 @@ def tune(
         write_schedule(vllm, config, rows)
     if gave(summary, table, "loads", output, as_json, result):
         return
-    pasted = f"vLLM: --speculative-config '{json.dumps(config)}'"
+    pasted = paste_parts(f"--speculative-config '{json.dumps(config)}'")
     if not rows["k"].any():
-        pasted = "vLLM: leave --speculative-config out: no draft length is worth its cost at any batch size."
+        pasted = ["leave --speculative-config out: no draft length is worth its cost at any batch size."]
     print_tune(result, table, rows, words, base, pasted, explain)
-    for path in filter(None, (output, vllm, vllm and vllm.with_suffix(".csv"))):
-        click.echo(f"wrote {path}")
+    tell_written(output, vllm, vllm and vllm.with_suffix(".csv"), figure)

@@ -211,12 +211,10 @@ def _add_drafting(
     if method in (None, "", "none"):
         if (method == "none" and "method" in given) or not verifier:
             return []
-        usual = usual_drafting(posterior, cards, str(verifier), called)
+        usual, where_from = usual_drafting(posterior, cards, str(verifier), called)
         values.update(usual)
         k = given.get("k", usual["k"])
-        return [
-            f"Drafting: {usual['method']} with {usual['drafter']}, k={k}, as measured elsewhere in the trace."
-        ]
+        return [f"Drafting: {usual['method']} with {usual['drafter']}, k={k}, {where_from}."]
     if "k" in given or values.get("k"):
         return []
     if draft_length is None:

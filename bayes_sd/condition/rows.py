@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayes_sd.condition.defaults import OUTPUT_TOKENS, PROMPT_TOKENS, WORKLOAD
+from bayes_sd.condition.defaults import FALLBACK_DRAFT_LENGTH, OUTPUT_TOKENS, PROMPT_TOKENS, WORKLOAD
 from bayes_sd.errors import ConditionError
 from bayes_sd.measurements import read_conditions
 from bayes_sd.measurements.schema import CARRIED, of_role
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 NAMES = tuple(name for name in of_role("deployment") if name != "engine_options")
 """Columns that say which deployment is meant; the engine's options are part of its name there."""
+METHODS_BY_USE = ("mtp", "eagle3", "eagle", "dflash", "draft_model")
+"""Methods in the order in which a server with none stated is likely to have them: what comes with the checkpoint first."""
 NAMING = (*of_role("deployment"), *of_role("verifier"), "n_gpu")
 """Columns that :func:`~bayes_sd.model.deployments.deployment_of` reads."""
 
@@ -169,8 +171,8 @@ def _conversation(given: dict[str, Any], called: Callable[[str], str]) -> tuple[
 
 def usual_drafting(
     posterior: Posterior, cards: Cards, verifier: str, called: Callable[[str], str] = str
-) -> dict[str, Any]:
-    """Give the way of drafting for a verifier that the trace measured most.
+) -> tuple[dict[str, Any], str]:
+    """Give the way of drafting for a verifier that the trace measured most, else one of the drafters whose cards name it.
 
     Parameters
     ----------
@@ -183,13 +185,15 @@ def usual_drafting(
 
     Returns
     -------
-    dict
+    values : dict
         ``method``, ``drafter`` and ``k``.
+    where_from : str
+        In words.
 
     Raises
     ------
     ConditionError
-        If the trace has no speculative rows, or none with a drafter made for this verifier.
+        If the trace has no speculative rows, or neither it nor a card has a drafter for this verifier.
     """
     rows = posterior.observed
     rows = rows[rows["k"] > 0]
@@ -203,8 +207,19 @@ def usual_drafting(
         first = group.iloc[0]
         card = cards.drafter_from_row(first)
         if card is not None and (not card.verifiers or name in map(_canonical(cards), card.verifiers)):
-            return {"method": first["method"], "drafter": first["drafter"], "k": int(first["k"])}
-    raise ConditionError(f"the trace has no drafter that was made for {verifier}: {wanted}")
+            found = {"method": first["method"], "drafter": first["drafter"], "k": int(first["k"])}
+            return found, "as measured elsewhere in the trace"
+    made = [c for c in cards.by_section["drafter"].values() if name in map(_canonical(cards), c.verifiers)]
+    if made:
+        card = min(
+            made,
+            key=lambda c: (
+                METHODS_BY_USE.index(c.method) if c.method in METHODS_BY_USE else len(METHODS_BY_USE)
+            ),
+        )
+        found = {"method": card.method, "drafter": card.name, "k": FALLBACK_DRAFT_LENGTH}
+        return found, f"whose card names {name}: the trace has no drafter that was made for it"
+    raise ConditionError(f"neither the trace nor a card has a drafter that was made for {verifier}: {wanted}")
 
 
 def _canonical(cards: Cards) -> Callable[[str], str]:
@@ -227,7 +242,8 @@ def observed_keys(rows: pd.DataFrame, cards: Cards) -> np.ndarray:
     naming = [name for name in NAMING if name in rows]
     group = rows.groupby(naming, sort=False, dropna=False).ngroup().to_numpy()
     _, first = np.unique(group, return_index=True)
-    made = [deployment_of(rows.iloc[i], cards).key for i in first]
+    # Plain rows: taking them out of a frame one by one takes ten times as long.
+    made = [deployment_of(row, cards).key for row in rows.iloc[first][naming].to_dict("records")]
     return np.array(made, dtype=object)[group]
 
 

@@ -120,18 +120,37 @@ def committed_by_positions(level: Any, profile: Any, counted: Any, xp: ModuleTyp
     return 1.0 + xp.sum(counted * xp.exp(xp.cumsum(-xp.softplus(-log_odds), axis=-1)), axis=-1)
 
 
+def logistic(x: Any, out: np.ndarray | None = None) -> np.ndarray:
+    """Give the inverse of the log odds, 1 / (1 + exp(−x)).
+
+    NumPy's own functions are exact enough (a few units in the last place) and spare a process of one decision the load of SciPy.
+
+    Parameters
+    ----------
+    x : array
+    out : array, optional
+        Where to write it; may be `x`.
+
+    Returns
+    -------
+    array
+        In [0, 1].
+    """
+    with np.errstate(over="ignore"):  # exp of a large number is infinite, and its inverse 0 as it should be
+        down = np.exp(np.negative(x, out=out), out=out)
+        return np.reciprocal(np.add(down, 1.0, out=out), out=out)
+
+
 def _committed_position_by_position(
     level: np.ndarray, profile: np.ndarray, counted: np.ndarray
 ) -> np.ndarray:
     """Compute :func:`committed_by_positions` without an axis of positions, which for many draws takes most of the time."""
-    from scipy.special import expit
-
     shape = np.broadcast_shapes(level.shape, profile.shape[:-1], counted.shape[:-1])
     reached, committed, work = np.ones(shape), np.ones(shape), np.empty(shape)
     drafted = counted.reshape(-1, counted.shape[-1]).any(axis=0)
     for j in range(int(drafted.nonzero()[0].max(initial=-1)) + 1):
         np.add(level, profile[..., j], out=work)
-        expit(work, out=work)
+        logistic(work, work)
         reached *= work
         np.multiply(reached, counted[..., j], out=work)
         committed += work

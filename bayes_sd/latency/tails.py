@@ -22,6 +22,8 @@ Stochastic Networks, chapter 3). All of it is checked against the simulator in `
 
 from __future__ import annotations
 
+import math
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,8 @@ LEVELS = (0.5, 0.95, 0.99)
 """Percentiles that are predicted."""
 _ALPHAS = np.linspace(0.0, 1.0, 401)
 _NODES, _WEIGHTS = np.polynomial.laguerre.laggauss(12)
+_ERF = np.frompyfunc(math.erf, 1, 1)
+"""Of arrays as long as a posterior has draws: SciPy takes a third of a second to load, and most decisions need nothing else of it."""
 _LEAST_LOG_SD = 1e-3
 _HALVINGS = 14
 
@@ -149,9 +153,7 @@ def even_share(log_sd: Any, feedback: Any) -> np.ndarray:
     array
         In [0, 1].
     """
-    from scipy.special import erf
-
-    light = erf(np.asarray(log_sd) / 2.0)
+    light = np.asarray(_ERF(np.asarray(log_sd) / 2.0), dtype=float)
     heavy = -np.expm1(-np.square(log_sd))
     return light + (heavy - light) * np.clip(feedback, 0.0, 1.0)
 
@@ -175,9 +177,7 @@ def shared_log_sd(level: float, work: Any, company: Any, memory: Any) -> np.ndar
     array
         Standard deviation of log latency past the own prefill.
     """
-    from scipy.special import ndtri
-
-    z = ndtri(level)
+    z = NormalDist().inv_cdf(level)
     variance = np.square(work)
     total = np.sqrt(variance + np.square(company) * averaging(1.0, memory))
     for _ in range(2):
@@ -227,14 +227,14 @@ def mixture_quantile(level: float, weights: Any, start_s: Any, scale_s: Any, log
     array, shape (draw,)
         Seconds.
     """
-    from scipy.special import ndtr, ndtri
-
     sigma = np.maximum(np.asarray(log_sd), _LEAST_LOG_SD)
     sigma = sigma[:, None] if sigma.ndim == 1 else sigma
-    size = np.exp(-0.5 * sigma**2 + ndtri(level) * sigma)
+    size = np.exp(-0.5 * sigma**2 + NormalDist().inv_cdf(level) * sigma)
     own = start_s + scale_s * size
     if own.shape[1] == 1:
         return own[:, 0]
+    from scipy.special import ndtr
+
     # A mixture's percentile lies between the least and the largest of its parts'.
     low, high = own.min(axis=1), own.max(axis=1)
     middle = np.log(np.maximum(scale_s, 1e-300)) - 0.5 * sigma**2

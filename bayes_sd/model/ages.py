@@ -5,10 +5,11 @@ The version's day of release counts; where no version is stated the day of the r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bayes_sd.cards.engine_names import read_engine
 from bayes_sd.cards.engines import Engines, age_date, load_engines, read_day
@@ -48,7 +49,7 @@ REFERENCE_AGE = Age("", 0.0, False)
 """An engine of which neither version nor day is stated."""
 
 
-def engine_age(row: pd.Series, engine: str) -> Age:
+def engine_age(row: Mapping[Any, Any] | pd.Series, engine: str) -> Age:
     """Find the version of a row's engine and its age.
 
     Parameters
@@ -74,7 +75,7 @@ def _age(engine: str, ran: str | None) -> Age:
     return Age(version, 0.0 if day is None else (day - REFERENCE).days / DAYS_A_YEAR, day is not None)
 
 
-def run_day(row: pd.Series) -> date | None:
+def run_day(row: Mapping[Any, Any] | pd.Series) -> date | None:
     """Give the day on which a row was run, if it is stated."""
     value = row.get("run_date")
     try:
@@ -88,7 +89,7 @@ def quarter(day: date) -> str:
     return f"{day.year}-Q{(day.month + 2) // 3}"
 
 
-def unversioned_quarter(row: pd.Series, engine: str) -> str:
+def unversioned_quarter(row: Mapping[Any, Any] | pd.Series, engine: str) -> str:
     """Name the quarter in which an engine without version was run, if it was well after the reference; else ""."""
     day = run_day(row)
     if day is None or read_engine(engine).version or (day - REFERENCE).days < LABELLED_AFTER_DAYS:

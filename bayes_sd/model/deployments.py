@@ -153,7 +153,7 @@ def engine_family(engine: str) -> str:
     return f"{layer}vllm-v0" if base == "vllm" and re.search(r"\bv0\b", name) else layer + base
 
 
-def engine_label(row: pd.Series) -> str:
+def engine_label(row: Mapping[Any, Any] | pd.Series) -> str:
     """Join an engine and the options that set it apart (``engine_options``) into one name."""
     engine = row.get("engine")
     options = row.get("engine_options")
@@ -166,7 +166,7 @@ def engine_label(row: pd.Series) -> str:
     return " ".join([*words, f"({ran})"] if ran else words)
 
 
-def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
+def deployment_of(row: Mapping[Any, Any] | pd.Series, cards: Cards) -> Deployment:
     """Name the deployment of a row of a table.
 
     Parameters
@@ -206,12 +206,12 @@ def deployment_of(row: pd.Series, cards: Cards) -> Deployment:
     )
 
 
-def _size(row: pd.Series, name: str) -> int:
+def _size(row: Mapping[Any, Any] | pd.Series, name: str) -> int:
     value = stated_number(row, name)
     return 1 if value is None else int(value)
 
 
-def layout_of(row: pd.Series, tp: int, engine: str, sparse: bool) -> Layout | None:
+def layout_of(row: Mapping[Any, Any] | pd.Series, tp: int, engine: str, sparse: bool) -> Layout | None:
     """Find how a row's model is spread over GPUs; None where only a tensor-parallel size is stated.
 
     Data-parallel ranks are part of the tensor-parallel size in some engines and multiply it in others: the number of GPUs tells,

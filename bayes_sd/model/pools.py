@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -33,12 +35,12 @@ class Pools:
         return self.prefill_workers * self.prefill.ranks
 
 
-def has_pools(row: pd.Series) -> bool:
+def has_pools(row: Mapping[Any, Any] | pd.Series) -> bool:
     """Say whether a row names the workers of two pools."""
     return all(stated_number(row, name) is not None for name in POOLS_NEEDED)
 
 
-def pools_of(row: pd.Series, sparse: bool) -> Pools | None:
+def pools_of(row: Mapping[Any, Any] | pd.Series, sparse: bool) -> Pools | None:
     """Read the two pools of a row; None where it names none.
 
     Raises
@@ -53,7 +55,7 @@ def pools_of(row: pd.Series, sparse: bool) -> Pools | None:
     return Pools(halves["prefill"], halves["decode"], workers["prefill"], workers["decode"])
 
 
-def _worker(row: pd.Series, half: str, sparse: bool) -> Layout:
+def _worker(row: Mapping[Any, Any] | pd.Series, half: str, sparse: bool) -> Layout:
     gpus, workers = (int(stated_number(row, f"{half}_{name}") or 1) for name in ("gpus", "workers"))
     if gpus % workers:
         raise ConditionError(
@@ -69,7 +71,7 @@ def _worker(row: pd.Series, half: str, sparse: bool) -> Layout:
     return Layout(tp=own // ranks, dp=ranks, ep=experts)
 
 
-def stated_number(row: pd.Series, name: str) -> float | None:
+def stated_number(row: Mapping[Any, Any] | pd.Series, name: str) -> float | None:
     """Give a row's number; None where the column is missing or blank."""
     value = row.get(name)
     return float(value) if value is not None and pd.notna(value) and value != "" else None

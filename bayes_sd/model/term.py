@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayes_sd.latency.acceptance import logistic
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -193,11 +195,7 @@ class Term:
 
 def sigmoid(x: Any, xp: ModuleType = np) -> Any:
     """Give the inverse of the log odds."""
-    if xp is np:
-        from scipy.special import expit
-
-        return expit(x)
-    return xp.sigmoid(x)
+    return logistic(np.asarray(x, dtype=float)) if xp is np else xp.sigmoid(x)
 
 
 def softplus(x: Any, xp: ModuleType = np) -> Any:

@@ -30,7 +30,13 @@ def without(config, *names):
         (DENSE | {"intermediate_size": 12}, "so uneven"),
         (DENSE | {"text_config": DENSE | {"hidden_size": 2048}}, "4096 for the whole and 2048"),
         (without(MIXTURE, "moe_intermediate_size"), "--set moe_intermediate_size"),
+        (without(MIXTURE, "moe_intermediate_size", "decoder_sparse_step"), "model_type qwen3_moe has"),
         (without(MIXTURE, "num_experts"), "--set n_experts"),
+        (
+            MIXTURE | {"n_routed_experts": 64},
+            "num_experts is 128 and n_routed_experts, the same by another name",
+        ),
+        (DENSE | {"vocab_size": 151}, "fewer words than there are bytes"),
         (without(LATENT, "qk_rope_head_dim"), "qk_rope_head_dim"),
         (DENSE | {"num_nextn_predict_layers": 99}, "one of the counts is wrong"),
         (DENSE | {"quantization_config": {"quant_method": "zzz"}}, "no format that is known"),

@@ -14,6 +14,19 @@ CONDITIONS = (
 SIMULATE = (
     "simulate", "--prompt-tokens", "50", "--output-tokens", "20", "--verify-fixed-s", "0.01", "--n-requests", "200",
 )  # fmt: skip
+MORE_COMMANDS = {
+    "tune to a file": ("tune", "TRACE", "--vllm", "v.json", "--output", "o.csv", "--figure", "f.svg"),
+    "tune of drafters": (
+        "tune",
+        "TRACE",
+        "--drafter",
+        "EAGLE3-Llama-3.1-8B",
+        "--drafter",
+        "EAGLE-Llama-3.1-8B",
+    ),
+    "tune --policy": ("tune", "TRACE", "--policy", "--loads", "2:14:7"),
+    "plan --split": ("plan", "TRACE", "--slo", "p95<5s", "--rate", "20", "--split", "--most-gpus", "6"),
+}
 COMMANDS = {
     "predict": ("predict", "TRACE", "--conditions", "c.csv"),
     "bands": ("bands", "TRACE"),
@@ -68,8 +81,7 @@ def check_page(out, first):
     """Check what every page promises."""
     lines = out.splitlines()
     assert first in " ".join(out.split("\n\n")[0].split())
-    # A line to paste is whole, however long.
-    assert max(len(line) for line in lines if not line.startswith(("vLLM:", "SGLang at"))) <= 80
+    assert max(len(line) for line in lines) <= 80
     for table in re.findall(
         r"─{20,}\n(.*?)(?:\n\n|\Z)", out, flags=re.DOTALL
     ):  # a cell that is cut leaves half a bracket
@@ -82,6 +94,38 @@ def check_page(out, first):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_answer_comes_first_and_all_fits(said, name):
     check_page(said(name), FIRST[name])
+
+
+@pytest.mark.parametrize("name", MORE_COMMANDS)
+def test_larger_pages_fit_too(call, small_trace, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = call(*(small_trace if word == "TRACE" else word for word in MORE_COMMANDS[name]))
+    assert code == 0, err
+    check_page(out, "")
+    assert "inf" not in out.split()
+
+
+def test_what_is_to_be_pasted_is_whole_over_several_lines(call, small_trace):
+    _, out, _ = call("tune", small_trace)
+    pasted = re.search(r"^vLLM: --speculative-config '(.*)'\Z", out.strip(), flags=re.DOTALL | re.MULTILINE)
+    assert json.loads(pasted[1])["num_speculative_tokens_per_batch_size"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "points", "kept"), [(34, 6, 3), (36, 6, 1), (10, 6, 6)], ids=["some", "most", "none"]
+)
+def test_what_matters_least_gives_way_where_a_page_is_full(capsys, lines, points, kept):
+    from bayes_sd.cli.page import MOST_LINES, Page
+
+    for explain in (False, True):
+        page = Page(explain)
+        page.lines(*["line"] * lines)
+        page.notes("Mind:", [f"point {i}" for i in range(points)], points)
+        page.print()
+        out = capsys.readouterr().out
+        assert out.count("- point") == (points if explain else kept)
+        assert explain or len(out.splitlines()) <= MOST_LINES
+        assert ("more with --explain" in out) == (not explain and kept < points)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

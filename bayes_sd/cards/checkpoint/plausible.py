@@ -22,6 +22,18 @@ OF_OWN_WIDTH = (
     "n_group",
 )
 """Fields of architectures whose experts always have a width of their own."""
+KINDS_OF_OWN_WIDTH = re.compile(
+    r"(qwen\d.*moe|qwen3_next|deepseek|glm4.*moe|kimi|ernie4_5_moe|dots1|bailing_moe)"
+)
+"""Architectures whose experts never have the width of dense layers."""
+BYTES = 256
+"""The fewest words that a vocabulary has: those of bytes. Tiny models, which tests make, may have less."""
+TINY = 512
+ONE_VALUE = (
+    "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "intermediate_size", "n_experts",
+    "top_k_experts", "moe_intermediate_size",
+)  # fmt: skip
+"""Fields whose names all mean the same number (a padded vocabulary is another than the vocabulary)."""
 LATENT = ("qk_rope_head_dim", "qk_nope_head_dim", "v_head_dim")
 """What latent attention needs beside the rank of its cache."""
 CARRIERS = {"modelopt", "quark", "compressed-tensors", "None", "NO_QUANT"}
@@ -46,6 +58,7 @@ def refuse_contradictions(config: Config) -> None:
     """
     _widths(config)
     _twice(config)
+    _spelt_twice(config)
     _experts(config)
     if config.has("kv_lora_rank"):
         for name in LATENT:
@@ -91,6 +104,11 @@ def _widths(config: Config) -> None:
             if not isinstance(config.raw(name), list)
         },
     }
+    vocabulary = config.whole("vocab_size", 0)
+    if 0 < vocabulary < BYTES and hidden > TINY:
+        raise CardError(
+            f"{config.where}: vocab_size is {vocabulary}, fewer words than there are bytes: is it in another unit?"
+        )
     for name, width in widths.items():
         if width and not hidden / WIDEST <= width <= hidden * WIDEST:
             raise CardError(
@@ -112,6 +130,22 @@ def _twice(config: Config) -> None:
                 )
 
 
+def _spelt_twice(config: Config) -> None:
+    """Refuse a field that stands under two of its names with two values."""
+    for name in ONE_VALUE:
+        stated = {
+            spelling: value
+            for spelling in SYNONYMS[name]
+            if isinstance(value := config.values.get(spelling), int)
+        }
+        if len(set(stated.values())) > 1:
+            (first, one), (second, other) = list(stated.items())[:2]
+            raise CardError(
+                f"{config.where}: {first} is {one} and {second}, the same by another name, is {other}: say which by "
+                f"--set {first}=NUMBER --set {second}=NUMBER"
+            )
+
+
 def _experts(config: Config) -> None:
     """Ask for a number of experts where their width or choice is stated, and for their width where it is their own."""
     experts = config.raw("n_experts")
@@ -124,6 +158,8 @@ def _experts(config: Config) -> None:
                 )
     elif experts and not config.has("moe_intermediate_size") and not config.has("block_configs"):
         own = next((name for name in OF_OWN_WIDTH if config.has(name)), None)
+        kind = str(config.raw("model_type", ""))
+        own = own or (f"model_type {kind}" if KINDS_OF_OWN_WIDTH.match(kind) else None)
         if own is not None:
             raise CardError(
                 f"{config.where}: no field 'moe_intermediate_size', which a config with {own} has: give it with "
