@@ -22,6 +22,8 @@ STDOUT = "-"
 """Destination that stands for standard output, as ``/dev/stdout`` does."""
 _STANDARD = {STDOUT: 1, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 _DESCRIPTORS = ("/dev/fd/", "/proc/self/fd/")
+_SINKS = ("/dev/null", "/dev/full")
+_TERMINALS = ("/dev/tty", "/dev/pts/", "/dev/console")
 _LONGEST_SUFFIX = 16
 streamed: set[int] = set()
 """File descriptors that results were written to: other output of the program must not mix with them."""
@@ -220,7 +222,8 @@ def _kind(given: Path) -> Literal["file", "stream"]:
     if str(given) in _STANDARD or str(given).startswith(_DESCRIPTORS):
         return "stream"
     try:
-        mode = os.stat(given).st_mode
+        there = os.stat(given)
+        mode = there.st_mode
         readable_only = stat.S_ISREG(mode) and not os.access(given, os.W_OK)
     except (FileNotFoundError, NotADirectoryError):
         return "file"
@@ -234,9 +237,20 @@ def _kind(given: Path) -> Literal["file", "stream"]:
         raise OutputError(f"cannot write {given}: it is a folder; name a file")
     if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
         raise OutputError(f"cannot write {given}: it is a disk or a socket; name a file")
+    if stat.S_ISCHR(mode) and not _takes_text(given, there.st_rdev):
+        raise OutputError(f"cannot write {given}: it is a device, and no terminal; name a file")
     if readable_only:
         raise OutputError(f"cannot write {given}: it is write-protected; name another file, or allow writing")
     return "file" if stat.S_ISREG(mode) else "stream"
+
+
+def _takes_text(given: Path, device: int) -> bool:
+    """Whether a device is there to be written to by programs: a terminal, or one that swallows all. Memory or a watchdog is not."""
+    sinks = {os.stat(sink).st_rdev for sink in _SINKS if os.path.exists(sink)}
+    real = os.path.realpath(given)
+    return device in sinks or (
+        real.startswith(_TERMINALS) and not real.endswith("ptmx")
+    )  # that makes terminals
 
 
 def _write_to_stream(given: Path, writer: Callable[[Path], object]) -> None:

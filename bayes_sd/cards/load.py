@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -325,12 +325,20 @@ def load_cards(extra_dir: Path | None = None) -> Cards:
         For a folder or file that is missing or malformed, an unknown key, a value out of range, or entries
         that contradict each other; the message names file, entry and key.
     """
-    cards = Cards()
-    cards._add_folder(shipped("models"))
+    cards = _shipped(shipped("models")).overlaid({})
     if extra_dir is not None:
         if not os.path.isdir(extra_dir):
             raise CardError(f"{extra_dir}: no such folder of cards")
         cards._add_folder(Path(extra_dir))
+        cards._check()
+    return cards
+
+
+@cache
+def _shipped(folder: Path) -> Cards:
+    """Read the shipped cards, which stay as they are while a program runs; callers are given copies."""
+    cards = Cards()
+    cards._add_folder(folder)
     cards._check()
     return cards
 

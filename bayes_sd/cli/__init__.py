@@ -8,6 +8,7 @@ from importlib import import_module
 
 import click
 
+from bayes_sd.cli.caches import place_for_caches
 from bayes_sd.cli.output import refuse_output_over_input, shown_output
 from bayes_sd.errors import BayesSdError, rendered
 from bayes_sd.interrupts import AFTERWARDS
@@ -95,7 +96,7 @@ def main() -> None:
     Exit codes: 0 success, 1 a fault of this package, 2 bad input, 3 a fit that did not converge, 4 an alarm, 130 and 143 ended
     by a signal. Whatever goes wrong is told in one line.
     """
-    with shown_output():
+    with shown_output(), place_for_caches():
         try:
             status = command.main(standalone_mode=False)
             sys.stdout.flush()

@@ -152,6 +152,8 @@ def _values(name: str, item: h5py.Dataset, about: h5py.AttributeManager) -> np.n
     if item.dtype.kind not in "fiu" or (fill is not None and not np.isnan(fill).all()):
         raise TraceError(f"its array {name} is of a kind that no fit writes; {DAMAGED}")
     values = np.asarray(item[()])
+    # Other programs copy a file in the byte order of their machine.
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
     return values.astype(bool) if about.get("dtype") == "bool" else values
 
 

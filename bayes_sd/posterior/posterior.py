@@ -19,6 +19,7 @@ from bayes_sd.model.arranged import Design, Levels
 from bayes_sd.model.deployments import Deployment
 from bayes_sd.model.spec import KINDS, ModelSpec
 from bayes_sd.model.terms import TERMS
+from bayes_sd.posterior.columns import check_rows
 from bayes_sd.posterior.file import FileKind, read_tree, require_converged, write_tree
 from bayes_sd.posterior.formats import brought_up
 from bayes_sd.posterior.validate import DAMAGED
@@ -300,6 +301,10 @@ def load_posterior(path: str | Path, accept_unconverged: bool = False) -> Poster
             f"{path}: not what its format, {about['format_version']}, holds; {DAMAGED}"
         ) from error
     _require_known_model(posterior, path)
+    try:
+        check_rows(posterior.tree["observed"].to_dataset(), KEPT_COLUMNS)
+    except TraceError as error:
+        raise TraceError(f"{path}: {error}") from error
     return posterior
 
 

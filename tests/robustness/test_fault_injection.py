@@ -6,10 +6,15 @@ left at the default kills the process inside a write.
 """
 
 import errno
+import itertools
+import mmap
 import os
+import random
 import resource
+import shutil
 import signal
 import sys
+import time
 import traceback
 
 import numpy as np
@@ -23,10 +28,13 @@ from bayes_sd.engine import DRAFTERS, write_model
 from bayes_sd.engine.words import N_TOKENS
 from bayes_sd.errors import BayesSdError
 from bayes_sd.files import check_writable, locked, write_atomically
+from bayes_sd.forecast.mixture import thinned
+from bayes_sd.measure.planned import write_plan
 from bayes_sd.measurements.csvfile import write_csv
 from bayes_sd.measurements.readers.pipeline import write_table
 from bayes_sd.plots.style import save_figure
 from bayes_sd.posterior.file import FileKind, write_tree
+from bayes_sd.posterior.posterior import load_posterior, save_posterior
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 OLD = b"what stood there before\n" * 40
@@ -48,7 +56,10 @@ SAVES = {
     "json": lambda path: write_result(path, RESULT, TABLE, {"k": 3}),
     "html": lambda path: write_atomically(path, lambda beside: beside.write_text(TEXT, encoding="utf-8")),
     "measured.csv": lambda path: write_table(TABLE.astype("str"), path),
+    "copied.html": lambda path: write_atomically(path, lambda beside: shutil.copyfile(__file__, beside)),
+    "plan.json": lambda path: write_plan(path, [{"columns": {"tp": i}} for i in range(2000)], {}),
     "png": lambda path: save_figure(FIGURE, path),
+    "svg": lambda path: save_figure(FIGURE, path),
     "gguf": lambda path: write_model(DRAFTERS["cycle-draft-4m"], FOLLOW, seed=1, path=path),
     "toml": lambda path: write_atomically(path, lambda beside: beside.write_bytes(TEXT.encode())),
 }
@@ -73,17 +84,21 @@ def forked(save, target, before):
 
 
 def on_event(folder, number, act):
-    """Do something at one of the interpreter's events that names a place in a folder: opening, renaming, removing, ..."""
-    seen = 0
+    """Do something at one of the interpreter's events that names a place in a folder: opening, renaming, removing, ...
+
+    Gives what a child calls first, and what says in its parent whether that event came.
+    """
+    seen, came = 0, mmap.mmap(-1, 1)
 
     def hook(event, arguments):
         nonlocal seen
         if event.startswith(("open", "os.", "shutil.")) and any(folder in str(a) for a in arguments):
             seen += 1
             if seen == number:
+                came[0] = 1
                 act()
 
-    return lambda: sys.addaudithook(hook)
+    return (lambda: sys.addaudithook(hook)), lambda: came[0] == 1
 
 
 def refuse():
@@ -105,9 +120,13 @@ def test_each_call_refused_in_turn_leaves_the_old_or_the_new_file_whole(old, tmp
     target, save = old(suffix), SAVES[suffix]
     save(target)
     new, refusals = target.stat().st_size, 0
-    for number in range(1, 60):
+    for number in itertools.count(1):
         target.write_bytes(OLD)
-        code = forked(save, target, on_event(str(tmp_path), number, refuse))
+        before, came = on_event(str(tmp_path), number, refuse)
+        code = forked(save, target, before)
+        if not came():
+            assert code == DONE
+            break
         assert code in (DONE, REFUSED), number
         whole = target.read_bytes() == OLD if code == REFUSED else target.stat().st_size == new
         assert whole, number
@@ -148,20 +167,57 @@ def test_a_kill_inside_a_write(old, suffix, share):
     assert target.read_bytes() != OLD
 
 
-@pytest.mark.parametrize("suffix", ["csv", "nc"])
+@pytest.mark.parametrize("suffix", SAVES)
 def test_a_kill_between_any_two_calls(old, tmp_path, suffix):
     target, save = old(suffix), SAVES[suffix]
     save(target)
     new, killed = target.stat().st_size, 0
-    for number in range(1, 30):
+    for number in itertools.count(1):
         target.write_bytes(OLD)
-        code = forked(
-            save, target, on_event(str(tmp_path), number, lambda: os.kill(os.getpid(), signal.SIGKILL))
-        )
-        assert code in (DONE, -signal.SIGKILL)
+        before, came = on_event(str(tmp_path), number, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        code = forked(save, target, before)
+        if not came():
+            break
+        assert code == -signal.SIGKILL
         assert target.read_bytes() == OLD or target.stat().st_size == new
-        killed += code != DONE
+        killed += 1
     assert killed >= 3
+
+
+@pytest.mark.parametrize("kills", [30, pytest.param(300, marks=pytest.mark.slow)])
+def test_kills_at_random_moments_of_saves_of_a_posterior(tmp_path, small_fit, kills):
+    """Two posteriors are written over each other until a kill: what is there is one of them, to the last bit."""
+    target, rng = tmp_path / "there.nc", random.Random(kills)
+    other = thinned(small_fit, 100)
+    both = {}
+    for posterior in (other, small_fit):
+        save_posterior(posterior, target)
+        both[target.read_bytes()] = posterior
+    assert len(both) == 2
+
+    def without_end():
+        while True:
+            for posterior in both.values():
+                save_posterior(posterior, target)
+
+    found = []
+    for number in range(kills):
+        before = set(os.listdir(tmp_path))
+        child = os.fork()
+        if child == 0:
+            without_end()
+        # Every other kill comes inside a write: when its file is there, or a moment later.
+        while number % 2 and set(os.listdir(tmp_path)) <= before:
+            time.sleep(0.0002)
+        time.sleep(rng.uniform(0.0, 0.003 if number % 2 else 0.25))
+        os.kill(child, signal.SIGKILL)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        found.append(target.read_bytes())
+    assert set(found) <= set(both)
+    assert load_posterior(target).passed
+    left = set(os.listdir(tmp_path)) - {target.name}
+    assert left
+    assert all(name.startswith(".") and ".part" in name for name in left)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="needs a right to give up")

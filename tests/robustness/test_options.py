@@ -39,7 +39,7 @@ COMMANDS = {
                                        "precision", "models")),
     "checkpoint": (["card"], ("",)),
     "cards": (["cards"], ("", "section", "models", "output")),
-    "report": (["report"], ("", "kind")),
+    "report": (["report", "--output", "out.html"], ("", "kind")),
     "simulate": (SIMULATE, ("concurrency", "rate", "n-requests", "k", "acceptance", "prompt-tokens", "output-tokens",
                             "output-tokens-std", "max-num-seqs", "experts", "skew", "verify-fixed-s", "label", "seed")),
     "fit": (["fit", "--family", "nosuch", "--output", "out.nc"], ("family", "draws", "tune", "chains", "cores", "seed",

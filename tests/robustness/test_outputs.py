@@ -48,6 +48,33 @@ def test_a_device_stays_one(tmp_path):
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
 
 
+@pytest.mark.parametrize(
+    "name", ["mem", "port", "kmsg", "random", "urandom", "ptmx", "kvm", "fuse", "watchdog", "loop-control"]
+)
+@pytest.mark.parametrize("use", [files.check_writable, lambda p: files.write_atomically(p, put("x"))])
+def test_a_device_that_takes_no_text_is_refused(tmp_path, name, use):
+    """Never opened: some act on that alone."""
+    device = f"/dev/{name}"
+    if not os.path.exists(device):
+        pytest.skip("no such device here")
+    (tmp_path / "link.csv").symlink_to(device)
+    for place in (device, tmp_path / "link.csv"):
+        with pytest.raises(OutputError, match="it is a device, and no terminal"):
+            use(place)
+
+
+def test_a_terminal_is_written_to(tmp_path):
+    leader, follower = os.openpty()
+    try:
+        name = os.ttyname(follower)
+        files.check_writable(name)
+        files.write_atomically(name, put("a,b\n"))
+        assert os.read(leader, 100) == b"a,b\r\n"
+    finally:
+        os.close(leader)
+        os.close(follower)
+
+
 @pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
 def test_standard_output(capfd, name):
     files.write_atomically(name, put("a,b\n"))

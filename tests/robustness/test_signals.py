@@ -77,3 +77,41 @@ def test_while_a_notebook_runs(tmp_path, small_trace, moment_s, number):
     code, _, errors = stopped(arguments, tmp_path, moment_s, number)
     assert told_in_one_line(code, errors, number), (code, errors)
     assert set(os.listdir(tmp_path)) <= {"report.html"}
+
+
+def children(pid):
+    """Give the processes that a process's threads have started."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        found += [int(child) for child in task.read_text().split()]
+    return found
+
+
+def lives(pid):
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "after_s", [0.0, 1.5, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.002, 0.01, 0.05, 0.3, 5.0))]
+)
+def test_no_notebook_outlives_its_report(tmp_path, small_trace, after_s, number):
+    """The signal comes so long after the notebook's process is there, which the report itself learns a little later."""
+    process = subprocess.Popen(
+        [*RUN, "report", str(small_trace), "--kind", "model", "--output", "report.html"],
+        cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    started = []
+    while not started and process.poll() is None:
+        started = children(process.pid)
+        time.sleep(0.0005)
+    time.sleep(after_s)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert told_in_one_line(process.returncode, errors, number), (process.returncode, errors)
+    ends_by = time.monotonic() + 5.0
+    while any(map(lives, started)) and time.monotonic() < ends_by:
+        time.sleep(0.05)
+    assert not any(map(lives, started))
+    assert set(os.listdir(tmp_path)) <= {"report.html"}

@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+from test_fault_injection import SAVES
+
 import bayes_sd
 
 PACKAGE = Path(bayes_sd.__file__).parent
@@ -26,6 +28,24 @@ ELSEWHERE = {
     "plots/style.py:figure_bytes": "into memory",
 }
 """Writes outside the mechanism, each with its reason."""
+INJECTED = {
+    "acceptance/profiles.py:write_profiles": "toml",
+    "cli/advise.py:_write": "html",
+    "cli/card.py:card": "toml",
+    "cli/ingest.py:_write_report": "html",
+    "decide/schedule.py:write_schedule": "html",
+    "decide/tables.py:write_result": "json decision.nc",
+    "engine/weights.py:write_model": "gguf",
+    "measure/planned.py:write_plan": "plan.json",
+    "measurements/csvfile.py:write_csv": "csv",
+    "measurements/readers/rows.py:write_table": "measured.csv",
+    "plots/style.py:save_figure": "png svg",
+    "posterior/file.py:write_tree": "nc",
+    "report/build.py:make_report": "html copied.html",
+    "report/build.py:write_derived": "html",
+    "report/explore.py:make_explorer": "html",
+}
+"""What uses the mechanism, and the saves of the fault-injection test that fill their file in the same way."""
 
 
 def named(call):
@@ -77,6 +97,21 @@ def test_every_writer_uses_the_mechanism():
     found = {place for path in PACKAGE.rglob("*.py") for place in outside(path)}
     left = {p for p in found if p not in ELSEWHERE and p.partition(":")[0] not in ELSEWHERE}
     assert left == set()
+
+
+def callers(path):
+    """Name the functions of a module that call the mechanism."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            calls = (n for n in ast.walk(function) if isinstance(n, ast.Call))
+            if any(named(call) == "write_atomically" for call in calls):
+                yield f"{path.relative_to(PACKAGE)}:{function.name}"
+
+
+def test_faults_are_injected_into_every_writer():
+    assert {place for path in PACKAGE.rglob("*.py") for place in callers(path)} == set(INJECTED)
+    assert {save for saves in INJECTED.values() for save in saves.split()} == set(SAVES)
 
 
 def test_a_writer_outside_would_be_found(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""The same seed gives the same draws on one machine, whatever the number of processors a fit may use."""
+"""The same seed gives the same file on one machine, whatever the number of processors a command may use."""
 
 import os
 import subprocess
@@ -6,36 +6,82 @@ import sys
 
 import pytest
 
-FIT = """
-import hashlib, sys
-from bayes_sd.cards import load_cards
-from bayes_sd.model.spec import ModelSpec
-from bayes_sd.sample.fit import fit_frame, observations
-from bayes_sd.sample.settings import SamplerSettings
+from bayes_sd.files import shipped
 
-cards = load_cards()
-rows = observations("llama", cards=cards)[0]
-rows = rows[rows["hardware"].str.startswith("A100-SXM4-80GB")].iloc[::3].reset_index(drop=True)
-settings = SamplerSettings(draws=20, tune=40, chains=2, seed=5, cores=int(sys.argv[1]))
-drawn = fit_frame(rows, ModelSpec(family="llama"), settings, cards)[0].tree["posterior"]
-print(hashlib.sha256(b"".join(drawn[name].to_numpy().tobytes() for name in sorted(drawn))).hexdigest())
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two processors"
+SHORT = ("--draws", "20", "--tune", "50", "--chains", "2", "--seed", "5")
+COMMANDS = {
+    "fit": ("fit", "--family", "llama", "--data", "rows.csv", "--output", "out.nc", *SHORT),
+    "acceptance": ("acceptance", "--output", "out.nc", *SHORT),
+    "predict": ("predict", "TRACE", "--conditions", "asked.csv", "--output", "out.csv", "--seed", "5"),
+    "speedup": ("speedup", "TRACE", "--conditions", "asked.csv", "--loads", "1,4,16", "--output", "out.nc"),
+    "simulate": (
+        "simulate", "--prompt-tokens", "200", "--output-tokens", "100", "--verify-fixed-s", "0.01", "--concurrency", "1,2,4,8",
+        "--n-requests", "500", "--seed", "5", "--output", "out.csv",
+    ),
+    "report": ("report", "TRACE", "--kind", "model", "--accept-unconverged", "--output", "out.html"),
+}  # fmt: skip
+"""One of each kind of work: sampling, draws of a posterior, a simulation, and a notebook."""
+ASKED = (
+    "hardware",
+    "verifier",
+    "prompt_tokens",
+    "output_tokens",
+    "load_kind",
+    "load_value",
+    "k",
+    "method",
+    "drafter",
+    "precision",
+    "workload",
+    "engine",
+    "tp",
 )
-def test_draws_do_not_depend_on_the_number_of_processors():
-    one = min(os.sched_getaffinity(0))
-    said = [
-        subprocess.run(
-            [sys.executable, "-c", FIT, str(cores)],
-            check=True,
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2,
+        reason="needs two processors",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Rows to fit, and the conditions of the first of them."""
+    import pandas as pd
+
+    folder = tmp_path_factory.mktemp("tables")
+    table = pd.read_csv(shipped("data") / "llama.csv", dtype="str")
+    rows = table[table["hardware"].str.startswith("A100-SXM4-80GB")].iloc[::3]
+    rows.to_csv(folder / "rows.csv", index=False)
+    rows[rows["prompt_tokens"].notna()].head(12)[list(ASKED)].to_csv(folder / "asked.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_files_do_not_depend_on_the_number_of_processors(tmp_path, tables, small_trace, name):
+    allowed = os.sched_getaffinity(0)
+    written = []
+    for processors in ({min(allowed)}, allowed):
+        folder = tmp_path / str(len(processors))
+        folder.mkdir()
+        for table in tables.iterdir():
+            (folder / table.name).symlink_to(table)
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "bayes_sd",
+                *(str(small_trace) if a == "TRACE" else a for a in COMMANDS[name]),
+            ],
+            cwd=folder,
             capture_output=True,
             text=True,
-            preexec_fn=limit,
-        ).stdout
-        for cores, limit in ((1, lambda: os.sched_setaffinity(0, {one})), (2, None))
-    ]
-    assert said[0] == said[1]
+            preexec_fn=lambda few=processors: os.sched_setaffinity(0, few),
+        )
+        assert done.returncode in (0, 3), done.stderr  # 3: so few draws do not converge
+        (found,) = folder.glob("out.*")
+        written.append(found.read_bytes())
+    assert len(written[0]) > 500
+    assert written[0] == written[1]
