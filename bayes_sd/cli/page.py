@@ -21,6 +21,10 @@ WIDTH = 80
 NARROWEST = 40
 MOST_LINES = 40
 """Lines of a page at most, with those that say which files were written."""
+FEWEST = 3
+"""Rows that a table over load keeps."""
+MOST_ROWS = 8
+"""Rows of a ranked table that are printed."""
 
 
 @dataclass
@@ -189,12 +193,6 @@ class Page:
         from rich.text import Text
 
         self._console.print(Text(_safe(text), style=style), overflow="fold")
-
-
-FEWEST = 3
-"""Rows that a table over load keeps."""
-MOST_ROWS = 8
-"""Rows of a ranked table that are printed."""
 
 
 def paste_parts(text: str) -> list[str]:

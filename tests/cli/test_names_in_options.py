@@ -26,11 +26,21 @@ def test_a_format_in_the_verifiers_name_is_the_precision(call, small_trace):
 
 def test_hardware_by_its_numbers(call, small_trace):
     gpu = "MyGPU(memory_gb=48 bandwidth_gb_per_s=900 fp16_tflops=180)"
-    code, out, err = call("speedup", small_trace, "--verifier", "Llama-3.1-8B", "--hardware", gpu, *LENGTHS)
+    code, out, err = call(
+        "speedup", small_trace, "--verifier", "Llama-3.1-8B", "--hardware", gpu, *LENGTHS, "--explain"
+    )
     assert code == 0, err
     options = ("--set", "memory_gb=48", "--set", "bandwidth_gb_per_s=900", "--set", "fp16_tflops=180")
     again = call(
-        "speedup", small_trace, "--verifier", "Llama-3.1-8B", "--hardware", "MyGPU", *options, *LENGTHS
+        "speedup",
+        small_trace,
+        "--verifier",
+        "Llama-3.1-8B",
+        "--hardware",
+        "MyGPU",
+        *options,
+        *LENGTHS,
+        "--explain",
     )
     assert again[0] == 0, again[2]
     assert f"hardware 'MyGPU' with its stated numbers is {gpu}" in " ".join(
