@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -16,8 +17,30 @@ def merged(value: Any) -> Any:
     return graph.outputs[0]
 
 
+def native_function(inputs: Sequence[Any], graph: list[Any]) -> Any:
+    """Compile a graph to one Numba function, ``vm.jit_fn`` of what is returned, that rounds alike in every process.
+
+    Numba's fast arithmetic may add up in another order wherever one function is compiled into another, which is so in the process that
+    compiles them and not in the next one that finds them on disk: its gradients differ in the last digit, and its chains by all.
+
+    Parameters
+    ----------
+    inputs : sequence of variable
+    graph : list of variable
+        Outputs.
+
+    Returns
+    -------
+    PyTensor function
+    """
+    import pytensor
+
+    with pytensor.config.change_flags(numba__fastmath=False):
+        return pytensor.function(list(inputs), graph, mode=_native_mode())
+
+
 @lru_cache(maxsize=1)
-def native_mode() -> Any:
+def _native_mode() -> Any:
     """Compilation by Numba without in-place rewrites, whose search for cycles takes longer than all others together."""
     import pymc  # noqa: F401  # it registers a rewrite that is named below, and cannot once the name was asked for
     from pytensor.compile.mode import Mode, get_mode

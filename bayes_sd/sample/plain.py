@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayes_sd.sample.chains import nutpie_model, sample_chains
-from bayes_sd.sample.linker import merged, native_mode
+from bayes_sd.sample.linker import merged, native_function
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +61,7 @@ class PlainModel:
         given: dict[Any, Any] = {v: inputs[str(v.name)] for v in held}
         graph = clone_replace(graph, given, copy_inputs_over=True)
         inputs |= {name: variable for name, variable in sizes.items() if variable in used}
-        function = pytensor.function([x, *inputs.values()], graph, mode=native_mode())
+        function = native_function([x, *inputs.values()], graph)
         self._native = make_native(function.vm.jit_fn, tuple((v.dtype, v.ndim) for v in inputs.values()))
         self._facts = {name: variable.dtype for name, variable in inputs.items()}
         self._values = {str(v.name): v.get_value() for v in held} | {

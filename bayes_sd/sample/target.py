@@ -16,7 +16,7 @@ import numpy as np
 
 from bayes_sd.model.build import Built, Inputs, Layout, assemble
 from bayes_sd.model.term import INNER, Unknown, Values
-from bayes_sd.sample.linker import merged, native_mode
+from bayes_sd.sample.linker import merged, native_function
 
 if TYPE_CHECKING:
     from pytensor.tensor.variable import TensorVariable
@@ -224,7 +224,7 @@ def compile_density(built: Built) -> Compiled:
     named = {variable.name: variable for variable in shared.values()} | inputs
     used = set(ancestors(graph))
     named = {name: variable for name, variable in named.items() if variable in used}
-    function = pytensor.function([x, *named.values()], graph, mode=native_mode())
+    function = native_function([x, *named.values()], graph)
     # Types of the inputs, not of a table's arrays: a read-only array is another type to Numba, and would be compiled for.
     kinds = tuple((variable.dtype, variable.ndim) for variable in named.values())
     return Compiled(

@@ -93,15 +93,17 @@ def test_nutpie_s_model_of_c_functions_has_the_fields_that_chains_give():
 
 def test_machine_code_of_a_graph_is_found_on_disk():
     """PyTensor documents no key of a function that is compiled without its wrapper: this says when the one in use has changed."""
-    import pytensor
     import pytensor.tensor as pt
     from numba.core import types
 
-    from bayes_sd.sample.linker import native_mode
+    from bayes_sd.sample.linker import native_function
 
     kind = types.Array(types.float64, 1, "C")
     for _ in range(2):
         x = pt.dvector("x")
-        made = pytensor.function([x], [pt.sum(x**2), 2.0 * x], mode=native_mode()).vm.jit_fn
+        made = native_function([x], [pt.sum(x**2), 2.0 * x]).vm.jit_fn
         made.compile((kind,))
     assert made.stats.cache_hits[(kind,)] == 1, "each process compiles anew: see sample/linker.py"
+    assert not made.targetoptions["fastmath"], (
+        "the process that compiles would round otherwise than those that find its code"
+    )

@@ -85,3 +85,21 @@ def test_files_do_not_depend_on_the_number_of_processors(tmp_path, tables, small
         written.append(found.read_bytes())
     assert len(written[0]) > 500
     assert written[0] == written[1]
+
+
+def test_a_fit_that_compiles_writes_what_the_next_one_writes(tmp_path, tables):
+    """The second finds machine code on disk, where functions were compiled one into another."""
+    caches = {
+        "NUMBA_CACHE_DIR": str(tmp_path / "numba"),
+        "PYTENSOR_FLAGS": f"base_compiledir={tmp_path / 'pytensor'}",
+    }
+    written = []
+    for name in ("first", "second"):
+        arguments = [str(tmp_path / f"{name}.nc") if a == "out.nc" else a for a in COMMANDS["fit"]]
+        done = subprocess.run(
+            [sys.executable, "-m", "bayes_sd", *arguments],
+            cwd=tables, env=os.environ | caches, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode in (0, 3), done.stderr
+        written.append((tmp_path / f"{name}.nc").read_bytes())
+    assert written[0] == written[1]
