@@ -248,9 +248,8 @@ def _takes_text(given: Path, device: int) -> bool:
     """Whether a device is there to be written to by programs: a terminal, or one that swallows all. Memory or a watchdog is not."""
     sinks = {os.stat(sink).st_rdev for sink in _SINKS if os.path.exists(sink)}
     real = os.path.realpath(given)
-    return device in sinks or (
-        real.startswith(_TERMINALS) and not real.endswith("ptmx")
-    )  # that makes terminals
+    # ptmx is no terminal, but makes them.
+    return device in sinks or (real.startswith(_TERMINALS) and not real.endswith("ptmx"))
 
 
 def _write_to_stream(given: Path, writer: Callable[[Path], object]) -> None:

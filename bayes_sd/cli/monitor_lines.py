@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bayes_sd.cli.output import WIDTH
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from bayes_sd.decide.verdict import Verdict
 
 UNLIKELY = 0.01
-WIDTH = 80
 INDENT = " " * 7
 _FILLED = re.compile(rf"\S{{{WIDTH - len(INDENT)},}}|\S.{{0,{WIDTH - len(INDENT) - 1}}}(?=\s|$)")
 """As many words as fit into a line, or one that fits into none. The library's wrapping took more time than all of the judging."""

@@ -7,7 +7,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
 STDOUT = "-"
+WIDTH = 80
+"""Columns at most; a narrower terminal gets folded cells."""
 _READ = "bayes_sd.read"
 """Where a command's context has the files that :func:`is_read` noted."""
 _SUSPICIOUS = re.compile(
@@ -111,9 +113,8 @@ class ToWrite(click.Path):
 
 def tell_written(*paths: str | os.PathLike[str] | None) -> None:
     """Name the files that were written, in one line or as few as they fit; nothing where there are none."""
-    names = [str(path) for path in paths if path is not None]
-    if names:
-        click.echo("\n".join(folded(f"wrote {', '.join(names)}")))
+    if lines := _lines_naming([str(path) for path in paths if path is not None]):
+        click.echo("\n".join(lines))
 
 
 def lines_of_files() -> int:
@@ -132,10 +133,14 @@ def lines_of_files() -> int:
         if isinstance(kind, ToWrite) and path is not None
         for file in kind.files(path)
     ]
-    return len(folded(f"wrote {', '.join(names)}")) if names else 0
+    return len(_lines_naming(names))
 
 
-def folded(line: str, width: int = 80) -> list[str]:
+def _lines_naming(names: Sequence[str]) -> list[str]:
+    return folded(f"wrote {', '.join(names)}") if names else []
+
+
+def folded(line: str, width: int = WIDTH) -> list[str]:
     """Break a line at its blanks so that it fits, where a command says single lines and no page."""
     import textwrap
 

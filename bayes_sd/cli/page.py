@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-from bayes_sd.cli.output import lines_of_files
+from bayes_sd.cli.output import WIDTH, lines_of_files
 from bayes_sd.errors import masked, visible
 
-WIDTH = 80
-"""Columns at most; a narrower terminal gets folded cells."""
 NARROWEST = 40
 MOST_LINES = 40
 """Lines of a page at most, with those that say which files were written."""
